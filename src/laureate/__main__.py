@@ -1,0 +1,7 @@
+"""`python -m laureate` is `laureate`."""
+
+import sys
+
+from laureate.cli import main
+
+sys.exit(main())

@@ -1,0 +1,82 @@
+"""The command line: one verb per stage, in the order of the flow, and a few commands beside it.
+
+Every verb reads and checks the parameters before it does anything, and imports its stage only then.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from laureate import __version__
+from laureate.errors import LaureateError
+
+STAGES = {
+    "crawl": "fetch the portraits and who they show, over HTTP",
+    "prepare": "crop, caption and split them into a data set",
+    "encode": "compute VAE moments and text embeddings once",
+    "train": "train the LoRA adapter of one rank",
+    "sample": "draw every prompt with every seed from one model",
+    "evaluate": "score one model's pictures against the held-out portraits",
+    "compare": "put all models into one table",
+    "report": "write the page that shows it all",
+}
+BESIDE = {
+    "museum": "serve the museum of invented laureates to a browser",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted."""
+    options = vars(_parser().parse_args(arguments))
+    verb, file = options.pop("verb"), options.pop("params")
+    try:
+        if verb in BESIDE:
+            _beside(verb, options)
+        else:
+            _stage(verb, file, options)
+    except LaureateError as error:
+        print(f"laureate: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"laureate: {verb} was interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _stage(verb: str, file: str, options: dict[str, object]) -> None:
+    """Check the parameters, then import and run `laureate.stages.<verb>`."""
+    from laureate import params
+
+    loaded = params.load(file)
+    if verb == "train":
+        params.check_rank(loaded, int(str(options["rank"])))
+    if verb in ("sample", "evaluate"):
+        known = loaded.models if verb == "evaluate" else [m for m in loaded.models if m != "noise-floor"]
+        params.check_model(str(options["model"]), known)
+    import_module(f"laureate.stages.{verb}").run(loaded, **options)
+
+
+def _beside(verb: str, options: dict[str, object]) -> None:
+    """Run a command that is no stage and needs no parameters."""
+    import_module(f"laureate.atelier.{verb}").serve(**options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The verbs, in the order of the flow."""
+    parser = argparse.ArgumentParser(
+        prog="laureate",
+        description="Which LoRA rank learns a style best, and how sure are we?",
+        epilog="The verbs are the stages of dvc.yaml, in the order of the flow; `dvc repro` runs those that are out of date.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20, width=100),
+    )
+    parser.add_argument("--version", action="version", version=f"laureate {__version__}")
+    parser.add_argument("--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    commands = {name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()}
+    commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
+    for verb in ("sample", "evaluate"):
+        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
+        commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
+    commands["museum"].add_argument("--port", type=int, default=8000, help="the port on loopback (default: 8000)")
+    return parser

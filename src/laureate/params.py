@@ -1,0 +1,285 @@
+"""The typed, validated form of `params.yaml`: one class per section, one section per stage.
+
+Nothing heavy is imported here, so that a bad parameter stops a command at once.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from laureate.errors import ParameterError
+
+Rank = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section of `params.yaml`: unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Crawl(Section):
+    """Where the portraits come from, and which of them are asked for."""
+
+    site: Name = "museum"  # "museum" (ours, on loopback) or an address such as https://www.nobelprize.org
+    api: str | None = None  # the API's address; null: the site's own
+    years: list[int] = Field(default=[1901, 2026], min_length=2, max_length=2)
+    kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
+    limit: Count | None = None  # stop after so many portraits; null: all
+    contact: str = ""  # who crawls; goes into the user agent
+    delay: float = Field(0.0, ge=0)  # seconds between requests
+
+
+class Prepare(Section):
+    """From received bytes to a captioned data set with a held-out part."""
+
+    resolution: int = Field(128, gt=0, multiple_of=8)
+    holdout: Fraction = 0.3
+    seed: Seed = 42
+    min_train: Count = 40
+    min_holdout: Count = 20
+    style: Name = "in the style of Nobel Laureate"
+    clip: Name = "models/embedded/clip"
+
+
+class Base(Section):
+    """The frozen Stable Diffusion, a folder in the layout of diffusers."""
+
+    path: Name = "models/embedded/base"
+
+
+class Encode(Section):
+    """VAE moments and text embeddings, computed once."""
+
+    batch: Count = 16  # pictures encoded at once
+
+
+class Train(Section):
+    """How every adapter is trained; all ranks share order, noise and time steps."""
+
+    steps: Count = 400
+    batch: Count = 8
+    learning_rate: float = Field(1.0e-3, gt=0)
+    warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    alpha: Literal["rank"] | Annotated[float, Field(gt=0)] = "rank"  # the update is scaled by alpha / rank
+    targets: list[Name] = Field(["to_q", "to_k", "to_v", "to_out.0"], min_length=1)
+    weight_decay: float = Field(1.0e-2, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    caption_dropout: Fraction = 0.1  # share of samples trained with the empty caption
+    min_snr_gamma: float | None = Field(None, gt=0)  # null: every time step weighs the same
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: Seed = 42
+    holdout_every: Count = 50  # steps between two measurements of the held-out loss
+    checkpoint_every: Count = 100
+
+
+class Sample(Section):
+    """One picture per (prompt, seed), from the base and from every adapter."""
+
+    prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)
+    seeds: list[Seed] = Field([1001, 1002], min_length=1)
+    steps: Count = 20
+    guidance: float = Field(4.0, ge=1)
+    scheduler: Literal["ddim", "dpm++"] = "ddim"
+    batch: Count = 16  # pictures drawn at once; the pictures do not depend on it
+    negative_prompt: str = ""
+
+
+class Evaluate(Section):
+    """Which judges look at the pictures, and how the uncertainty is drawn."""
+
+    clip: Name = "models/embedded/clip"
+    vision: Name = "models/embedded/vision"
+    bootstrap: Count = 1000
+    seed: Seed = 42
+
+
+class Compare(Section):
+    """The table over all models."""
+
+
+class Report(Section):
+    """The page that shows it all."""
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
+    selected: Name = "rank-16"
+    crawl: Crawl = Crawl()
+    prepare: Prepare = Prepare()
+    base: Base = Base()
+    encode: Encode = Encode()
+    train: Train = Train()
+    sample: Sample = Sample()
+    evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
+    report: Report = Report()
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of the adapters: `rank-4`, `rank-8`, ..."""
+        return [f"rank-{rank}" for rank in self.ranks]
+
+    @property
+    def models(self) -> list[str]:
+        """Every model that is judged, in the order of the table."""
+        return ["noise-floor", "baseline", *self.adapters]
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read, type and cross-check the parameters; paths inside are relative to the working folder.
+
+    Raises ParameterError with one sentence naming the file and the dotted key.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParameterError(f"{path} does not exist: run laureate in the project's folder, or name the file with --params") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{path} must hold sections such as 'train:', not {_kind(values)}")
+    try:
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        raise ParameterError(f"{path}: {_sentence(error)}") from None
+    complaint = _cross_check(params)
+    if complaint:
+        raise ParameterError(f"{path}: {complaint}")
+    return params
+
+
+def check_rank(params: Params, rank: int) -> int:
+    """Give `rank` back if the study has it. Raises ParameterError."""
+    if rank not in params.ranks:
+        raise ParameterError(f"--rank {rank} is not in ranks {params.ranks}")
+    return rank
+
+
+def check_model(name: str, names: list[str]) -> str:
+    """Give `name` back if it is one of `names`. Raises ParameterError."""
+    if name not in names:
+        raise ParameterError(f"--model {name} is unknown: choose one of {', '.join(names)}")
+    return name
+
+
+def _cross_check(params: Params) -> str | None:
+    """What no section can see alone: a complaint, or None."""
+    if len(set(params.ranks)) != len(params.ranks):
+        return f"ranks must differ from each other, got {params.ranks}"
+    if params.selected not in params.models:
+        return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
+    if params.crawl.years[0] > params.crawl.years[1]:
+        return f"crawl.years must be [first, last], got {params.crawl.years}"
+    if len(set(params.sample.seeds)) != len(params.sample.seeds):
+        return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, prompts in enumerate(params.sample.prompts):
+        if not Path(prompts).is_file():
+            return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, in one sentence that names the dotted key."""
+    # pydantic reports every member of a union: the last one is the most general (a number, not "rank")
+    first = error.errors()[0]
+    same = [e for e in error.errors() if _key(e["loc"]) == _key(first["loc"])]
+    last = same[-1]
+    key, value = _key(last["loc"]), last.get("input")
+    if last["type"] == "extra_forbidden":
+        return f"{key} is not a known key{_close(key)}"
+    if last["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key} must be {_wanted(same)}, got {_kind(value)}{_hint(value)}"
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """('train', 'targets', 0) => train.targets[0]; the tags pydantic adds for members of a union are dropped."""
+    text = ""
+    fields: Any = Params
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif "[" in part or "(" in part or (text and fields is None):
+            continue  # "literal['rank']", "constrained-float", "float": a union's tag
+        else:
+            text += f".{part}" if text else part
+            annotation = fields.model_fields[part].annotation if part in fields.model_fields else None
+            fields = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+    return text
+
+
+def _wanted(errors: list[Any]) -> str:
+    """"a number greater than 0", from pydantic's messages."""
+    names = {
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "string_type": "text",
+        "list_type": "a list",
+        "bool_type": "true or false",
+        "model_type": "a section of keys",
+        "model_attributes_type": "a section of keys",
+        "string_too_short": "text that is not empty",
+        "finite_number": "a finite number",
+    }
+    wanted = []
+    for error in errors:
+        context = error.get("ctx", {})
+        if error["type"] in names:
+            wanted.append(names[error["type"]])
+        elif error["type"] == "literal_error":
+            wanted.append(str(context["expected"]))
+        elif error["type"] == "too_short":
+            wanted.append(f"a list of at least {context['min_length']}")
+        elif error["type"] == "too_long":
+            wanted.append(f"a list of at most {context['max_length']}")
+        else:
+            wanted.append(error["msg"].removeprefix("Input should be "))
+    return " or ".join(dict.fromkeys(wanted))
+
+
+def _kind(value: Any) -> str:
+    """The value as it is shown in a sentence, cut to a readable length."""
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _hint(value: Any) -> str:
+    """PyYAML reads 1e-4 as text (YAML 1.1 wants the point): say how to write it."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    mantissa, letter, exponent = value.strip().lower().partition("e")
+    if not letter:
+        return f" (write {number:g} without quotes)"
+    sign = "" if exponent.startswith(("-", "+")) else "+"
+    return f" (write {mantissa if '.' in mantissa else mantissa + '.0'}e{sign}{exponent})"
+
+
+def _close(key: str) -> str:
+    """The known key that looks most like an unknown one."""
+    from difflib import get_close_matches
+
+    parent, _, name = key.rpartition(".")
+    known: Any = Params
+    for part in parent.split(".") if parent else []:
+        known = known.model_fields[part].annotation
+    matches = get_close_matches(name, list(known.model_fields), n=1)
+    return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""
