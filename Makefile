@@ -1,0 +1,45 @@
+# `make study` runs the study, `make test` its tests. Each sets up .venv first where that is missing or out of date.
+# Needed: Python 3.11 or newer, git, make, a package index. Another Python: make PYTHON=/path/to/python3.12 study
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+READY := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# no service is asked anything while stages and tests run
+export HF_HUB_OFFLINE := 1
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help setup study test check format clean
+
+help: ## list the recipes
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv with the pinned packages
+
+study: $(READY) ## run every stage that is out of date, then print the table
+	@dvc repro
+	@dvc metrics show --md
+	@echo "The report: $(CURDIR)/metrics/report/index.html"
+
+test: $(READY) ## run the tests
+	@python -m pytest
+
+check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
+	@pre-commit run --all-files
+
+format: $(READY) ## put the code into shape
+	@ruff check --fix .
+	@ruff format .
+
+clean: ## remove what can be made again: environment, caches, outputs that are not in git
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@git clean -fdXq -- data models/lora metrics .dvc/tmp
+
+# The stamp is written last: a set-up that was interrupted is taken up again.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "laureate needs Python 3.11 or newer with venv: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@echo "Setting up .venv with $(PYTHON): about 1 GB to fetch, several where the index has only the CUDA build of torch"
+	@$(PYTHON) -m venv .venv
+	@python -m pip install --quiet --constraint constraints.txt pip
+	@python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
