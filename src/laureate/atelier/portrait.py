@@ -1,0 +1,32 @@
+"""One call draws a portrait: attributes, style and seed in, a picture out."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from laureate.atelier import figure, hands, hands_ink
+from laureate.atelier.attributes import Attributes
+from laureate.atelier.styles import LAUREATE, STYLES
+
+HANDS: dict[str, type[hands.Hand]] = {
+    "photograph": hands.Photograph,
+    "poster": hands.Poster,
+    "pencil": hands.Pencil,
+    "watercolour": hands_ink.Watercolour,
+    "woodcut": hands_ink.Woodcut,
+    "comic": hands_ink.Comic,
+    LAUREATE: hands_ink.Laureate,
+}
+
+
+def draw(who: Attributes, style: str, seed: int, size: tuple[int, int] = (128, 128)) -> Image.Image:
+    """Draw `who` in `style`: RGB, uint8, `size` = (width, height) in pixels, the same bytes for the same arguments.
+
+    The upper square of a taller picture shows what the square picture shows. The person's proportions depend on
+    (attributes, seed) alone, so one person can be drawn in two styles.
+    """
+    if style not in HANDS:
+        raise ValueError(f"style is {style!r}; it must be one of {', '.join(STYLES)}")
+    marks = figure.build(who, np.random.default_rng([seed, 1]))
+    return HANDS[style](who, np.random.default_rng([seed, 2]), size).draw(marks)
