@@ -48,7 +48,9 @@ class Canvas:
             return
         t = np.linspace(0, 2 * np.pi, len(points), endpoint=False)
         widths = width * (1 + swing * np.sin(t + phase) + 0.4 * swing * np.sin(3 * t + 2 * phase))
-        self._draw.polygon(self._flat(ring(points, widths)), fill=colour)
+        flat = self._flat(ring(points, widths))
+        self._draw.polygon(flat, fill=colour)
+        self._label.polygon(flat, fill=self.role("line"))  # so that no shadow is painted over the line
 
     def stroke(
         self, points: Points, width: float, colour: Colour, start: float = 0.3, end: float = 0.3

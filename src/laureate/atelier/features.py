@@ -162,7 +162,7 @@ def mouth(head: Head, who: Attributes) -> None:
                 (0.0, y + 0.11 + bend * 0.7),
                 (-wide * 0.5, y + 0.07 + bend * 0.4),
             ]
-            head.fill("lip", head.feature(smooth(upper + lower, closed=True, per=4)))
+            head.fill("lip", head.feature(smooth(upper + lower, closed=True, per=4)), 0.006)
         head.stroke("mouth", head.feature(line), 0.014, 0.35, 0.35)
         if mood in ("serious", "angry") and not woman:
             head.stroke(

@@ -100,12 +100,10 @@ class Woodcut(Hand):
     def fill(self, mark: Fill) -> None:
         tone = self.tone[mark.role]
         self.canvas.fill(mark.points, INK if tone < 0.2 else self.paper, mark.role)
-        if 0.2 <= tone < 0.9 and mark.role not in ("lip",):
+        if 0.2 <= tone < 0.9 and mark.role != "lip":
             step = 0.038
             lines = hatching(self.canvas.image.size, step, step * (1 - tone), INK, self.paper, 0.6)
             self.canvas.clipped(mark.points, mark.role, lines)
-        elif mark.role == "lip":
-            self.canvas.fill(mark.points, INK, mark.role)
         self.canvas.outline(mark.points, mark.outline * 1.25, INK, 0.2)
 
     def stroke(self, mark: Stroke) -> None:
@@ -113,7 +111,7 @@ class Woodcut(Hand):
         self.canvas.stroke(mark.points, mark.width * 1.2, self.paper if on_black else INK, 0.2, 0.2)
 
     def shade(self, mark: Shade) -> None:
-        lines = hatching(self.canvas.image.size, 0.036, 0.017, INK, self.paper, 0.0001)
+        lines = hatching(self.canvas.image.size, 0.045, 0.013, INK, self.paper, 0.0001)
         self.canvas.clipped(mark.points, mark.role, lines)
 
 
@@ -132,11 +130,11 @@ class Laureate(Hand):
         role = mark.role
         if role in ("hair", "beard"):
             self._hair(mark)
-        elif role in ("tie", "iris", "mouth", "band", "lip"):
+        elif role in ("tie", "iris", "mouth", "band"):
             self.canvas.fill(mark.points, INK, role)
         else:
             self.canvas.fill(mark.points, self.blank, role)
-            if role == "pearl":
+            if role in ("pearl", "lip"):
                 self.canvas.clipped(mark.points, role, self.gold)
         self.canvas.outline(mark.points, mark.outline * 1.12, INK, 0.38, float(self.rng.uniform(0, 6.28)))
 
