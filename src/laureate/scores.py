@@ -20,7 +20,7 @@ Rows = NDArray[np.intp]
 
 
 class Frechet:
-    """Fréchet distance between two Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6).
+    """Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6).
 
         |μx − μy|² + Tr Σx + Tr Σy − 2 Tr √(Σx Σy)
 
@@ -43,21 +43,22 @@ class Frechet:
         n, m = xy.shape
         spread = (np.trace(xx) - n * xx.mean()) / (n - 1) + (np.trace(yy) - m * yy.mean()) / (m - 1)
         centred = xy - xy.mean(axis=0) - xy.mean(axis=1, keepdims=True) + xy.mean()
-        overlap = np.linalg.svd(centred, compute_uv=False).sum() / np.sqrt((n - 1) * (m - 1))
+        overlap = _nuclear_norm(centred) / np.sqrt((n - 1) * (m - 1))
         return float(means + spread - 2 * overlap)
 
 
 def frechet_distance(x: Array, y: Array) -> float:
     """Fréchet distance ("FID" on Inception features) between `x` (n, d) and `y` (m, d); 0 is best.
 
-    See `Frechet`. Takes the n × m form or the d × d form, whichever is smaller: a set with more pictures
-    than features is first replaced by the triangular factor of its centred rows, which has the same covariance.
+    See `Frechet`. Takes the n × m form or the d × d form, whichever is smaller: where both sets have more
+    pictures than features, each is replaced by the triangular factor of its centred rows, which has the same
+    covariance.
     """
     x, y = _pair(x, y)
     if min(len(x), len(y)) <= x.shape[1]:
         return Frechet(x, y)()
-    factors = [np.linalg.qr((z - z.mean(axis=0)) / np.sqrt(len(z) - 1), mode="r") for z in (x, y)]
-    overlap = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+    factors = [np.asarray(np.linalg.qr((z - z.mean(axis=0)) / np.sqrt(len(z) - 1), mode="r")) for z in (x, y)]
+    overlap = _nuclear_norm(factors[0] @ factors[1].T)
     means = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2)
     return float(means + sum(np.sum(f**2) for f in factors) - 2 * overlap)
 
@@ -99,9 +100,10 @@ def kernel_distance(x: Array, y: Array) -> float:
 
 
 def inception_score(p: Array, splits: int = 1) -> float:
-    """exp of the mean KL(p(class | picture) || p(class)) (Salimans et al. 2016, arXiv:1606.03498); higher is better.
+    """exp of the mean KL(p(class | picture) || p(class)) (Salimans et al. 2016, arXiv:1606.03498).
 
-    `p` (n, k): rows are probabilities. Between 1 and k. With more splits, the mean over that many equal parts.
+    `p` (n, k): rows are probabilities. Between 1 and k; higher is better. With more splits, the mean over
+    that many equal parts.
     Raises LaureateError where there are fewer pictures than splits.
     """
     p = _finite(p, "class probabilities")
@@ -119,9 +121,9 @@ def inception_score(p: Array, splits: int = 1) -> float:
 
 
 def clip_score(pictures: Array, texts: Array) -> Array:
-    """100 · cos(picture, its text), at least 0 (Hessel et al. 2021, arXiv:2104.08718), per pair; higher is better.
+    """100 · cos(picture, its text), at least 0, per pair (Hessel et al. 2021, arXiv:2104.08718).
 
-    `pictures` (n, d), `texts` (n, d), not necessarily normalised => (n,), 0 to 100.
+    `pictures` (n, d), `texts` (n, d), of any length => (n,), 0 to 100; higher is better.
     """
     a, b = _finite(pictures, "picture features"), _finite(texts, "text features")
     if a.shape != b.shape:
@@ -136,7 +138,7 @@ def clip_content(pictures: Array, contents: Array) -> Array:
 
 
 def lpips_embedding(layers: Sequence[Array], weights: Sequence[Array] | None = None) -> list[Array]:
-    """Layer features in which LPIPS is a squared Euclidean distance (Zhang et al. 2018, arXiv:1801.03924, eq. 1).
+    """Layer features in which LPIPS (Zhang et al. 2018, arXiv:1801.03924, eq. 1) is a squared distance.
 
     `layers`: per layer (n, c, h, w), any float dtype; `weights`: per layer (c,), at least 0, the learned
     channel weights, or None for weights of 1. Every position is scaled to unit length over channels
@@ -155,7 +157,7 @@ def lpips_embedding(layers: Sequence[Array], weights: Sequence[Array] | None = N
 
 
 def lpips(x: Sequence[Array], y: Sequence[Array]) -> Array:
-    """LPIPS of all pairs, from `lpips_embedding`s: per layer (n, D) and (m, D) => (n, m) float64, 0 is the same."""
+    """LPIPS of all pairs, from `lpips_embedding`s: per layer (n, D) and (m, D) => (n, m), 0 is best."""
     total = np.zeros((len(x[0]), len(y[0])))
     for a, b in zip(x, y, strict=True):
         a, b = _finite(a, "layer features"), _finite(b, "layer features")
@@ -203,10 +205,10 @@ def bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of `score(rows, others)` under the cluster bootstrap (Davison and Hinkley 1997, §3.8).
+    """Interval of `score(rows, others)` by the cluster bootstrap (Davison and Hinkley 1997, chapter 3.8).
 
-    `clusters`: per generated picture, its prompt: pictures of one prompt are drawn together, with replacement,
-    as they are not independent. The `references` reference pictures are drawn with replacement one by one.
+    `clusters`: per generated picture, its prompt: pictures of one prompt are drawn together, as they are not
+    independent, with replacement. The `references` reference pictures are drawn with replacement one by one.
     Repeats in a resample bias a distance upwards, so the draws are moved to have the estimate as their mean.
     The draws depend on the seed and the clusters only: models that share prompts share resamples.
     Returns (low, high), low ≤ value ≤ high up to skew; both NaN where the score is.
@@ -269,6 +271,11 @@ def _pair(x: Array, y: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]
             f"a distance between sets needs two pictures or more in each, got {len(a)} and {len(b)}"
         )
     return a, b
+
+
+def _nuclear_norm(matrix: Array) -> float:
+    """Sum of singular values."""
+    return float(np.linalg.svd(np.asarray(matrix, dtype=np.float64), compute_uv=False).sum())
 
 
 def _pick(matrix: Array, rows: Rows | None, columns: Rows | None) -> Array:

@@ -71,11 +71,11 @@ def title(model: str) -> str:
 
 
 def row(model: str, metrics: dict[str, Value]) -> Row:
-    """A model's flat metrics => its row of the table. Raises LaureateError naming a column that is missing."""
+    """A model's flat metrics => its row. Raises LaureateError naming a column that is missing."""
     missing = [key for key in COLUMNS if key not in NAMES and key not in metrics]
     if missing:
         raise LaureateError(
-            f"metrics/models/{model}.json lacks {missing[0]}; run `dvc repro --force` for the evaluation of {model}"
+            f"metrics/models/{model}.json lacks {missing[0]}; run `laureate evaluate --model {model}` again"
         )
     return {"model": model, "rank": rank_of(model)} | {
         key: metrics[key] for key in COLUMNS if key not in NAMES
@@ -83,7 +83,7 @@ def row(model: str, metrics: dict[str, Value]) -> Row:
 
 
 def read_metrics(folder: str | Path, models: Sequence[str]) -> list[Row]:
-    """The rows of these models, in this order, from `folder`/NAME.json; other files there are not looked at."""
+    """The rows of these models, in this order, from `folder`/NAME.json; other files are not looked at."""
     rows = []
     for model in models:
         path = Path(folder) / f"{model}.json"

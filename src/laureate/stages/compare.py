@@ -12,7 +12,7 @@ METRICS = Path("metrics")
 
 
 def run(params: Params) -> None:
-    """metrics/models/NAME.json of the models that `params` names => comparison.csv, comparison.md, selected.json."""
+    """metrics/models/NAME.json of the models in `params` => comparison.csv, comparison.md, selected.json."""
     rows = table.read_metrics(METRICS / "models", params.models)
     write_text(METRICS / "comparison.csv", table.to_csv(rows))
     write_text(METRICS / "comparison.md", table.to_markdown(rows))
@@ -20,6 +20,6 @@ def run(params: Params) -> None:
 
 
 def selected(rows: list[table.Row], model: str) -> table.Row:
-    """The row of one model, without what it has no value for: DVC shows it as the metrics of an experiment."""
+    """The row of one model, without what it has no value for: DVC shows it as an experiment's metrics."""
     row = next(r for r in rows if r["model"] == model)
     return {key: value for key, value in row.items() if value is not None}

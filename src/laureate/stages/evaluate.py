@@ -1,4 +1,4 @@
-"""Stage evaluate: one model's pictures, or real portraits for the noise floor, against the held-out portraits."""
+"""Stage evaluate: one model's pictures, or portraits for the noise floor, against the held-out portraits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from laureate.judges import ClipJudge, Reading, VisionJudge
+    from laureate.judges import Reading
 
 DATASET, SAMPLES, METRICS = Path("data/dataset"), Path("data/samples"), Path("metrics/models")
 SHARES = ("style_read", "content")  # between 0 and 1
@@ -68,9 +68,9 @@ def measures(
 ) -> dict[str, Score | None]:
     """Every score as a function of (rows, others): which pictures and which references it is taken over.
 
-    `reading` and `reference` are the vision judge's of n pictures and m held-out portraits; `clip` are features
-    (n, d) of the pictures, of their texts, and of the texts without the style phrase; `asked` are n dicts
-    attribute => class. None: the score has no meaning here.
+    `reading` and `reference` are the vision judge's, of n pictures and of m held-out portraits; `clip` are
+    features (n, d) of the pictures, of their texts, and of the texts without the style phrase; `asked` are n
+    dicts attribute => class. None: the score has no meaning here.
     """
     from laureate import scores
 
@@ -90,7 +90,7 @@ def measures(
 def with_interval(
     key: str, score: Score | None, clusters: Sequence[str], references: int, params: Params
 ) -> dict[str, float | None]:
-    """One score over all pictures and its 95 % interval => {KEY, KEY_low, KEY_high}, six significant digits."""
+    """One score over all pictures, with its 95 % interval => {KEY, KEY_low, KEY_high}, six digits."""
     from laureate.scores import bootstrap, wilson_interval
 
     if score is None:
@@ -115,7 +115,7 @@ def style_read(reading: Reading, classes: dict[str, tuple[str, ...]], style: str
 def content_read(
     reading: Reading, classes: dict[str, tuple[str, ...]], asked: Sequence[dict[str, str]]
 ) -> np.ndarray:
-    """(n, attributes) float64: 1 where an asked attribute is read back, 0 where another class is, NaN not asked."""
+    """(n, attributes) float64: 1 where what was asked is read, 0 where another class is, NaN not asked."""
     import numpy as np
 
     heads = [name for name in classes if name != "style"]
