@@ -96,7 +96,8 @@ class Evaluate(Section):
 
     clip: Name = "models/embedded/clip"
     vision: Name = "models/embedded/vision"
-    bootstrap: Count = 1000
+    style: Name = "laureate"  # the vision judge's class for the style to learn
+    bootstrap: Count = 1000  # resamples behind every interval
     seed: Seed = 42
 
 
@@ -106,6 +107,10 @@ class Compare(Section):
 
 class Report(Section):
     """The page that shows it all."""
+
+    title: Name = "Which rank learns the laureates' line?"
+    prompts: Literal["seed", "study"] = "seed"  # the set of prompts that the figures show
+    portraits: int = Field(48, ge=0)  # of the data set, shown with their credits; 0: none
 
 
 class Params(Section):
