@@ -82,7 +82,7 @@ class Attributes:
 
 
 def random_attributes(rng: np.random.Generator) -> Attributes:
-    """Draw a person. Only men have facial hair; hair and clothing depend on gender, all else is independent."""
+    """Draw a person: only men have facial hair, hair and clothing follow gender, all else is independent."""
 
     def weighted(table: dict[str, float]) -> str:
         names = list(table)

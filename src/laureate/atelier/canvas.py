@@ -1,4 +1,4 @@
-"""A supersampled sheet that remembers which material covers each pixel, so that shadows can be clipped to it."""
+"""A supersampled sheet that remembers which material covers each pixel: shadows are clipped to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Colour = tuple[int, int, int]
 
 
 class Canvas:
-    """`size` (width, height) in pixels of the finished picture; drawn `factor` times larger and box-filtered down.
+    """`size` (width, height) in pixels of the finished picture; drawn `factor` times larger, then reduced.
 
     Points are in widths of the picture. Every fill also writes its role into a label map of the same size.
     """
@@ -43,7 +43,7 @@ class Canvas:
     def outline(
         self, points: Points, width: float, colour: Colour, swing: float = 0.0, phase: float = 0.0
     ) -> None:
-        """Brush around a closed shape; the width swings by `swing` (relative) with the direction of the line."""
+        """Brush around a closed shape; the width swings by `swing` (relative) along the way."""
         if width <= 0:
             return
         t = np.linspace(0, 2 * np.pi, len(points), endpoint=False)
@@ -64,7 +64,7 @@ class Canvas:
         self._draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
     def clipped(self, points: Points, role: str, paint: Colour | Image.Image) -> None:
-        """Paint a shape only where `role` is what shows. `paint` is a colour or a picture of the canvas's large size."""
+        """Paint a shape only where `role` shows; `paint` is a colour or a picture as large as the canvas."""
         low = np.floor(points.min(axis=0) * self.unit).astype(int)
         high = np.ceil(points.max(axis=0) * self.unit).astype(int) + 1
         box = (

@@ -1,11 +1,11 @@
-"""Sentences about drawn portraits, in the grammar of the field: `A <mood> <man|woman> with …, wearing …, in the style of …`.
+"""Sentences about drawn portraits: `A <mood> <man|woman> with …, wearing …, in the style of …`.
 
 Synonyms, dropped attributes and a varied order keep a text model from learning a code instead of a language.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -111,7 +111,7 @@ _LIGHT = {
     "right": ("lit from the right", "with light from the right"),
 }
 
-_TABLES = {
+_TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "gender": _NOUN,
     "skin": _SKIN,
     "face": _FACE,
@@ -202,9 +202,12 @@ def _sentence(who: Attributes, style_phrase: str, names: frozenset[str], pick: _
 
 
 def caption(who: Attributes, style: str, rng: np.random.Generator, *, keep: float = 0.8) -> str:
-    """A sentence about `who` in `style`: each attribute is said with probability `keep` (rarer where there is nothing
-    to see, such as no glasses), the style nine times in ten, in a random wording and order."""
-    share = {name: keep for name in who.to_dict()}
+    """A sentence about `who` in `style`, in a random wording and order.
+
+    Each attribute is said with probability `keep` (more rarely where there is nothing to see, such as
+    no glasses), the style nine times in ten.
+    """
+    share = dict.fromkeys(who.to_dict(), keep)
     share["gender"] = max(keep, 0.9)
     for name in ("glasses", "facial_hair", "headwear"):
         if getattr(who, name) == "none":

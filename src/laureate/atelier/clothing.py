@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from laureate.atelier.attributes import Attributes
-from laureate.atelier.figure import Head
 from laureate.atelier.geometry import Points, ellipse, smooth
+from laureate.atelier.marks import Head
 
 
-def dress(head: Head, who: Attributes, rng: np.random.Generator) -> None:
+def dress(head: Head, who: Attributes) -> None:
     """Shoulders and the one garment of `who.clothing`."""
     cx = head.centre[0]
     half = 0.36 if who.gender == "woman" else 0.42

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from laureate.atelier.attributes import Attributes
-from laureate.atelier.figure import Head
 from laureate.atelier.geometry import ellipse, smooth
+from laureate.atelier.marks import Head
 
 EYE_X, EYE_Y = 0.43, -0.06
 
@@ -21,7 +21,7 @@ _BROWS = {
 }
 
 
-def draw(head: Head, who: Attributes, rng: np.random.Generator) -> None:
+def draw(head: Head, who: Attributes) -> None:
     """Eyes, brows and nose."""
     for side in (-1.0, 1.0):
         _eye(head, who, side)
@@ -78,13 +78,13 @@ def _eye(head: Head, who: Attributes, side: float) -> None:
     glint = ellipse((x + look - 0.03 * head.shadow, y - 0.035), (0.028, 0.024), 8)
     head.fill("eye", head.feature(glint))
     slope = 0.06 * side if mood == "angry" else 0.0
-    lid = [
+    upper = [
         (x - wide - 0.02, y + 0.01 - slope),
         (x - wide * 0.4, y - tall),
         (x + wide * 0.4, y - tall),
         (x + wide + 0.02, y + 0.01 + slope),
     ]
-    head.stroke("lid", head.feature(smooth(lid)), 0.014, 0.4, 0.4)
+    head.stroke("lid", head.feature(smooth(upper)), 0.014, 0.4, 0.4)
     if who.gender == "woman":
         out = wide * side
         head.stroke(

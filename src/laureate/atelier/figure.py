@@ -1,79 +1,13 @@
-"""A person as an ordered list of marks (fills, brush strokes, shadows), before any style is chosen.
-
-Coordinates: one unit is the picture's width, x to the right and y down; the upper unit square holds the whole head.
-"""
+"""A person as an ordered list of marks, before any style is chosen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
+from laureate.atelier import clothing, features, hair, headwear
 from laureate.atelier.attributes import Attributes
 from laureate.atelier.geometry import Points, ellipse, smooth
-
-
-@dataclass(frozen=True)
-class Fill:
-    """A closed shape of one material (`skin`, `hair`, `cloth` …); `outline` is the brush width around it, 0 for none."""
-
-    role: str
-    points: Points
-    outline: float = 0.0
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A brush stroke along `points`; `start` and `end` are the relative widths at its ends."""
-
-    role: str
-    points: Points
-    width: float
-    start: float = 0.3
-    end: float = 0.3
-
-
-@dataclass(frozen=True)
-class Shade:
-    """The shadow side: `points` clipped to what has been drawn of `role`; `hatch` are strokes on its border."""
-
-    role: str
-    points: Points
-    hatch: tuple[Points, ...] = ()
-
-
-Mark = Fill | Stroke | Shade
-
-
-@dataclass
-class Head:
-    """Where the head is and how it is turned: face half-width `w`, half-height `h`, centre, tilt, and offset of features."""
-
-    w: float
-    h: float
-    centre: tuple[float, float]
-    tilt: float
-    turn: float
-    shadow: float
-    marks: list[Mark] = field(default_factory=list)
-
-    def place(self, points: list[tuple[float, float]] | Points) -> Points:
-        """From head units (1 = half-width in x, half-height in y, origin at the face's middle) to the picture."""
-        p = np.asarray(points, dtype=np.float64) * (self.w, self.h)
-        c, s = np.cos(self.tilt), np.sin(self.tilt)
-        return p @ np.array([[c, s], [-s, c]]) + self.centre
-
-    def feature(self, points: list[tuple[float, float]] | Points) -> Points:
-        """As `place`, moved sideways with the turn of the head: for eyes, nose, mouth and glasses."""
-        p = np.asarray(points, dtype=np.float64)
-        return self.place(p + (self.turn, 0.0))
-
-    def fill(self, role: str, points: Points, outline: float = 0.0) -> None:
-        self.marks.append(Fill(role, points, outline))
-
-    def stroke(self, role: str, points: Points, width: float, start: float = 0.3, end: float = 0.3) -> None:
-        self.marks.append(Stroke(role, points, width, start, end))
-
+from laureate.atelier.marks import Head, Mark, Shade
 
 FACE = {  # half-width, half-height, roundness of the jaw (2 is an ellipse, more is squarer)
     "oval": (0.178, 0.266, 1.85),
@@ -99,9 +33,7 @@ def _little(rng: np.random.Generator) -> float:
 
 
 def build(who: Attributes, rng: np.random.Generator) -> list[Mark]:
-    """The marks of a portrait in the order in which they are to be drawn. `rng` only moves things a little."""
-    from laureate.atelier import clothing, features, hair
-
+    """The marks of a portrait in drawing order; `rng` only moves things a little."""
     woman = who.gender == "woman"
     w, h, jaw = FACE[who.face]
     grow = 1 + 0.025 * _little(rng)
@@ -116,17 +48,17 @@ def build(who: Attributes, rng: np.random.Generator) -> list[Mark]:
         shadow=1.0 if who.light == "left" else -1.0,
     )
     outline = face_outline(jaw * (0.93 if woman else 1.0))
-    hair.behind(head, who, rng)
+    hair.behind(head, who)
     _neck(head, woman)
-    clothing.dress(head, who, rng)
+    clothing.dress(head, who)
     _skull(head, outline)
     _shadow(head, outline)
-    features.draw(head, who, rng)
+    features.draw(head, who)
     hair.beard(head, who, outline)
     features.mouth(head, who)
-    hair.front(head, who, rng)
+    hair.front(head, who)
     features.glasses(head, who)
-    hair.headwear(head, who)
+    headwear.draw(head, who)
     return head.marks
 
 

@@ -1,4 +1,4 @@
-"""Curves and outlines as arrays of points, `(n, 2)` float64, x to the right and y down, in widths of the picture."""
+"""Curves and outlines as arrays of points: `(n, 2)` float64, x right, y down, in widths of the picture."""
 
 from __future__ import annotations
 
@@ -65,8 +65,3 @@ def bumps(points: Points, count: int, depth: float, sharp: bool = False) -> Poin
     phase = np.linspace(0, count, len(points), endpoint=False) % 1.0
     wave = 1 - np.abs(2 * phase - 1) if sharp else np.sqrt(np.maximum(0, 1 - (2 * phase - 1) ** 2))
     return points + normals(points, closed=True) * (wave[:, None] * depth)
-
-
-def within(points: Points, x: float) -> Points:
-    """`points` of an outline on the side of `x`'s sign, x measured from 0."""
-    return points[points[:, 0] * np.sign(x) >= 0]

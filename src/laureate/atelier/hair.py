@@ -1,12 +1,12 @@
-"""Hair, beards and what is worn on the head."""
+"""Hair and beards."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from laureate.atelier.attributes import Attributes
-from laureate.atelier.figure import Head
 from laureate.atelier.geometry import Points, bumps, ellipse, smooth
+from laureate.atelier.marks import Head
 
 LINE = 0.013
 
@@ -16,7 +16,7 @@ def _strands(head: Head, lines: list[list[tuple[float, float]]], width: float = 
         head.stroke("strand", head.place(smooth(line)), width)
 
 
-def behind(head: Head, who: Attributes, rng: np.random.Generator) -> None:
+def behind(head: Head, who: Attributes) -> None:
     """The part of the hair that the neck and the face cover."""
     style = who.hair
     if style == "long":
@@ -104,154 +104,133 @@ def _cap(line: list[tuple[float, float]], top: float, wide: float, low: float) -
     return np.concatenate([over, smooth(line)])
 
 
-def front(head: Head, who: Attributes, rng: np.random.Generator) -> None:
+def front(head: Head, who: Attributes) -> None:
     """The hair above and beside the face, and its strands."""
+    _FRONT[who.hair](head)
+
+
+def _bald(head: Head) -> None:
+    head.stroke("shine", head.place(smooth([(-0.42, -0.78), (-0.2, -0.88), (0.06, -0.9)])), 0.012)
+    for side in (-1.0, 1.0):
+        patch = [(side * 0.99, -0.34), (side * 1.1, -0.1), (side * 1.02, 0.06), (side * 0.93, -0.1)]
+        head.fill("hair", head.place(smooth(patch, closed=True)), 0.006)
+
+
+def _parting(head: Head) -> None:
+    """Strands that fall from a parting on the lit side."""
+    side = -1.0 if head.shadow > 0 else 1.0
+    part, t = 0.45 * side, head.turn
+    _strands(
+        head,
+        [
+            [(part, -1.1), (part - side * 0.25 * i + t * 0.5, -0.95), (part - side * 0.36 * i + t, -0.72)]
+            for i in (-1, 0, 1, 2)
+        ],
+    )
+
+
+def _short(head: Head) -> None:
     t = head.turn
-    style = who.hair
-    if style == "bald":
-        shine = smooth([(-0.42, -0.78), (-0.2, -0.88), (0.06, -0.9)])
-        head.stroke("shine", head.place(shine), 0.012)
-        for side in (-1.0, 1.0):
-            patch = smooth(
-                [(side * 0.99, -0.34), (side * 1.1, -0.1), (side * 1.02, 0.06), (side * 0.93, -0.1)],
-                closed=True,
-            )
-            head.fill("hair", head.place(patch), 0.006)
-    elif style in ("short", "tousled"):
-        line = [
-            (-1.0, -0.12),
-            (-0.9, -0.42),
-            (-0.7 + t, -0.62),
-            (-0.2 + t, -0.7),
-            (0.35 + t, -0.62),
-            (0.74 + t, -0.52),
-            (0.92, -0.4),
-            (1.0, -0.12),
-        ]
-        shape = _cap(line, -1.2, 1.06, -0.12)
-        if style == "tousled":
-            over = smooth(
-                [
-                    (1.06, -0.12),
-                    (1.2, -0.55),
-                    (0.9, -1.08),
-                    (0.3, -1.26),
-                    (-0.3, -1.26),
-                    (-0.9, -1.08),
-                    (-1.2, -0.55),
-                    (-1.06, -0.12),
-                ],
-                per=12,
-            )
-            spikes = 0.5 - np.abs((np.linspace(0, 11, len(over)) % 1.0) - 0.5)
-            out = over / np.maximum(np.hypot(over[:, 0], over[:, 1]), 1e-6)[:, None]
-            fringe = [
-                (-1.0, -0.12),
-                (-0.88, -0.5),
-                (-0.62 + t, -0.44),
-                (-0.5 + t, -0.66),
-                (-0.2 + t, -0.46),
-                (-0.05 + t, -0.68),
-                (0.25 + t, -0.46),
-                (0.42 + t, -0.66),
-                (0.66 + t, -0.44),
-                (0.88, -0.5),
-                (1.0, -0.12),
-            ]
-            shape = np.concatenate([over + out * (spikes[:, None] * 0.52 - 0.05), np.asarray(fringe)])
-        head.fill("hair", head.place(shape), LINE)
-        part = -0.45 if head.shadow > 0 else 0.45
-        _strands(
-            head,
-            [
-                [(part, -1.1), (part + 0.25 * i + t * 0.5, -0.95), (part + 0.36 * i + t, -0.72)]
-                for i in (-1, 0, 1, 2)
-            ]
-            if part < 0
-            else [
-                [(part, -1.1), (part - 0.25 * i + t * 0.5, -0.95), (part - 0.36 * i + t, -0.72)]
-                for i in (-1, 0, 1, 2)
-            ],
-        )
-    elif style == "curly":
-        line = [
-            (-1.0, -0.15),
-            (-0.9, -0.5),
-            (-0.5 + t, -0.62),
-            (0.0 + t, -0.58),
-            (0.5 + t, -0.62),
-            (0.9, -0.5),
-            (1.0, -0.15),
-        ]
-        head.fill("hair", head.place(_cap(line, -1.12, 1.06, -0.1)), 0.0)
-        for x, y in (
-            (-0.95, -0.6),
-            (-0.6, -0.85),
-            (-0.2, -0.72),
-            (0.2, -0.88),
-            (0.6, -0.72),
-            (0.95, -0.55),
-            (-0.42, -1.14),
-            (0.0, -1.22),
-            (0.42, -1.12),
-            (-1.1, -0.2),
-            (1.1, -0.2),
-            (-0.8, -1.1),
-            (0.8, -1.1),
-        ):
-            angle = np.linspace(0.4, 5.4, 9)
-            curl = np.stack([x + 0.16 * np.cos(angle), y + 0.13 * np.sin(angle)], axis=1)
-            head.stroke("strand", head.place(curl), 0.010)
-    elif style in ("long", "wavy"):
-        middle = t * 0.6
-        line = [
-            (-1.12, 0.32),
-            (-0.92, -0.2),
-            (-0.5 + t * 0.4, -0.56),
-            (middle, -0.86),
-            (0.5 + t * 0.4, -0.56),
-            (0.92, -0.2),
-            (1.12, 0.32),
-        ]
-        head.fill("hair", head.place(_cap(line, -1.2, 1.14, 0.3)), LINE)
-        lines = [
-            [(middle + 0.08 * k, -1.1), (k * 0.55, -0.9), (k * 0.95, -0.45), (k * 1.04, 0.0)]
-            for k in (-1.0, 1.0)
-        ]
-        lines += [[(middle + 0.05 * k, -1.0), (k * 0.45, -0.76), (k * 0.8, -0.4)] for k in (-1.0, 1.0)]
-        _strands(head, lines)
-    elif style == "bob":
-        line = [
-            (-1.14, 0.5),
-            (-0.94, 0.2),
-            (-0.9, -0.3),
-            (-0.6, -0.4),
-            (0.0 + t * 0.5, -0.36),
-            (0.6, -0.4),
-            (0.9, -0.3),
-            (0.94, 0.2),
-            (1.14, 0.5),
-        ]
-        head.fill("hair", head.place(_cap(line, -1.22, 1.2, 0.5)), LINE)
-        _strands(
-            head,
-            [[(0.24 * k, -1.12), (0.32 * k, -0.8), (0.3 * k + t * 0.4, -0.46)] for k in (-2, -1, 0, 1, 2)],
-        )
-    elif style == "bun":
-        line = [
-            (-1.02, -0.1),
-            (-0.9, -0.5),
-            (-0.5 + t * 0.5, -0.72),
-            (0.0 + t * 0.5, -0.78),
-            (0.5 + t * 0.5, -0.72),
-            (0.9, -0.5),
-            (1.02, -0.1),
-        ]
-        head.fill("hair", head.place(_cap(line, -1.16, 1.06, -0.1)), LINE)
-        _strands(
-            head,
-            [[(0.3 * k, -1.12), (0.46 * k, -0.95), (0.5 * k, -0.74)] for k in (-1.6, -0.8, 0.0, 0.8, 1.6)],
-        )
+    line = [(-1.0, -0.12), (-0.9, -0.42), (-0.7 + t, -0.62), (-0.2 + t, -0.7)]
+    line += [(0.35 + t, -0.62), (0.74 + t, -0.52), (0.92, -0.4), (1.0, -0.12)]
+    head.fill("hair", head.place(_cap(line, -1.2, 1.06, -0.12)), LINE)
+    _parting(head)
+
+
+def _tousled(head: Head) -> None:
+    t = head.turn
+    side = [(1.06, -0.12), (1.2, -0.55), (0.9, -1.08), (0.3, -1.26)]
+    over = smooth(side + [(-x, y) for x, y in reversed(side)], per=12)
+    spikes = 0.5 - np.abs((np.linspace(0, 11, len(over)) % 1.0) - 0.5)
+    out = over / np.maximum(np.hypot(over[:, 0], over[:, 1]), 1e-6)[:, None]
+    fringe = [(-1.0, -0.12), (-0.88, -0.5), (-0.62 + t, -0.44), (-0.5 + t, -0.66), (-0.2 + t, -0.46)]
+    fringe += [
+        (-0.05 + t, -0.68),
+        (0.25 + t, -0.46),
+        (0.42 + t, -0.66),
+        (0.66 + t, -0.44),
+        (0.88, -0.5),
+        (1.0, -0.12),
+    ]
+    shape = np.concatenate([over + out * (spikes[:, None] * 0.52 - 0.05), np.asarray(fringe)])
+    head.fill("hair", head.place(shape), LINE)
+    _parting(head)
+
+
+_CURL_CENTRES = (
+    *((-0.95, -0.6), (-0.6, -0.85), (-0.2, -0.72), (0.2, -0.88), (0.6, -0.72), (0.95, -0.55), (-0.42, -1.14)),
+    *((0.0, -1.22), (0.42, -1.12), (-1.1, -0.2), (1.1, -0.2), (-0.8, -1.1), (0.8, -1.1)),
+)
+
+
+def _curly(head: Head) -> None:
+    t = head.turn
+    line = [
+        (-1.0, -0.15),
+        (-0.9, -0.5),
+        (-0.5 + t, -0.62),
+        (0.0 + t, -0.58),
+        (0.5 + t, -0.62),
+        (0.9, -0.5),
+        (1.0, -0.15),
+    ]
+    head.fill("hair", head.place(_cap(line, -1.12, 1.06, -0.1)))
+    angle = np.linspace(0.4, 5.4, 9)
+    for x, y in _CURL_CENTRES:
+        curl = np.stack([x + 0.16 * np.cos(angle), y + 0.13 * np.sin(angle)], axis=1)
+        head.stroke("strand", head.place(curl), 0.010)
+
+
+def _parted(head: Head) -> None:
+    """Long and wavy hair, parted in the middle."""
+    t, middle = head.turn, head.turn * 0.6
+    line = [(-1.12, 0.32), (-0.92, -0.2), (-0.5 + t * 0.4, -0.56), (middle, -0.86)]
+    line += [(0.5 + t * 0.4, -0.56), (0.92, -0.2), (1.12, 0.32)]
+    head.fill("hair", head.place(_cap(line, -1.2, 1.14, 0.3)), LINE)
+    lines = [
+        [(middle + 0.08 * k, -1.1), (k * 0.55, -0.9), (k * 0.95, -0.45), (k * 1.04, 0.0)] for k in (-1.0, 1.0)
+    ]
+    lines += [[(middle + 0.05 * k, -1.0), (k * 0.45, -0.76), (k * 0.8, -0.4)] for k in (-1.0, 1.0)]
+    _strands(head, lines)
+
+
+def _bob(head: Head) -> None:
+    t = head.turn
+    line = [(-1.14, 0.5), (-0.94, 0.2), (-0.9, -0.3), (-0.6, -0.4), (0.0 + t * 0.5, -0.36)]
+    line += [(0.6, -0.4), (0.9, -0.3), (0.94, 0.2), (1.14, 0.5)]
+    head.fill("hair", head.place(_cap(line, -1.22, 1.2, 0.5)), LINE)
+    _strands(
+        head, [[(0.24 * k, -1.12), (0.32 * k, -0.8), (0.3 * k + t * 0.4, -0.46)] for k in (-2, -1, 0, 1, 2)]
+    )
+
+
+def _bun(head: Head) -> None:
+    t = head.turn * 0.5
+    line = [
+        (-1.02, -0.1),
+        (-0.9, -0.5),
+        (-0.5 + t, -0.72),
+        (0.0 + t, -0.78),
+        (0.5 + t, -0.72),
+        (0.9, -0.5),
+        (1.02, -0.1),
+    ]
+    head.fill("hair", head.place(_cap(line, -1.16, 1.06, -0.1)), LINE)
+    _strands(
+        head, [[(0.3 * k, -1.12), (0.46 * k, -0.95), (0.5 * k, -0.74)] for k in (-1.6, -0.8, 0.0, 0.8, 1.6)]
+    )
+
+
+_FRONT = {
+    "bald": _bald,
+    "short": _short,
+    "tousled": _tousled,
+    "curly": _curly,
+    "wavy": _parted,
+    "long": _parted,
+    "bob": _bob,
+    "bun": _bun,
+}
 
 
 def beard(head: Head, who: Attributes, outline: Points) -> None:
@@ -279,71 +258,3 @@ def beard(head: Head, who: Attributes, outline: Points) -> None:
     for k in (-2, -1, 0, 1, 2):
         line = [(0.24 * k + head.turn * 0.5, 0.9 - 0.05 * abs(k)), (0.22 * k, 1.04 - 0.08 * abs(k))]
         head.stroke("beard strand", head.place(line), 0.008)
-
-
-def headwear(head: Head, who: Attributes) -> None:
-    """A hat with a brim and a band, or a cap with a visor to one side."""
-    if who.headwear == "hat":
-        crown = smooth(
-            [
-                (-0.86, -0.62),
-                (-0.84, -1.1),
-                (-0.66, -1.52),
-                (-0.2, -1.5),
-                (0.0, -1.44),
-                (0.2, -1.5),
-                (0.66, -1.52),
-                (0.84, -1.1),
-                (0.86, -0.62),
-            ]
-        )
-        head.fill("hat", head.place(crown), 0.014)
-        band = [(-0.87, -0.64), (-0.86, -0.92), (0.0, -0.84), (0.86, -0.92), (0.87, -0.64)]
-        head.fill("band", head.place(band), 0.008)
-        brim = smooth(
-            [
-                (-1.62, -0.66),
-                (-0.8, -0.72),
-                (0.0, -0.64),
-                (0.8, -0.72),
-                (1.62, -0.66),
-                (1.0, -0.48),
-                (0.0, -0.42),
-                (-1.0, -0.48),
-            ],
-            closed=True,
-        )
-        head.fill("hat", head.place(brim), 0.014)
-    elif who.headwear == "cap":
-        dome = smooth(
-            [
-                (-1.06, -0.5),
-                (-1.0, -0.98),
-                (-0.6, -1.34),
-                (0.0, -1.44),
-                (0.6, -1.34),
-                (1.0, -0.98),
-                (1.06, -0.5),
-            ]
-        )
-        head.fill(
-            "hat",
-            head.place(np.concatenate([dome, smooth([(1.06, -0.5), (0.0, -0.62), (-1.06, -0.5)])])),
-            0.014,
-        )
-        for x in (-0.5, 0.5):
-            head.stroke("hat fold", head.place(smooth([(0.0, -1.42), (x, -1.1), (x * 1.25, -0.6)])), 0.007)
-        head.fill("band", head.place(ellipse((0.0, -1.44), (0.09, 0.05), 12)), 0.006)
-        side = 1.0 if head.turn > 0.1 else -1.0 if head.turn < -0.1 else 0.0
-        visor = smooth(
-            [
-                (-0.92 + 0.2 * side, -0.6),
-                (0.0 + 0.3 * side, -0.7),
-                (0.92 + 0.2 * side, -0.6),
-                (0.8 + 0.6 * side, -0.42),
-                (0.1 + 0.5 * side, -0.36),
-                (-0.8 + 0.5 * side, -0.42),
-            ],
-            closed=True,
-        )
-        head.fill("band", head.place(visor), 0.013)

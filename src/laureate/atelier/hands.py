@@ -1,4 +1,4 @@
-"""How each style puts a figure's marks on the sheet. A `Hand` is one artist's manner: fill, stroke, shade, finish."""
+"""How a style puts a figure's marks on the sheet: a `Hand` fills, strokes, shades and finishes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from PIL import Image, ImageFilter
 
 from laureate.atelier.attributes import Attributes
 from laureate.atelier.canvas import Canvas, Colour
-from laureate.atelier.figure import Fill, Mark, Shade, Stroke
-from laureate.atelier.textures import hatching
+from laureate.atelier.marks import Fill, Mark, Shade, Stroke
 from laureate.atelier.palette import BACKGROUND, Palette, colours, grey, mix, tones
+from laureate.atelier.textures import hatching
 
 
 class Hand:

@@ -1,4 +1,4 @@
-"""Hands that work with black ink: comic, woodcut, and the laureates' own, black brush and gold leaf. And watercolour."""
+"""Watercolour, comic, woodcut, and the laureates' own hand: black brush and gold leaf."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from PIL import Image, ImageFilter
 
 from laureate.atelier.attributes import Attributes
 from laureate.atelier.canvas import Colour
-from laureate.atelier.figure import Fill, Shade, Stroke
 from laureate.atelier.hands import Hand
+from laureate.atelier.marks import Fill, Shade, Stroke
 from laureate.atelier.palette import mix, tones
 from laureate.atelier.textures import gold_leaf, halftone, hatching, pigment
 
@@ -116,7 +116,7 @@ class Woodcut(Hand):
 
 
 class Laureate(Hand):
-    """The style to learn: off-white paper, confident black brush of varying width, gold leaf on the shadow side."""
+    """The style to learn: off-white paper, a black brush of varying width, gold leaf on the shadow side."""
 
     paper = (241, 236, 225)
     blank: Colour = (253, 251, 245)

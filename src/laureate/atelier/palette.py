@@ -33,7 +33,7 @@ Palette = dict[str, Colour]
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """`a` moved towards `b` by `share` in [0, 1]."""
-    return tuple(int(round(x + (y - x) * share)) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
+    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
 def grey(tone: float, dark: Colour = (20, 20, 22), light: Colour = (250, 249, 245)) -> Colour:

@@ -21,9 +21,9 @@ HANDS: dict[str, type[hands.Hand]] = {
 
 
 def draw(who: Attributes, style: str, seed: int, size: tuple[int, int] = (128, 128)) -> Image.Image:
-    """Draw `who` in `style`: RGB, uint8, `size` = (width, height) in pixels, the same bytes for the same arguments.
+    """Draw `who` in `style`: RGB, uint8, `size` (width, height) in pixels; same arguments, same bytes.
 
-    The upper square of a taller picture shows what the square picture shows. The person's proportions depend on
+    The upper square of a taller picture shows what the square picture shows. Proportions depend on
     (attributes, seed) alone, so one person can be drawn in two styles.
     """
     if style not in HANDS:

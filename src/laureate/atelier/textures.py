@@ -1,4 +1,4 @@
-"""Patterns as large as a canvas: hatching, halftone dots, gold leaf, pigment. Pure functions, kept once computed."""
+"""Patterns as large as a canvas: hatching, halftone dots, gold leaf, pigment; kept once computed."""
 
 from __future__ import annotations
 
