@@ -56,14 +56,18 @@ def test_the_upper_square_of_a_tall_portrait_is_the_square_portrait() -> None:
 
 
 def test_the_laureates_pictures_are_ink_and_gold_on_off_white() -> None:
-    pixels = np.concatenate(
-        [
-            np.asarray(
-                portrait.draw(random_attributes(np.random.default_rng(s)), styles.LAUREATE, s)
-            ).reshape(-1, 3)
-            for s in range(20)
-        ]
-    ).astype(int)
+    pixels = (
+        np.concatenate(
+            [
+                np.asarray(
+                    portrait.draw(random_attributes(np.random.default_rng(s)), styles.LAUREATE, s)
+                ).reshape(-1, 3)
+                for s in range(20)
+            ]
+        )
+        .reshape(-1, 3)
+        .astype(int)
+    )
     red, green, blue = pixels.T
     ink, paper = pixels.max(axis=1) < 70, pixels.min(axis=1) > 200
     gold = (red - blue > 60) & (red >= green)
@@ -75,7 +79,7 @@ def test_the_laureates_pictures_are_ink_and_gold_on_off_white() -> None:
 
 
 def test_drawings_are_those_the_shipped_base_was_trained_on() -> None:
-    """A change of the drawings makes the shipped weights stale: make this sheet anew only when they are trained anew.
+    """A change of the drawings makes the shipped weights stale: renew this sheet only with them.
 
     Compared by eye's measure, not by bytes, as the last bit of a sine may differ between machines.
     """
