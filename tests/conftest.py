@@ -1,0 +1,90 @@
+"""What every test may use: the repository, a copy of it to run in, and tiny models with random weights."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Set before torch is imported anywhere. One thread: tests are small, and sums come out in the same order.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["DVC_NO_ANALYTICS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+# `laureate` and `dvc` are found as the stages find them, also where .venv is not activated
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# a commit needs a name, and a hook that runs the tests leaves the outer repository in the environment
+for variable in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"):
+    os.environ.pop(variable, None)
+for person in ("AUTHOR", "COMMITTER"):
+    os.environ[f"GIT_{person}_NAME"] = "laureate tests"
+    os.environ[f"GIT_{person}_EMAIL"] = "tests@example.org"
+os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_dvc_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """DVC's settings and state of this machine stay out of the tests, and the tests' out of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GLOBAL_CONFIG_DIR", "SYSTEM_CONFIG_DIR", "SITE_CACHE_DIR"):
+            patch.setenv(f"DVC_{name}", str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def embedded(root: Path) -> Path:
+    """The shipped models: `base/`, `clip/` and `vision/`."""
+    return root / "models" / "embedded"
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layout of `models/embedded` with few and random weights: same classes, same shapes between them."""
+    folder = tmp_path_factory.mktemp("tiny") / "embedded"
+    run(sys.executable, "-m", "laureate.atelier.pretrain", "random", folder, cwd=ROOT)
+    return folder
+
+
+def run(*command: str | Path, cwd: Path, fails: bool = False) -> str:
+    """Run a command in a folder and give what it printed; its status must be 0, or not 0 if it `fails`."""
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if (done.returncode != 0) != fails:
+        raise AssertionError(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def copy_of_repository() -> Callable[[Path], Path]:
+    """`copy(folder)` puts the working tree into a new folder, as its own git repository with one commit.
+
+    Changed and new files come along, what git ignores does not: the tests see what a commit would hold now.
+    """
+
+    def copy(folder: Path) -> Path:
+        names = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+        for name in filter(None, names.split("\0")):
+            source, target = ROOT / name, folder / name
+            if source.is_file():  # not one that was removed without git being told
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        run("git", "init", "--quiet", "--initial-branch=main", cwd=folder)
+        run("git", "add", "--all", cwd=folder)
+        run("git", "commit", "--quiet", "--message", "a copy", cwd=folder)
+        return folder
+
+    return copy
