@@ -1,0 +1,208 @@
+"""The study as a whole: the real stages, over the real graph of dvc.yaml, in a small."""
+
+import csv
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import run
+
+pytestmark = pytest.mark.slow
+
+# Few of everything, so that a stage's time is its start
+SMALL: dict[str, Any] = {
+    "ranks": [4, 8],
+    "selected": "rank-8",
+    "crawl.limit": 16,
+    "prepare.min_train": 4,
+    "prepare.min_holdout": 4,
+    "train.steps": 3,
+    "train.batch": 2,
+    "train.warmup": 1,
+    "train.holdout_every": 2,
+    "train.checkpoint_every": 2,
+    "sample.seeds": [1001],
+    "sample.steps": 2,
+    "evaluate.bootstrap": 20,
+}
+PROMPTS = {"data/prompts.yaml": 9, "data/prompts-embedded.yaml": 4}  # how many of them are kept
+MODELS = ["noise-floor", "baseline", "rank-4", "rank-8"]
+BEFORE_TRAINING = {
+    "crawl",
+    "prepare",
+    "encode",
+    "sample-baseline",
+    "evaluate-baseline",
+    "evaluate-noise-floor",
+}
+OF_A_RANK = ("train", "sample", "evaluate")
+AFTER_ALL = {"compare", "report"}
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, copy_of_repository: Callable[[Path], Path], tiny_models: Path
+) -> tuple[Path, str]:
+    """A copy of the repository with tiny models, in which `dvc repro` has run once; and what that printed."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("study") / "laureate")
+    for name in ("base", "clip", "vision"):
+        shutil.rmtree(folder / "models/embedded" / name, ignore_errors=True)
+        shutil.copytree(tiny_models / name, folder / "models/embedded" / name)
+    for name, count in PROMPTS.items():
+        prompts = yaml.safe_load((folder / name).read_text())
+        (folder / name).write_text(yaml.safe_dump(prompts[:count], sort_keys=False))
+    set_parameters(folder, SMALL)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    shutil.rmtree(folder / "metrics", ignore_errors=True)
+    printed = run("dvc", "repro", cwd=folder)
+    run("git", "add", "--all", cwd=folder)
+    run("git", "commit", "--quiet", "--message", "the small study", cwd=folder)
+    return folder, printed
+
+
+@pytest.fixture
+def study(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    """The finished study, to be changed at will."""
+    return Path(shutil.copytree(finished[0], tmp_path / "laureate", symlinks=True))
+
+
+def test_the_first_run_runs_every_stage_and_leaves_what_the_design_names(finished: tuple[Path, str]) -> None:
+    folder, printed = finished
+    of_ranks = {f"{stage}@rank-{rank}" for stage in OF_A_RANK for rank in SMALL["ranks"]}
+    assert stages_run(printed) == BEFORE_TRAINING | of_ranks | AFTER_ALL
+
+    portraits = [json.loads(line) for line in (folder / "data/raw/portraits.jsonl").read_text().splitlines()]
+    assert {row["file"] for row in portraits} <= {file.name for file in (folder / "data/raw").iterdir()}
+    for part in ("train", "holdout"):
+        assert len(list((folder / "data/dataset" / part).glob("*.png"))) >= 4
+    for rank in SMALL["ranks"]:
+        adapter = folder / f"models/lora/rank-{rank}"
+        assert {file.name for file in adapter.iterdir()} == {
+            "pytorch_lora_weights.safetensors",
+            "config.json",
+        }
+    for model in MODELS[1:]:
+        assert len(list((folder / "data/samples" / model).glob("*.png"))) == sum(PROMPTS.values())
+    for model in MODELS:
+        scores = json.loads((folder / f"metrics/models/{model}.json").read_text())
+        assert {"fid", "fid_low", "fid_high", "kid", "lpips", "clip", "n_generated"} <= set(scores)
+    with (folder / "metrics/comparison.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == MODELS
+    assert json.loads((folder / "metrics/selected.json").read_text())["model"] == "rank-8"
+    assert "rank-8" in (folder / "metrics/report/index.html").read_text()
+
+
+def test_nothing_is_left_over_and_git_holds_the_small_results_only(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    assert run("git", "status", "--porcelain", cwd=folder) == ""
+    kept = run("git", "ls-files", cwd=folder).splitlines()
+    assert "metrics/comparison.csv" in kept
+    assert "metrics/report/index.html" in kept
+    assert not [
+        name
+        for name in kept
+        if name.startswith(("data/raw/", "data/dataset/", "data/samples/", "models/lora/"))
+        and not name.endswith(".gitignore")
+    ]
+
+
+def test_a_second_run_runs_nothing(study: Path) -> None:
+    printed = run("dvc", "repro", cwd=study)
+    assert stages_run(printed) == set()
+    assert "up to date" in printed
+
+
+def test_more_steps_train_anew_and_nothing_before(study: Path) -> None:
+    set_parameters(study, {"train.steps": 4})
+    ran = stages_run(run("dvc", "repro", cwd=study))
+    assert ran & BEFORE_TRAINING == set()
+    assert {"train@rank-4", "train@rank-8", "sample@rank-4", "sample@rank-8", "report"} <= ran
+
+
+def test_another_rank_trains_that_rank_only(study: Path) -> None:
+    set_parameters(study, {"ranks": [4, 8, 2]})
+    ran = stages_run(run("dvc", "repro", cwd=study))
+    assert ran == {f"{stage}@rank-2" for stage in OF_A_RANK} | AFTER_ALL
+    with (study / "metrics/comparison.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == [*MODELS, "rank-2"]
+
+
+def test_a_rank_taken_away_leaves_no_row(study: Path) -> None:
+    set_parameters(study, {"ranks": [8]})
+    assert stages_run(run("dvc", "repro", cwd=study)) == AFTER_ALL
+    with (study / "metrics/comparison.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == ["noise-floor", "baseline", "rank-8"]
+
+
+def test_the_same_inputs_give_the_same_bytes(finished: tuple[Path, str], study: Path) -> None:
+    """Everything again from the crawl on: the lock file with its hashes does not change."""
+    run("dvc", "repro", "--force", cwd=study)
+    first, again = (
+        yaml.safe_load((folder / "dvc.lock").read_text())["stages"] for folder in (finished[0], study)
+    )
+    assert {name: stage["outs"] for name, stage in again.items()} == {
+        name: stage["outs"] for name, stage in first.items()
+    }
+
+
+def test_queued_experiments_give_one_row_per_rank(study: Path) -> None:
+    run("dvc", "exp", "run", "--queue", "-S", "selected=rank-4,rank-8", cwd=study)
+    run("dvc", "queue", "start", cwd=study)
+    deadline = time.monotonic() + 120
+    while re.search(r"Queued|Running", status := run("dvc", "queue", "status", cwd=study)):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert len(re.findall("Success", status)) == 2, status
+
+    table = csv.DictReader(run("dvc", "exp", "show", "--csv", "--only-changed", cwd=study).splitlines())
+    rows = {row["selected"]: row for row in table if row["typ"] not in ("baseline",)}
+    assert set(rows) == {"rank-4", "rank-8"}
+    for rank, row in rows.items():
+        scores = json.loads((study / f"metrics/models/{rank}.json").read_text())
+        for score in ("fid", "lpips", "clip"):
+            assert float(row[f"metrics/selected.json:{score}"]) == pytest.approx(scores[score], rel=1e-3)
+
+
+def test_metrics_and_plots_are_shown(study: Path) -> None:
+    table = run("dvc", "metrics", "show", "--md", cwd=study)
+    for model in MODELS:
+        assert len(re.findall(rf"\| metrics/models/{model}\.json ", table)) == 1
+    run("dvc", "plots", "show", cwd=study)
+    page = (study / "dvc_plots/index.html").read_text()
+    assert all(f"rank-{rank}" in page for rank in SMALL["ranks"])
+
+
+def test_the_graph_links_every_stage(study: Path) -> None:
+    graph = run("dvc", "dag", "--dot", cwd=study)
+    edges = re.findall(r'"(.+?)" -> "(.+?)"', graph)
+    reached, more = set(), {"report"}
+    while more:
+        reached |= more
+        more = {a for a, b in edges if b in reached} - reached
+    of_ranks = {f"{stage}@rank-{rank}" for stage in OF_A_RANK for rank in SMALL["ranks"]}
+    assert reached >= BEFORE_TRAINING | of_ranks | AFTER_ALL
+
+
+def set_parameters(folder: Path, values: dict[str, Any]) -> None:
+    """Write dotted keys into params.yaml."""
+    file = folder / "params.yaml"
+    parameters = yaml.safe_load(file.read_text())
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        section = parameters
+        for part in sections:
+            section = section[part]
+        assert name in section, key
+        section[name] = value
+    file.write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+def stages_run(printed: str) -> set[str]:
+    """The stages that `dvc repro` says it ran."""
+    return set(re.findall(r"^Running stage '(.+?)'", printed, re.MULTILINE))
