@@ -67,16 +67,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="laureate",
         description="Which LoRA rank learns a style best, and how sure are we?",
-        epilog="The verbs are the stages of dvc.yaml, in the order of the flow; `dvc repro` runs those that are out of date.",
+        epilog="The verbs are the stages of dvc.yaml, in order; `dvc repro` runs those that are out of date.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=20, width=100),
     )
     parser.add_argument("--version", action="version", version=f"laureate {__version__}")
-    parser.add_argument("--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)")
+    parser.add_argument(
+        "--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    commands = {name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()}
+    commands = {
+        name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
+    }
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
-    commands["museum"].add_argument("--port", type=int, default=8000, help="the port on loopback (default: 8000)")
+    commands["museum"].add_argument(
+        "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
+    )
     return parser

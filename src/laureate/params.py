@@ -87,7 +87,8 @@ class Sample(Section):
     steps: Count = 20
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "ddim"
-    batch: Count = 16  # pictures drawn at once; the pictures do not depend on it
+    batch: Count = 16  # pictures drawn at once
+    precision: Literal["float32", "bfloat16"] = "float32"
     negative_prompt: str = ""
 
 
@@ -150,7 +151,9 @@ def load(path: str | Path = "params.yaml") -> Params:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParameterError(f"{path} does not exist: run laureate in the project's folder, or name the file with --params") from None
+        raise ParameterError(
+            f"{path} does not exist: run laureate in the project's folder, or name the file with --params"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -210,7 +213,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _key(location: tuple[int | str, ...]) -> str:
-    """('train', 'targets', 0) => train.targets[0]; the tags pydantic adds for members of a union are dropped."""
+    """('train', 'targets', 0) => train.targets[0]; pydantic's tags for members of a union are dropped."""
     text = ""
     fields: Any = Params
     for part in location:
@@ -226,7 +229,7 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 
 def _wanted(errors: list[Any]) -> str:
-    """"a number greater than 0", from pydantic's messages."""
+    """ "a number greater than 0", from pydantic's messages."""
     names = {
         "int_type": "a whole number",
         "int_from_float": "a whole number",

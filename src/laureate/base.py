@@ -1,0 +1,219 @@
+"""A frozen Stable Diffusion in the folder layout of diffusers: find it, verify it, load its parts.
+
+Finding and verifying need neither torch nor diffusers, so a missing or broken base stops a stage at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate.errors import LaureateError
+from laureate.files import sha256_file
+from laureate.tensors import header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = {
+    "text_encoder": "model.safetensors",
+    "unet": "diffusion_pytorch_model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+}
+PREDICTIONS = ("epsilon", "v_prediction")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A verified base folder. The methods load a part anew, in float32, frozen, in evaluation mode."""
+
+    folder: Path
+    fingerprint: str  # SHA-256 over the component files, 64 hexadecimal digits
+    scheduler: dict[str, Any]  # scheduler_config.json
+    scaling_factor: float  # latents = scaling_factor * VAE posterior
+    downscale: int  # pixels per latent, along one side
+
+    @property
+    def prediction(self) -> str:
+        """What the UNet predicts: `epsilon` (the noise) or `v_prediction` (Salimans & Ho 2022)."""
+        return str(self.scheduler.get("prediction_type", "epsilon"))
+
+    def unet(self) -> Any:
+        """The `UNet2DConditionModel`."""
+        from diffusers import UNet2DConditionModel
+
+        return self._load(UNet2DConditionModel, "unet", low_cpu_mem_usage=False)
+
+    def vae(self) -> Any:
+        """The `AutoencoderKL`."""
+        from diffusers import AutoencoderKL
+
+        return self._load(AutoencoderKL, "vae", low_cpu_mem_usage=False)
+
+    def text_encoder(self) -> Any:
+        """The `CLIPTextModel`."""
+        from transformers import CLIPTextModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # a bar of its own for a hundredth of a second
+        return self._load(CLIPTextModel, "text_encoder")
+
+    def tokenizer(self) -> Any:
+        """The `CLIPTokenizer`."""
+        from transformers import CLIPTokenizer
+
+        return CLIPTokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
+
+    def _load(self, kind: Any, part: str, **options: Any) -> Any:
+        try:
+            model = kind.from_pretrained(
+                self.folder / part, use_safetensors=True, local_files_only=True, **options
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise LaureateError(
+                f"{self.folder / part} cannot be loaded as {kind.__name__}: {reason}"
+            ) from None
+        return model.float().eval().requires_grad_(False)
+
+
+def find(folder: str | Path) -> Base:
+    """Verify a base folder and take its fingerprint.
+
+    Raises LaureateError, one sentence each: no folder, not a Stable Diffusion pipeline, a component or a
+    file missing, weights that are pickled or cut short, an unknown prediction type, parts that do not fit.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LaureateError(f"there is no base model at {folder}; see base.path in params.yaml")
+    index = _json(folder / "model_index.json")
+    if index.get("_class_name") != "StableDiffusionPipeline":
+        raise LaureateError(
+            f"{folder / 'model_index.json'} describes {index.get('_class_name', 'no pipeline')}; "
+            "a base must be a StableDiffusionPipeline"
+        )
+    if not (folder / "tokenizer").is_dir():
+        raise LaureateError(f"the base {folder} has no tokenizer folder")
+    configs = {part: _json(folder / part / "config.json") for part in WEIGHTS}
+    for part, name in WEIGHTS.items():
+        _check_weights(folder / part, name)
+    scheduler = _json(folder / "scheduler" / "scheduler_config.json")
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        raise LaureateError(
+            f"{folder / 'scheduler' / 'scheduler_config.json'}: prediction_type {prediction!r} is not "
+            f"supported; it must be one of {', '.join(PREDICTIONS)}"
+        )
+    _check_fit(folder, configs)
+    return Base(
+        folder=folder,
+        fingerprint=_fingerprint(folder),
+        scheduler=scheduler,
+        scaling_factor=float(configs["vae"].get("scaling_factor", 0.18215)),
+        downscale=2 ** (len(configs["vae"]["block_out_channels"]) - 1),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LaureateError(f"the base lacks {path}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise LaureateError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise LaureateError(f"{path} must hold a JSON object")
+    return value
+
+
+def _check_weights(part: Path, name: str) -> None:
+    """The weights are there, in one safetensors file that is as long as its header says."""
+    path = part / name
+    if not path.is_file():
+        pickled = sorted(p.name for p in part.glob("*.bin"))
+        if pickled:
+            raise LaureateError(
+                f"{part} has pickled weights only ({pickled[0]}), not loaded here; convert them to {name}"
+            )
+        raise LaureateError(f"the base lacks {path}")
+    header(path)
+
+
+def _check_fit(folder: Path, configs: dict[str, dict[str, Any]]) -> None:
+    """The UNet takes the VAE's latents and the text encoder's embeddings."""
+    pairs = (
+        ("unet", "in_channels", "vae", "latent_channels"),
+        ("unet", "cross_attention_dim", "text_encoder", "hidden_size"),
+    )
+    for left, left_key, right, right_key in pairs:
+        a, b = configs[left].get(left_key), configs[right].get(right_key)
+        if a != b:
+            raise LaureateError(
+                f"the parts of {folder} do not fit: {left}.{left_key} is {a}, {right}.{right_key} is {b}"
+            )
+
+
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 over names and contents of the files a base is loaded from, whatever lies beside them."""
+    files = [folder / "model_index.json", folder / "scheduler" / "scheduler_config.json"]
+    files += [folder / part / name for part in WEIGHTS for name in ("config.json", WEIGHTS[part])]
+    files += [path for path in (folder / "tokenizer").iterdir() if path.is_file()]
+    lines = sorted(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n" for path in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -> Tensor:
+    """Texts => (n, tokens, width) float32: the last hidden state, as StableDiffusionPipeline takes it.
+
+    Texts longer than the tokenizer's `model_max_length` (77) are cut; `count_cut` says how many.
+    """
+    import torch
+
+    device = next(encoder.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), batch):
+            tokens = tokenizer(
+                list(texts[start : start + batch]),
+                padding="max_length",
+                max_length=tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            )
+            parts.append(encoder(tokens.input_ids.to(device))[0].float().cpu())
+    return torch.cat(parts).clone()
+
+
+def count_cut(tokenizer: Any, texts: Sequence[str]) -> int:
+    """How many texts have more tokens than the text encoder takes."""
+    lengths = [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False).input_ids]
+    return sum(length > tokenizer.model_max_length for length in lengths)
+
+
+def moments(vae: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """NCHW uint8 pictures, 3 channels => mean and log-variance of the VAE posterior, each NCHW float32.
+
+    Unscaled: a latent for the UNet is `scaling_factor * (mean + exp(logvar / 2) * noise)`.
+    """
+    import torch
+
+    weight = next(vae.parameters())
+    with torch.inference_mode():
+        scaled = images.to(weight.device, weight.dtype) / 127.5 - 1
+        posterior = vae.encode(scaled).latent_dist
+    return posterior.mean.float().cpu().clone(), posterior.logvar.float().cpu().clone()
+
+
+def decode(vae: Any, latents: Tensor, scaling_factor: float) -> Tensor:
+    """NCHW float latents as the UNet sees them => NHWC uint8 pictures, 3 channels."""
+    import torch
+
+    weight = next(vae.parameters())
+    with torch.inference_mode():
+        images = vae.decode((latents / scaling_factor).to(weight.device, weight.dtype)).sample
+        images = (images.float() / 2 + 0.5).clamp(0, 1) * 255
+    return images.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().clone()

@@ -1,0 +1,117 @@
+"""sample: one picture per (prompt, seed), from the base alone or with one adapter.
+
+The starting noise depends on prompt and seed only, so the same picture of two models differs by the model.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate import base, device, prompts, seeds, tensors
+from laureate.errors import LaureateError
+from laureate.files import fresh_folder, sha256_file, write_json
+from laureate.params import Params
+from laureate.progress import progress
+from laureate.stages.train import ADAPTERS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLES = Path("data/samples")
+WEIGHTS = "pytorch_lora_weights.safetensors"
+
+
+def run(params: Params, model: str) -> None:
+    """models/lora/MODEL (nothing for `baseline`) => data/samples/MODEL: PROMPT_SEED.png and manifest.json.
+
+    Raises LaureateError for bad prompt files, a missing adapter, or one that was trained on another base.
+    """
+    asked = prompts.load(params.sample.prompts)
+    found = base.find(params.base.path)
+    adapter = None if model == "baseline" else ADAPTERS / model
+    if adapter:
+        _check_adapter(adapter, found)
+    pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
+    names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
+    with fresh_folder(SAMPLES / model) as folder:
+        pictures = draw(found, adapter, pairs, params)
+        for name, picture in zip(names, progress(pictures, len(names), f"sample {model}"), strict=True):
+            picture.save(folder / name)
+        write_json(folder / "manifest.json", {
+            "model": model,
+            "base": found.fingerprint,
+            "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
+            "settings": {
+                **params.sample.model_dump(exclude={"prompts", "seeds"}),
+                "resolution": params.prepare.resolution,
+            },
+            "pictures": [
+                {"file": name, "prompt": prompt.id, "text": prompt.text, "seed": seed}
+                for name, (prompt, seed) in zip(names, pairs, strict=True)
+            ],
+        })  # fmt: skip
+
+
+def draw(
+    found: base.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
+) -> Iterator[Any]:
+    """Yield one RGB `PIL.Image` per (prompt, seed), in order."""
+    import torch
+    from PIL import Image
+
+    from laureate import diffusion, lora
+
+    settings, where = params.sample, device.pick()
+    texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
+    encoder = found.text_encoder().to(where)
+    embedded = base.embed(found.tokenizer(), encoder, [settings.negative_prompt, *texts])
+    del encoder
+    rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
+    unet = found.unet()
+    if adapter:
+        lora.merge(
+            unet, *lora.load(adapter)
+        )  # in float32, before a lower precision rounds base and update together
+    unet = device.place(unet, where, settings.precision)
+    vae = device.place(found.vae(), where, settings.precision)
+    side = params.prepare.resolution // found.downscale
+    noise = torch.stack(
+        [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
+    )
+    batches = diffusion.sample(
+        unet,
+        diffusion.solver(found.scheduler, settings.scheduler),
+        embedded[rows].to(where),
+        embedded[:1].to(where),
+        noise.to(where),
+        steps=settings.steps,
+        guidance=settings.guidance,
+        batch=settings.batch,
+    )
+    for latents in batches:
+        for pixels in base.decode(vae, latents, found.scaling_factor):
+            yield Image.fromarray(pixels.numpy(), "RGB")
+
+
+def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":
+    """The standard normal latents from which the picture of (prompt id, seed) starts, float32."""
+    import torch
+
+    return torch.randn(shape, generator=seeds.generator("sample", prompt, seed))
+
+
+def _check_adapter(folder: Path, found: base.Base) -> None:
+    """Fail before anything is loaded if the adapter is missing or belongs to another base."""
+    import json
+
+    tensors.header(folder / WEIGHTS)
+    try:
+        trained_on = json.loads((folder / "config.json").read_text(encoding="utf-8"))["base"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise LaureateError(
+            f"{folder / 'config.json'} is missing or damaged; run `laureate train` again"
+        ) from None
+    if trained_on != found.fingerprint:
+        raise LaureateError(
+            f"{folder} was trained on another base than {found.folder}; run `laureate train` again"
+        )

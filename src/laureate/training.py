@@ -1,0 +1,213 @@
+"""The training loop's arithmetic: what is drawn for a step, one step of all adapters, the held-out loss.
+
+Everything random is drawn from (seed, purpose, step), never from the rank or from what ran before: every rank
+sees the same pictures, noise and time steps, and a resumed run goes on as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laureate import diffusion, lora, seeds
+from laureate.params import Train
+
+HOLDOUT_STEPS = 4  # time steps at which every held-out picture is looked at
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Encoded pictures and captions, on one device."""
+
+    mean: Tensor  # (n, c, h, w) float32
+    logvar: Tensor  # (n, c, h, w) float32
+    text: Tensor  # (n, tokens, width), the UNet's dtype
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random part of one step, n samples: the same for every rank."""
+
+    rows: Tensor  # (n,) int64, which pictures
+    posterior: Tensor  # (n, c, h, w) float32 standard normal, chooses the latent from its moments
+    noise: Tensor  # (n, c, h, w) float32 standard normal
+    t: Tensor  # (n,) int64 in [0, T)
+    empty: Tensor  # (n,) bool, where the caption is left out
+
+    def to(self, device: torch.device) -> Draw:
+        """The same numbers on a device."""
+        return Draw(
+            *(tensor.to(device) for tensor in (self.rows, self.posterior, self.noise, self.t, self.empty))
+        )
+
+
+def draw(
+    seed: int, step: int, batch: int, pictures: int, shape: Sequence[int], times: int, dropout: float
+) -> Draw:
+    """Numbers for one step: pictures in shuffled epochs, noise, uniform time steps below `times`, where the
+    caption is left out."""
+    position = torch.arange(step * batch, (step + 1) * batch)
+    rows = torch.empty(batch, dtype=torch.int64)
+    for epoch in (position // pictures).unique().tolist():
+        order = torch.randperm(pictures, generator=seeds.generator("order", seed, epoch))
+        here = position // pictures == epoch
+        rows[here] = order[position[here] % pictures]
+    source = seeds.generator("step", seed, step)
+    return Draw(
+        rows=rows,
+        posterior=torch.randn(batch, *shape, generator=source),
+        noise=torch.randn(batch, *shape, generator=source),
+        t=torch.randint(times, (batch,), generator=source),
+        empty=torch.rand(batch, generator=source) < dropout,
+    )
+
+
+def holdout_draw(seed: int, pictures: int, shape: Sequence[int], times: int) -> Draw:
+    """The fixed numbers of the held-out loss: every picture at HOLDOUT_STEPS time steps, which together cover
+    [0, times) evenly; captions are never left out."""
+    count = pictures * HOLDOUT_STEPS
+    source = seeds.generator("holdout", seed)
+    even = ((torch.arange(count) + 0.5) / count * times).long()
+    return Draw(
+        rows=torch.arange(count) % pictures,
+        posterior=torch.randn(count, *shape, generator=source),
+        noise=torch.randn(count, *shape, generator=source),
+        t=even[torch.randperm(count, generator=source)],
+        empty=torch.zeros(count, dtype=torch.bool),
+    )
+
+
+def learning_rate(train: Train, step: int) -> float:
+    """Linear warm-up over `train.warmup` steps, then constant, or a cosine to 0 at `train.steps`."""
+    if step < train.warmup:
+        return train.learning_rate * (step + 1) / train.warmup
+    if train.schedule == "constant":
+        return train.learning_rate
+    done = (step - train.warmup) / max(1, train.steps - train.warmup)
+    return train.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+class Trainer:
+    """A stack of R adapters on a frozen UNet, and its optimiser. One step trains all of them on one batch."""
+
+    def __init__(
+        self,
+        unet: torch.nn.Module,
+        process: diffusion.Schedule,
+        adapters: Sequence[lora.Adapter],
+        train: Train,
+        empty: Tensor,
+        scaling_factor: float,
+    ) -> None:
+        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption.
+
+        Raises LaureateError as `lora.attach` does.
+        """
+        self.device = next(unet.parameters()).device
+        self.dtype = next(unet.parameters()).dtype
+        self.unet, self.train, self.adapters = unet, train, list(adapters)
+        self.process = process.to(self.device)
+        self.empty, self.scaling_factor = empty.to(self.device, self.dtype), scaling_factor
+        self.layers = lora.attach(unet, adapters, train.targets, train.seed)
+        self.names = [f"{name}.{part}" for name in self.layers for part in "ab"]
+        self.weights = [getattr(layer, part) for layer in self.layers.values() for part in "ab"]
+        self.optimizer = torch.optim.AdamW(
+            self.weights, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
+        )
+
+    def step(self, examples: Examples, step: int) -> Tensor:
+        """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
+        shape = examples.mean.shape[1:]
+        numbers = draw(
+            self.train.seed,
+            step,
+            self.train.batch,
+            len(examples),
+            shape,
+            self.process.steps,
+            self.train.caption_dropout,
+        )
+        losses = self._losses(examples, numbers.to(self.device)).view(len(self.adapters), -1).mean(dim=1)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self._clip()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.train, step)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return losses.detach()
+
+    @torch.no_grad()
+    def holdout_loss(self, examples: Examples) -> Tensor:
+        """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
+        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
+        parts = []
+        for start in range(0, len(numbers.rows), self.train.batch):
+            rows = slice(start, start + self.train.batch)
+            part = Draw(
+                numbers.rows[rows],
+                numbers.posterior[rows],
+                numbers.noise[rows],
+                numbers.t[rows],
+                numbers.empty[rows],
+            )
+            parts.append(self._losses(examples, part.to(self.device)).view(len(self.adapters), -1))
+        return torch.cat(parts, dim=1).mean(dim=1)
+
+    def export(self, index: int) -> dict[str, Tensor]:
+        """Adapter number `index` in the layout of diffusers."""
+        return lora.export(self.layers, index, self.adapters[index])
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and moments of the optimiser by name: with the steps done, all that a resumed run needs."""
+        tensors = {}
+        for name, weight in zip(self.names, self.weights, strict=True):
+            tensors[f"{name}.weight"] = weight.detach()
+            for moment in ("exp_avg", "exp_avg_sq"):
+                values = self.optimizer.state[weight]
+                tensors[f"{name}.{moment}"] = values[moment] if values else torch.zeros_like(weight)
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
+        """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
+        with torch.no_grad():
+            for name, weight in zip(self.names, self.weights, strict=True):
+                weight.copy_(tensors[f"{name}.weight"])
+                moments: dict[str, Any] = {
+                    moment: tensors[f"{name}.{moment}"].to(self.device).clone()
+                    for moment in ("exp_avg", "exp_avg_sq")
+                }
+                self.optimizer.state[weight] = {
+                    "step": torch.tensor(float(steps), device=self.device),
+                    **moments,
+                }
+
+    def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
+        """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter."""
+        count = len(self.adapters)
+        clean = diffusion.draw_latents(
+            examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
+        ).repeat(count, 1, 1, 1)
+        noise, t = numbers.noise.repeat(count, 1, 1, 1), numbers.t.repeat(count)
+        text = torch.where(numbers.empty[:, None, None], self.empty, examples.text[numbers.rows]).repeat(
+            count, 1, 1
+        )
+        noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        output = self.unet(noisy, t, encoder_hidden_states=text).sample
+        return diffusion.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
+
+    def _clip(self) -> None:
+        """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        norms = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(dim=0).sqrt()
+        factor = (self.train.max_grad_norm / (norms + 1e-6)).clamp(max=1).view(-1, 1, 1)
+        for gradient in gradients:
+            gradient.mul_(factor)

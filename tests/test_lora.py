@@ -1,0 +1,204 @@
+"""Our LoRA is PEFT's LoRA: same start, same outputs, same gradients, and diffusers loads what we write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_base
+
+torch = pytest.importorskip("torch")
+
+from laureate import base, lora, tensors  # noqa: E402
+from laureate.errors import LaureateError  # noqa: E402
+
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> base.Base:
+    """A small base."""
+    return base.find(small_base.write(tmp_path_factory.mktemp("base")))
+
+
+def batch(n: int, seed: int = 1) -> tuple[Any, Any, Any]:
+    """Latents, time steps and text for the small base's UNet."""
+    source = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(n, 4, 8, 8, generator=source),
+        torch.randint(1000, (n,), generator=source),
+        torch.randn(n, 77, 24, generator=source),
+    )
+
+
+def randomise(layers: dict[str, lora.LoraLinear], adapters: list[lora.Adapter], seed: int = 2) -> None:
+    """Give B values, as training would, leaving the padding of the stack at zero."""
+    source = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in layers.values():
+            for index, adapter in enumerate(adapters):
+                values = torch.randn(adapter.rank, layer.b.shape[2], generator=source)
+                layer.b[index, : adapter.rank] = 0.3 * values
+
+
+def peft_unet(found: base.Base, adapter: lora.Adapter, layers: dict[str, lora.LoraLinear], index: int) -> Any:
+    """The same UNet with PEFT's layers, holding adapter `index` of a stack."""
+    from peft import LoraConfig
+
+    unet = found.unet()
+    unet.add_adapter(LoraConfig(r=adapter.rank, lora_alpha=adapter.alpha, target_modules=TARGETS))
+    with torch.no_grad():
+        for name, layer in layers.items():
+            theirs = unet.get_submodule(name)
+            theirs.lora_A["default"].weight.copy_(layer.a[index, :, : adapter.rank].T)
+            theirs.lora_B["default"].weight.copy_(layer.b[index, : adapter.rank].T)
+    return unet
+
+
+def test_an_attached_adapter_changes_nothing_before_training(found: base.Base) -> None:
+    x, t, text = batch(2)
+    unet = found.unet()
+    with torch.no_grad():
+        before = unet(x, t, encoder_hidden_states=text).sample
+        lora.attach(unet, [lora.Adapter(4, 4)], TARGETS, seed=0)
+        after = unet(x, t, encoder_hidden_states=text).sample
+    assert torch.equal(before, after)
+
+
+def test_only_the_adapter_is_trainable(found: base.Base) -> None:
+    unet = found.unet()
+    layers = lora.attach(unet, [lora.Adapter(4, 4)], TARGETS, seed=0)
+    trainable = [weight for weight in unet.parameters() if weight.requires_grad]
+    assert len(trainable) == 2 * len(layers) == 2 * len(lora.find_targets(found.unet(), TARGETS))
+
+
+@pytest.mark.parametrize("alpha", [8.0, 2.5])
+def test_outputs_and_gradients_equal_pefts(found: base.Base, alpha: float) -> None:
+    adapters = [lora.Adapter(8, alpha)]
+    unet = found.unet()
+    layers = lora.attach(unet, adapters, TARGETS, seed=0)
+    randomise(layers, adapters)
+    theirs = peft_unet(found, adapters[0], layers, 0)
+    x, t, text = batch(3)
+    ours_out = unet(x, t, encoder_hidden_states=text).sample
+    their_out = theirs(x, t, encoder_hidden_states=text).sample
+    torch.testing.assert_close(ours_out, their_out, atol=1e-5, rtol=1e-5)
+    ours_out.square().mean().backward()
+    their_out.square().mean().backward()
+    for name, layer in layers.items():
+        module = theirs.get_submodule(name)
+        for ours, weight in (
+            (layer.a, module.lora_A["default"].weight),
+            (layer.b, module.lora_B["default"].weight),
+        ):
+            scale = weight.grad.abs().max()
+            assert (ours.grad[0].T - weight.grad).abs().max() <= 1e-5 * scale + 1e-9, name
+
+
+def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base.Base) -> None:
+    adapters = [lora.Adapter(2, 2), lora.Adapter(8, 4), lora.Adapter(5, 5)]
+    stacked = found.unet()
+    layers = lora.attach(stacked, adapters, TARGETS, seed=0)
+    randomise(layers, adapters)
+    x, t, text = batch(2)
+    output = stacked(x.repeat(3, 1, 1, 1), t.repeat(3), encoder_hidden_states=text.repeat(3, 1, 1)).sample
+    output.square().mean(dim=(1, 2, 3)).sum().backward()
+    for index, adapter in enumerate(adapters):
+        alone = found.unet()
+        single = lora.attach(alone, [adapter], TARGETS, seed=0)
+        with torch.no_grad():
+            for name, layer in single.items():
+                assert torch.equal(layer.a[0], layers[name].a[index, :, : adapter.rank])
+                layer.b[0] = layers[name].b[index, : adapter.rank]
+        expected = alone(x, t, encoder_hidden_states=text).sample
+        torch.testing.assert_close(output[2 * index : 2 * index + 2], expected, atol=1e-5, rtol=1e-5)
+    for layer in layers.values():
+        assert layer.a.grad is not None
+        assert layer.b.grad is not None
+        assert not layer.a.grad[0, :, 2:].any()
+        assert not layer.b.grad[0, 2:].any()
+
+
+def test_the_start_is_pefts_distribution_and_shared_between_ranks(found: base.Base) -> None:
+    small = lora.attach(found.unet(), [lora.Adapter(2, 2)], TARGETS, seed=3)
+    large = lora.attach(found.unet(), [lora.Adapter(16, 16)], TARGETS, seed=3)
+    other = lora.attach(found.unet(), [lora.Adapter(2, 2)], TARGETS, seed=4)
+    for name, layer in large.items():
+        bound = layer.base.in_features**-0.5
+        assert layer.a.abs().max() <= bound
+        assert float(layer.a.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.2)
+        assert not layer.b.any()
+        assert torch.equal(small[name].a[0], layer.a[0, :, :2])
+        assert not torch.equal(small[name].a, other[name].a)
+
+
+@pytest.mark.parametrize("alpha", [4.0, 1.0, 6.5])
+def test_diffusers_loads_what_we_save(found: base.Base, tmp_path: Path, alpha: float) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    adapter = lora.Adapter(4, alpha)
+    unet = found.unet()
+    layers = lora.attach(unet, [adapter], TARGETS, seed=0)
+    randomise(layers, [adapter])
+    state = lora.export(layers, 0, adapter)
+    lora.save(tmp_path, state, adapter, list(layers))
+    pipeline = StableDiffusionPipeline.from_pretrained(found.folder)
+    pipeline.load_lora_weights(tmp_path)
+    merged = found.unet()
+    lora.merge(merged, *lora.load(tmp_path))
+    x, t, text = batch(2)
+    with torch.no_grad():
+        ours = unet(x, t, encoder_hidden_states=text).sample
+        theirs = pipeline.unet(x, t, encoder_hidden_states=text).sample
+        folded = merged(x, t, encoder_hidden_states=text).sample
+        plain = found.unet()(x, t, encoder_hidden_states=text).sample
+    assert (ours - plain).abs().max() > 0.05, "the adapter should do something"
+    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=0)
+    torch.testing.assert_close(folded, ours, atol=1e-4, rtol=0)
+
+
+def test_saving_gives_the_same_bytes_and_loading_the_same_tensors(found: base.Base, tmp_path: Path) -> None:
+    adapter = lora.Adapter(4, 4)
+    layers = lora.attach(found.unet(), [adapter], TARGETS, seed=0)
+    state = lora.export(layers, 0, adapter)
+    for name in "ab":
+        lora.save(tmp_path / name, state, adapter, list(layers))
+    a, b = (tmp_path / name / lora.WEIGHTS for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
+    loaded, shape = lora.load(tmp_path / "a")
+    assert shape == adapter
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("adapters", "targets", "sentence"),
+    [
+        ([lora.Adapter(4, 4)], ["to_q", "to_z"], r"train\.targets: 'to_z' is not the name.*to_out\.0"),
+        ([lora.Adapter(4, 4)], ["conv1"], r"train\.targets: 'conv1' is the Conv2d .*only linear"),
+        ([lora.Adapter(17, 17)], ["to_q"], r"rank 17 is larger than the layer .*to_q is wide \(16\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    found: base.Base, adapters: list[lora.Adapter], targets: list[str], sentence: str
+) -> None:
+    with pytest.raises(LaureateError, match=sentence):
+        lora.attach(found.unet(), adapters, targets, seed=0)
+
+
+def test_damaged_and_foreign_files_are_refused(found: base.Base, tmp_path: Path) -> None:
+    with pytest.raises(LaureateError, match="there is no file"):
+        lora.load(tmp_path)
+    (tmp_path / lora.WEIGHTS).write_bytes(b"not safetensors")
+    with pytest.raises(LaureateError, match="not a safetensors file"):
+        lora.load(tmp_path)
+    tensors.save(tmp_path / lora.WEIGHTS, {"other": torch.ones(2, 2)}, {})
+    with pytest.raises(LaureateError, match="does not hold one LoRA"):
+        lora.load(tmp_path)
+    state = {
+        "unet.mid_block.nowhere.lora_A.weight": torch.ones(2, 4),
+        "unet.mid_block.nowhere.lora_B.weight": torch.ones(4, 2),
+    }
+    with pytest.raises(LaureateError, match=r"does not fit the base: layer mid_block\.nowhere"):
+        lora.merge(found.unet(), state, lora.Adapter(2, 2))
