@@ -40,7 +40,7 @@ def declare_missing_operators() -> Any:
 
 
 def _torchvision_operators_load(torch: Any) -> bool:
-    """True where torchvision is absent or its compiled operators are usable; loads them, as it would itself."""
+    """True where torchvision is absent, or its compiled operators load (as importing it would do)."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return True
