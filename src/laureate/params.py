@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that a bad parameter stops a command at once.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,28 +24,58 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class Coverage(Section):
+    """How much of a site must be understood for a crawl to count, each as a share."""
+
+    pages: Fraction = 0.98  # facts pages that were read, of those asked for
+    pictures: Fraction = 0.98  # pictures stored, of those wanted
+    credits: Fraction = 0.85  # credit lines that say what the picture is
+
+
 class Crawl(Section):
     """Where the portraits come from, and which of them are asked for."""
 
     site: Name = "museum"  # "museum" (ours, on loopback) or an address such as https://www.nobelprize.org
-    api: str | None = None  # the API's address; null: the site's own
+    api: str | None = None  # the part before /laureates; null: the site's own
+    list_path: Name = "/prizes/lists/all-nobel-prizes/all/"  # the page that lists all prizes
+    hosts: list[Name] = []  # further hosts that pictures may come from
     years: list[int] = Field(default=[1901, 2026], min_length=2, max_length=2)
+    categories: list[Literal["phy", "che", "med", "lit", "pea", "eco"]] = Field(
+        ["phy", "che", "med", "lit", "pea", "eco"], min_length=1
+    )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
-    limit: Count | None = None  # stop after so many portraits; null: all
+    credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
+        "illustration": r"\b(Ill\.|Illustration)",
+        "photograph": r"\bPhoto",
+    }
+    limit: Count | None = None  # visit so many facts pages, the newest; null: all
     contact: str = ""  # who crawls; goes into the user agent
     delay: float = Field(0.0, ge=0)  # seconds between requests
+    timeout: float = Field(30.0, gt=0)  # seconds for one answer
+    retries: int = Field(2, ge=0)  # further tries after a passing failure
+    backoff: float = Field(1.0, ge=0)  # seconds before the first of them, twice as long before the next
+    longest_wait: float = Field(120.0, ge=0)  # seconds; a Retry-After beyond it ends the crawl
+    refusals: Count = 5  # answers 401 or 403 that end the crawl
+    megabytes: float = Field(20.0, gt=0)  # largest answer
+    megapixels: float = Field(50.0, gt=0)  # largest picture
+    page_size: Count = 100  # laureates asked of the API at once
+    coverage: Coverage = Coverage()
 
 
 class Prepare(Section):
     """From received bytes to a captioned data set with a held-out part."""
 
     resolution: int = Field(128, gt=0, multiple_of=8)
+    filter: Literal["lanczos", "bicubic", "box", "hamming"] = "lanczos"  # how pictures are made smaller
+    head: Fraction = 0.0  # where the square starts in a tall picture: 0 at its top, 1 at its foot
     holdout: Fraction = 0.3
     seed: Seed = 42
     min_train: Count = 40
     min_holdout: Count = 20
     style: Name = "in the style of Nobel Laureate"
     clip: Name = "models/embedded/clip"
+    vocabulary: Name = "data/vocabulary.yaml"  # the words a caption can be made of
+    captions: str | None = "data/captions.jsonl"  # captions written by hand, which win; null: none
 
 
 class Base(Section):
@@ -190,6 +221,11 @@ def _cross_check(params: Params) -> str | None:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
     if params.crawl.years[0] > params.crawl.years[1]:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
+    for kind, pattern in params.crawl.credits.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            return f"crawl.credits.{kind} is no regular expression: {error}"
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
     for index, prompts in enumerate(params.sample.prompts):

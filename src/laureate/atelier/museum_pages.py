@@ -43,7 +43,7 @@ def prize_list(people: Sequence[Laureate]) -> str:
     parts = [
         "<h1>All prizes</h1>",
         f"<p class='lead'>Between {years[0]} and {years[-1]}, the prizes have been awarded "
-        f"{len(awarded)} times to {sum(len(winners) for winners in awarded.values())} people and organisations.</p>",
+        f"{len(awarded)} times to {sum(map(len, awarded.values()))} people and organisations.</p>",
     ]
     for year in reversed(years):
         cards = "".join(_card(year, c, awarded[year, c]) for c in CATEGORIES if (year, c) in awarded)

@@ -1,0 +1,229 @@
+"""Manners and safety, between the spider and the site.
+
+`Hosts` lets no request leave the places that were named; `Robots` reads robots.txt and gives up where it
+cannot; `Patience` waits when the site asks for it, and stops when it says no;
+`Remember` asks for nothing twice.
+"""
+
+import asyncio
+import time
+from email.utils import parsedate_to_datetime
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.retry import get_retry_request
+from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Headers, Response
+from scrapy.responsetypes import responsetypes
+
+from crawler.kept import Entry, Kept
+from crawler.options import Options, place
+
+TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+REFUSED = frozenset({401, 403})
+
+
+class _Middleware:
+    """Knows the crawler and the options of its spider."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+        self.options: Options = crawler.settings["LAUREATE"]
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> "_Middleware":
+        """Scrapy's way of making one."""
+        return cls(crawler)
+
+    async def stop(self, reason: str) -> None:
+        """End the crawl; `reason` ends up in its result."""
+        assert self.crawler.engine is not None
+        await self.crawler.engine.close_spider_async(reason=reason)
+
+
+class Hosts(_Middleware):
+    """Every request, also a redirected one, goes to a place that was named, by http or https."""
+
+    def process_request(self, request: Request) -> None:
+        """Raise IgnoreRequest for an address elsewhere."""
+        scheme = request.url.partition(":")[0].lower()
+        if scheme not in ("http", "https"):
+            raise IgnoreRequest(f"the address is neither http nor https: {request.url[:200]}")
+        try:
+            where = place(request.url)
+        except ValueError:
+            where = "?"
+        if where not in self.options.places:
+            known = ", ".join(sorted(self.options.places))
+            raise IgnoreRequest(f"{request.url[:200]} is on another host: only {known} may be asked")
+        if self.options.site.startswith("https:") and scheme != "https":
+            raise IgnoreRequest(f"the site is asked by https, and this leads to http: {request.url[:200]}")
+
+
+class Robots(RobotsTxtMiddleware):
+    """Scrapy's robots.txt, closed when it fails: after a 5xx or no answer nothing is fetched (RFC 9309)."""
+
+    async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
+        if response.status >= 500 or response.status == 429:
+            raise OSError(f"HTTP status {response.status}")
+        if response.status >= 400:  # there is no robots.txt: everything is allowed
+            response = response.replace(body=b"")
+        await super()._parse_robots(response, netloc, request)
+
+    def _robots_error(self, exc: Exception, netloc: str) -> None:
+        parser = self._parserimpl.from_crawler(self.crawler, b"User-agent: *\nDisallow: /")
+        waiting, self._parsers[netloc] = self._parsers[netloc], parser
+        waiting.callback(parser)
+        assert self.crawler.stats is not None
+        self.crawler.stats.set_value("laureate/robots", f"{netloc}: {str(exc) or type(exc).__name__}")
+
+
+class Patience(_Middleware):
+    """Waits as long as the site asks (`Retry-After`), longer after each failure, and stops after refusals."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self.refusals = 0
+        self.not_before: dict[str, float] = {}
+
+    async def process_request(self, request: Request) -> None:
+        """Hold every request to a host that wants a pause."""
+        wait = self.not_before.get(place(request.url), 0.0) - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def process_response(self, request: Request, response: Response) -> Request | Response:
+        """Another try later for a passing failure; the end of the crawl after too many refusals."""
+        if response.status in REFUSED:
+            self.refusals += 1
+            if self.refusals >= self.options.refusals:
+                await self.stop(f"refused {self.refusals} times (HTTP status {response.status})")
+        if response.status not in TRY_AGAIN:
+            return response
+        asked = retry_after(response.headers.get("Retry-After"))
+        if asked is not None and asked > self.options.longest_wait:
+            await self.stop(
+                f"the site asks to wait {asked:.0f} s, longer than {self.options.longest_wait:.0f} s"
+            )
+            return response
+        return self._again(request, f"HTTP status {response.status}", asked) or response
+
+    def process_exception(self, request: Request, exception: Exception) -> Request | None:
+        """Another try after a broken connection or a time-out."""
+        if isinstance(exception, IgnoreRequest):
+            return None
+        return self._again(request, type(exception).__name__, None)
+
+    def _again(self, request: Request, reason: str, asked: float | None) -> Request | None:
+        """The next try, after the pause asked for or twice the last one; None when there were enough."""
+        assert self.crawler.spider is not None
+        retry = get_retry_request(
+            request, spider=self.crawler.spider, reason=reason, max_retry_times=self.options.retries
+        )
+        if retry is not None:
+            tries = int(request.meta.get("retry_times", 0))
+            wait = self.options.backoff * 2**tries if asked is None else asked
+            self.not_before[place(request.url)] = time.monotonic() + wait
+        return retry
+
+
+class Remember(_Middleware):
+    """Answers from what is kept.
+
+    A crawl that was cut short goes on with what it had. A new one asks pages again with the site's own marks
+    (ETag, Last-Modified), and pictures by HEAD: what has not changed is not sent twice.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self.kept = Kept(self.options.state)
+        self.crawl: str = crawler.settings["LAUREATE_CRAWL"]
+
+    async def process_request(self, request: Request) -> Response | None:
+        """The kept answer where it holds, None to ask the site."""
+        entry = self.kept.find(self.options.public(request.url))
+        if entry is None or request.method != "GET" or "about" not in request.meta:
+            return None
+        if entry.crawl == self.crawl:
+            return self._kept_answer(request, entry)
+        if request.meta["about"] == "picture":
+            if await self._unchanged(request, entry):
+                self.kept.touch(entry, self.crawl)
+                return self._kept_answer(request, entry)
+            return None
+        _add_marks(request, entry)
+        return None
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        """Keep a new answer; give the kept one where the site says that it holds."""
+        if "about" not in request.meta or request.method != "GET" or "kept" in response.flags:
+            return response
+        address = self.options.public(request.url)
+        entry = self.kept.find(address)
+        if response.status == 304 and entry is not None:
+            self.kept.touch(entry, self.crawl)
+            return self._kept_answer(request, entry)
+        if response.status == 200:
+            headers = {name: (response.headers.get(name) or b"").decode("latin-1") for name in _MARKS}
+            kind, etag, modified = (headers[name] for name in _MARKS)
+            self.kept.put(address, response.body, kind, etag, modified, self.crawl)
+            self._count("fetched", request)
+        return response
+
+    async def _unchanged(self, request: Request, entry: Entry) -> bool:
+        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes."""
+        assert self.crawler.engine is not None
+        head = Request(
+            request.url, method="HEAD", meta={"handle_httpstatus_all": True, "dont_redirect": True}
+        )
+        _add_marks(head, entry)
+        try:
+            answer = await self.crawler.engine.download_async(head)
+        except Exception:  # noqa: BLE001  # whatever broke the HEAD, the GET that follows will tell it
+            return False
+        if answer.status in (304, 405, 501):
+            return True
+        size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
+        marks = [(answer.headers.get(name) or b"").decode("latin-1") for name in _MARKS[1:]]
+        same = all(
+            new == old or not new for new, old in zip(marks, (entry.etag, entry.modified), strict=True)
+        )
+        return bool(answer.status == 200 and same and size in ("", str(entry.size)))
+
+    def _kept_answer(self, request: Request, entry: Entry) -> Response:
+        """An answer made of a kept body."""
+        self._count("kept", request)
+        body = self.kept.path(entry.sha256).read_bytes()
+        headers = Headers({"Content-Type": entry.kind}) if entry.kind else Headers()
+        made = responsetypes.from_args(headers=headers, url=request.url, body=body)
+        return made(url=request.url, status=200, headers=headers, body=body, flags=["kept"])
+
+    def _count(self, what: str, request: Request) -> None:
+        assert self.crawler.stats is not None
+        self.crawler.stats.inc_value(f"laureate/{what}/{request.meta['about']}")
+
+
+_MARKS = ("Content-Type", "ETag", "Last-Modified")
+
+
+def _add_marks(request: Request, entry: Entry) -> None:
+    """Ask for the answer only if it is not the one that is kept."""
+    if entry.etag:
+        request.headers["If-None-Match"] = entry.etag
+    if entry.modified:
+        request.headers["If-Modified-Since"] = entry.modified
+
+
+def retry_after(value: bytes | None, now: float | None = None) -> float | None:
+    """Seconds that a `Retry-After` header asks to wait, be it seconds or a date (RFC 9110), or None."""
+    if value is None:
+        return None
+    text = value.decode("latin-1").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, moment - (time.time() if now is None else now))

@@ -1,0 +1,70 @@
+"""What one crawl is asked to do: plain values that travel as JSON from the stage to the crawling process."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+KINDS = ("illustration", "photograph", "unknown")
+
+
+@dataclass(frozen=True)
+class Options:
+    """One crawl. Sizes are in the unit of their name, times in seconds; `credits` maps a kind to a regex."""
+
+    site: str  # where the pages are, such as https://www.nobelprize.org
+    api: str  # the part before /laureates, such as https://api.nobelprize.org/2.1
+    state: str  # folder for what is kept between crawls
+    known_as: str | None = None  # the name under which `site` is written down; None: as it is
+    behind_proxy: bool = False  # whether the environment's proxy is used
+    list_path: str = "/prizes/lists/all-nobel-prizes/all/"
+    hosts: tuple[str, ...] = ()  # further hosts that pictures may come from
+    years: tuple[int, int] = (1901, 2100)
+    categories: tuple[str, ...] = ("phy", "che", "med", "lit", "pea", "eco")
+    kinds: tuple[str, ...] = ("illustration",)
+    limit: int | None = None
+    credits: tuple[tuple[str, str], ...] = (("illustration", r"\bIll\."), ("photograph", r"\bPhoto"))
+    agent: str = "laureate"
+    delay: float = 1.0
+    timeout: float = 30.0
+    retries: int = 2
+    backoff: float = 1.0
+    longest_wait: float = 120.0
+    megabytes: float = 20.0
+    megapixels: float = 50.0
+    refusals: int = 5
+    page_size: int = 100
+
+    def to_json(self) -> str:
+        """These options as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Options":
+        """The options behind `to_json`."""
+        values = json.loads(text)
+        for name in ("hosts", "years", "categories", "kinds"):
+            values[name] = tuple(values[name])
+        values["credits"] = tuple((kind, pattern) for kind, pattern in values["credits"])
+        return cls(**values)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """The `host:port` of every address that may be asked."""
+        return frozenset(place(address) for address in (self.site, self.api)) | frozenset(self.hosts)
+
+    def public(self, address: str) -> str:
+        """An address as it is written down: a site on a passing port has a lasting name."""
+        if self.known_as is None or not address.startswith(self.site):
+            return address
+        return self.known_as + address[len(self.site) :]
+
+    def kind(self, credit: str) -> str:
+        """What a credit line says a picture is: `illustration`, `photograph`, or `unknown` when unclear."""
+        kinds = [kind for kind, pattern in self.credits if re.search(pattern, credit)]
+        return kinds[0] if len(kinds) == 1 else "unknown"
+
+
+def place(address: str) -> str:
+    """The `host` or `host:port` of an address, in lower case. Raises ValueError for a broken one."""
+    return urlsplit(address).netloc.rpartition("@")[2].lower()

@@ -1,0 +1,209 @@
+"""Follow and yield: API, list page, facts pages, pictures. What a page holds is `pages`' business."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+from scrapy import Request, Spider
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from crawler.events import tell
+from crawler.items import Fault, Portrait, Skipped
+from crawler.options import Options
+from crawler.pages import FactsPage, LaureateEntry, LaureatesAnswer, NotFound, PrizeEntry, PrizeList
+
+Yielded = Iterator[Request | Fault | Skipped | Portrait]
+
+
+class LaureateSpider(Spider):
+    """One crawl of one site."""
+
+    name = "laureate"
+
+    def __init__(self, options: Options, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.options = options
+        self.laureates: dict[str, LaureateEntry] = {}
+        self.listed: PrizeList | None = None
+        self.seen: set[tuple[str, int, str]] = set()
+
+    async def start(self) -> AsyncIterator[Request]:
+        """First the list page, so that it can be held against the API's answers."""
+        yield self._request(urljoin(self.options.site, self.options.list_path), self.parse_list, "list")
+
+    def parse_list(self, response: Response) -> Yielded:
+        """Keep the list page for later, and turn to the API."""
+        self.listed = PrizeList(_decoded(response), response.url)
+        try:
+            self.logger.info("%d facts pages on the list page", len(self.listed.facts))
+        except NotFound as error:
+            yield self._fault("list", response.url, str(error))
+        yield self._answer(0)
+
+    def parse_answer(self, response: Response, offset: int) -> Yielded:
+        """Take in one answer of the API and ask for the next by offset and count, never by `links.next`."""
+        answer = LaureatesAnswer(_decoded(response), response.url)
+        known = len(self.laureates)
+        try:
+            self.laureates |= {entry.id: entry for entry in answer.entries}
+        except NotFound as error:
+            yield self._fault("api", response.url, str(error))
+        for problem in answer.problems:
+            yield self._fault("api", response.url, problem)
+        reached = offset + answer.received
+        full = answer.received >= self.options.page_size
+        if len(self.laureates) > known and (full or reached < (answer.count or 0)):
+            yield self._answer(reached)
+            return
+        if answer.count is not None and answer.count != reached:
+            wrong = f"meta.count says {answer.count} laureates, {reached} came"
+            yield self._fault("api", response.url, wrong)
+        yield from self._visits()
+
+    def _visits(self) -> Yielded:
+        """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
+        yield from self._cross_check()
+        visits: dict[str, tuple[PrizeEntry, LaureateEntry | None]] = {}
+        claimed = {prize.facts for entry in self.laureates.values() for prize in entry.prizes}
+        for entry in self.laureates.values():
+            if entry.organisation:
+                yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
+                continue
+            visits |= {p.facts: (p, entry) for p in entry.prizes if p.facts is not None and self._wanted(p)}
+        for address, prize in self._listed().items():
+            if address not in claimed and self._wanted(prize):
+                visits[address] = (prize, None)
+        order = sorted(visits, key=lambda address: (-visits[address][0].year, address))[: self.options.limit]
+        tell("pages", total=len(order))
+        for address in order:
+            prize, laureate = visits[address]
+            yield self._request(address, self.parse_facts, "page", prize=prize, entry=laureate)
+
+    def parse_facts(self, response: Response, prize: PrizeEntry, entry: LaureateEntry | None) -> Yielded:
+        """Read a facts page and follow to its picture, when pictures of its kind are wanted."""
+        tell("page")
+        page = FactsPage(_decoded(response), response.url)
+        try:
+            identity = page.id
+            if entry is not None and entry.id != identity:
+                reason = f"the page is about laureate {identity}, the API linked it for {entry.id}"
+                yield self._fault("page", response.url, reason)
+                return
+            entry = entry or self.laureates.get(identity)
+            if entry is not None and entry.organisation:
+                yield Skipped(f"{entry.name} ({identity})", "an organisation has no portrait")
+                return
+            credit, image = page.credit, page.image
+        except NotFound as error:
+            yield self._fault("page", response.url, str(error))
+            return
+        if (identity, prize.year, prize.category) in self.seen:
+            yield Skipped(response.url, f"a second page about {identity}, {prize.year}, {prize.category}")
+            return
+        self.seen.add((identity, prize.year, prize.category))
+        kind = self.options.kind(credit)
+        portrait: dict[str, Any] = {
+            "id": identity,
+            "name": (entry.name if entry else "") or page.name,
+            "gender": entry.gender if entry else None,
+            "year": prize.year,
+            "category": prize.category,
+            "page": self.options.public(response.url),
+            "image": self.options.public(image),
+            "credit": credit,
+            "kind": kind,
+        }
+        if kind in self.options.kinds:
+            yield self._request(image, self.parse_picture, "picture", portrait=portrait)
+        else:
+            yield Portrait(**portrait, body=None)
+
+    def parse_picture(self, response: Response, portrait: dict[str, Any]) -> Yielded:
+        """The bytes as they came."""
+        tell("picture")
+        yield Portrait(**portrait, body=response.body)
+
+    def failed(self, failure: Failure) -> Yielded:
+        """A request that brought nothing: say why, and go on."""
+        request: Request = failure.request  # Scrapy puts it there
+        about = request.meta["about"]
+        yield self._fault(about, request.url, reason_of(failure.value))
+        if about == "list":
+            yield self._answer(0)
+        elif about == "api" and self.laureates:
+            yield from self._visits()
+        elif about in ("page", "picture"):
+            tell(about)
+
+    def _cross_check(self) -> Yielded:
+        """Hold the API against the list page: who is missing on either side, and the sentence's counts."""
+        listed = self._listed()
+        if self.listed is None or not listed:
+            return
+        prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
+        linked = {prize.facts for prize in prizes if prize.facts}
+        for address in sorted(linked - listed.keys()):
+            yield self._fault("check", address, "linked by the API, not on the list page")
+        for address in sorted(listed.keys() - linked):
+            yield self._fault("check", address, "on the list page, not linked by the API")
+        awarded = len({(prize.year, prize.category) for prize in prizes})
+        counts = self.listed.counts
+        if counts is not None and counts != (awarded, len(prizes)):
+            counted = " to ".join(map(str, counts))
+            reason = f"the list page counts {counted} prizes and people, the API {awarded} to {len(prizes)}"
+            yield self._fault("check", self.listed.address, reason)
+
+    def _listed(self) -> dict[str, PrizeEntry]:
+        """The facts pages of the list page, none when it was not read."""
+        try:
+            return self.listed.facts if self.listed else {}
+        except NotFound:
+            return {}
+
+    def _wanted(self, prize: PrizeEntry) -> bool:
+        """Whether a prize lies within the years and categories asked for."""
+        first, last = self.options.years
+        return first <= prize.year <= last and prize.category in self.options.categories
+
+    def _answer(self, offset: int) -> Request:
+        """Ask the API for laureates from `offset` on, on the host that was asked before."""
+        address = f"{self.options.api}/laureates?offset={offset}&limit={self.options.page_size}"
+        return self._request(address, self.parse_answer, "api", offset=offset)
+
+    def _request(self, address: str, callback: Any, about: str, **arguments: Any) -> Request:
+        """A request; a picture goes before the next page."""
+        return Request(
+            address,
+            callback=callback,
+            errback=self.failed,
+            cb_kwargs=arguments,
+            meta={"about": about},
+            priority=1 if about == "picture" else 0,
+            dont_filter=True,
+        )
+
+    def _fault(self, about: str, address: str, reason: str) -> Fault:
+        """A fault, its addresses as they are written down."""
+        public = self.options.public
+        return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a request failed, in a few words."""
+    if isinstance(error, HttpError):
+        return f"HTTP status {error.response.status}"
+    if isinstance(error, IgnoreRequest):
+        return str(error) or "refused by the crawler"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _decoded(response: Response) -> str:
+    """The body as text, in the encoding the answer names, else UTF-8 with marks for what cannot be read."""
+    try:
+        return response.text
+    except (AttributeError, LookupError):  # a body that is no text has no `text`
+        return response.body.decode("utf-8", errors="replace")

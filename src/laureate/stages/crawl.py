@@ -1,0 +1,256 @@
+"""Stage crawl: fetch the portraits and who they show, over HTTP, into `data/raw`.
+
+Beside the output lie the crawl report and, in a hidden folder, what was received before: a crawl that is cut
+short goes on where it was, and one that is repeated asks only what may have changed.
+"""
+
+import fcntl
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from laureate import __version__, crawled, sites
+from laureate.errors import LaureateError, ParameterError
+from laureate.files import fresh_folder, write_bytes, write_json, write_text
+from laureate.params import Crawl, Params
+from laureate.progress import progress
+
+OUT = Path("data/raw")
+
+
+def run(
+    params: Params,
+    site: str | None = None,
+    api: str | None = None,
+    out: str | Path | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Crawl `params.crawl.site`; the other arguments override the parameters.
+
+    Raises LaureateError naming page and selector when too little of the site was understood; what was in
+    `out` before then stays as it was.
+    """
+    wanted, out = params.crawl, Path(out or OUT)
+    with sites.opened(site or wanted.site, api or (wanted.api if site is None else None)) as place:
+        _check_manners(wanted, place)
+        state = out.parent / f".{out.name}-crawl"
+        options = _options(wanted, place, state)
+        if dry_run:
+            print(_first_requests(options))
+            return
+        with _alone(state) as lock:
+            _crawl(wanted, options, out, state, lock)
+
+
+def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -> None:
+    """One crawl: fetch, judge, report, and only when all is well put the result in place."""
+    from crawler.kept import Kept
+    from crawler.pipelines import RESULT
+
+    for part in [*out.parent.glob(f".{out.name}.*.part"), *state.glob(".*.part")]:
+        _remove(part)  # left by a crawl that was killed
+    begun, clock = datetime.now(UTC), time.monotonic()
+    (state / RESULT).unlink(missing_ok=True)
+    name = _name_of_crawl(state, options)
+    asked = _fetch(options, name, lock)
+    result = _read_result(state / RESULT, state)
+    (state / "unfinished").unlink(missing_ok=True)
+
+    least = wanted.coverage.model_dump()
+    found = crawled.coverage(result, wanted.kinds, asked)
+    rows = crawled.manifest(result["rows"])
+    report = {
+        "site": options.known_as or options.site,
+        "begun": begun.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - clock, 1),
+        "coverage": found,
+        "least": least,
+        "complaint": crawled.complaint(found, least, result, wanted.kinds),
+        "kinds": dict(Counter(row["kind"] for row in rows)),
+        "pictures": len({row["file"] for row in rows if row["file"]}),
+        "size": sum({row["file"]: row["size"] for row in rows if row["file"]}.values()),
+        "quarantined": [row for row in rows if row["kind"] == "unknown"],
+        "changes": _changes(state, rows),
+        **{key: result[key] for key in ("faults", "skipped", "requests", "bytes", "fetched", "kept")},
+    }
+    stem = out.with_name("crawl_report")
+    write_json(stem.with_suffix(".json"), report)
+    write_text(stem.with_suffix(".md"), crawled.summary(report))
+    if report["complaint"]:
+        raise LaureateError(
+            f"{report['complaint']}; {stem.with_suffix('.md')} lists everything, {out} is as it was"
+        )
+    kept = Kept(state)
+    with fresh_folder(out) as folder:
+        for row in {row["file"]: row for row in rows if row["file"]}.values():
+            write_bytes(folder / row["file"], kept.path(row["sha256"]).read_bytes())
+        write_text(folder / crawled.MANIFEST, crawled.as_lines(rows))
+    write_text(state / crawled.MANIFEST, crawled.as_lines(rows))
+    kept.compact(name)
+    print(f"{report['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
+
+
+def _fetch(options: Any, name: str, lock: IO[str]) -> int:
+    """Run the crawling process and show how far it is; gives the number of facts pages it asked for."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crawler"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(lock.fileno(),),  # so that nobody else crawls here while it is still there
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        process.stdin.write(f"{options.to_json()}\n{name}\n")
+        process.stdin.flush()
+        steps = _steps(process.stdout)
+        asked = next((step["total"] for step in steps if step["event"] == "pages"), 0)
+        for _ in progress((step for step in steps if step["event"] == "page"), asked, "facts pages"):
+            pass
+        process.wait()
+        complaint = process.stderr.read().strip()
+    except BrokenPipeError:
+        complaint = process.stderr.read().strip()
+    finally:
+        process.stdin.close()  # the process ends when this does, whatever happened here
+        process.wait()
+    if process.returncode:
+        last = complaint.splitlines()[-1] if complaint else f"see {options.state}/crawl.log"
+        raise LaureateError(f"the crawling process ended with status {process.returncode}: {last}")
+    return int(asked)
+
+
+def _steps(lines: IO[str]) -> Iterator[dict[str, Any]]:
+    """The steps that the crawling process tells, one line of JSON each."""
+    for line in lines:
+        yield json.loads(line)
+
+
+def _read_result(path: Path, state: Path) -> dict[str, Any]:
+    """The result of a crawl that came to its end. Raises LaureateError saying why it did not."""
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LaureateError(f"the crawl left no result: see {state}/crawl.log") from None
+    if result["robots"]:
+        raise LaureateError(
+            f"robots.txt could not be read ({result['robots']}), so nothing may be fetched: try again later"
+        )
+    if result["reason"] != "finished":
+        raise LaureateError(f"the crawl stopped before its end: {result['reason']}; run it again to go on")
+    return result
+
+
+def _name_of_crawl(state: Path, options: Any) -> str:
+    """The name of the crawl: that of the one cut short here, if it was of this site, or a new one."""
+    mark, site = state / "unfinished", options.known_as or options.site
+    if mark.exists():
+        name, _, before = mark.read_text(encoding="utf-8").partition(" ")
+        if before == site:
+            return name
+    name = secrets.token_hex(8)
+    write_text(mark, f"{name} {site}")
+    return name
+
+
+def _changes(state: Path, rows: list[crawled.Row]) -> dict[str, list[str]] | None:
+    """Against the crawl before, None when this is the first."""
+    if not (state / crawled.MANIFEST).exists():
+        return None
+    return crawled.changes(crawled.read_manifest(state / crawled.MANIFEST), rows)
+
+
+def _options(wanted: Crawl, place: sites.Site, state: Path) -> Any:
+    """The parameters, as the crawling process takes them."""
+    from crawler.options import Options
+
+    contact = f" (+{wanted.contact})" if wanted.contact else ""
+    return Options(
+        site=place.address,
+        api=place.api,
+        known_as=place.known_as,
+        state=str(state),
+        behind_proxy=not place.here,
+        agent=f"laureate/{__version__}{contact}",
+        years=(wanted.years[0], wanted.years[1]),
+        hosts=tuple(wanted.hosts),
+        categories=tuple(wanted.categories),
+        kinds=tuple(wanted.kinds),
+        credits=tuple(wanted.credits.items()),
+        **wanted.model_dump(
+            include={"limit", "list_path", "delay", "timeout", "retries", "backoff", "longest_wait"}
+            | {"megabytes", "megapixels", "refusals", "page_size"}
+        ),
+    )
+
+
+def _check_manners(wanted: Crawl, place: sites.Site) -> None:
+    """A site that is somebody else's is asked slowly, over https, by someone who can be reached."""
+    if place.here:
+        return
+    if not (place.address.startswith("https://") and place.api.startswith("https://")):
+        raise ParameterError(
+            f"crawl.site and crawl.api must be https:// addresses, got {place.address}, {place.api}"
+        )
+    if wanted.delay < 1:
+        raise ParameterError(
+            f"crawl.delay must be at least 1 second for {place.address}, got {wanted.delay:g}"
+        )
+    if not wanted.contact:
+        raise ParameterError(
+            f"crawl.contact must say who asks {place.address}: a mail address or a page, for the user agent"
+        )
+
+
+def _first_requests(options: Any) -> str:
+    """What a crawl would ask first, and how."""
+    hosts = sorted(options.places)
+    lines = [f"GET {options.site}/robots.txt"]
+    lines += [f"GET {options.site}{options.list_path}"]
+    lines += [
+        f"GET {options.api.partition('://')[0]}://{host}/robots.txt" for host in hosts if host in options.api
+    ]
+    lines += [f"GET {options.api}/laureates?offset=0&limit={options.page_size}"]
+    lines += [
+        f"User-Agent: {options.agent}",
+        f"hosts: {', '.join(hosts)}",
+        f"delay: {options.delay:g} s between requests, one at a time; robots.txt obeyed",
+    ]
+    return "\n".join(dict.fromkeys(lines))
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[IO[str]]:
+    """Hold the state folder for this crawl alone; waits a little for one that is just ending."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        for _ in range(100):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.1)
+        else:
+            raise LaureateError(f"another crawl is at work in {state}: wait for it to end")
+        yield lock
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    import shutil
+
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
