@@ -95,7 +95,7 @@ class VisionJudge:
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Head => its classes, in the order of the probabilities."""
-        return {name: tuple(classes) for name, classes in self.net.heads.items()}
+        return {name: tuple(classes) for name, classes in self.net.config.heads.items()}
 
     def read(self, pictures: Sequence[Image]) -> Reading:
         """n RGB pictures => features, class probabilities and layers."""
@@ -105,7 +105,7 @@ class VisionJudge:
         parts = []
         with torch.inference_mode():
             for part in _batches(pictures, self.batch):
-                parts.append(self.net(_tensor(part, self.net.size).to(place)))
+                parts.append(self.net(_tensor(part, self.net.config.size).to(place)))
         heads = {
             name: _numpy([torch.softmax(p.logits[name].float(), dim=1) for p in parts])
             for name in parts[0].logits

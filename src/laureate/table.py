@@ -156,7 +156,8 @@ def show(row: Row, score: Score) -> tuple[str, str]:
     if score.percent:
         return f"{100 * value:.0f} %", f"{100 * low:.0f}–{100 * high:.0f}"
     digits = _digits(high - low, value)
-    return f"{value:.{digits}f}", f"{low:.{digits}f}–{high:.{digits}f}".replace("–-", "–−")
+    shown, *ends = (f"{v:.{digits}f}".replace("-", "−") for v in (value, low, high))
+    return shown, " – ".join(ends) if low < 0 else "–".join(ends)
 
 
 def to_markdown(rows: Sequence[Row]) -> str:

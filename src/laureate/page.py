@@ -1,0 +1,212 @@
+"""The report page: rows, pictures and curves in, one HTML text out that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from laureate import __version__, figures, sheets, table
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SECTIONS = {
+    "table": "The table",
+    "ranks": "Scores against rank",
+    "prompts": "Prompts",
+    "tuned": "Baseline against tuned",
+    "matrix": "Prompts × ranks",
+    "losses": "Losses",
+    "data": "The data",
+    "exactly": "Exactly what ran",
+}
+NUMBERS = (
+    "No",
+    "One",
+    "Two",
+    "Three",
+    "Four",
+    "Five",
+    "Six",
+    "Seven",
+    "Eight",
+    "Nine",
+    "Ten",
+    "Eleven",
+    "Twelve",
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One prompt and its picture from every model."""
+
+    text: str
+    pictures: dict[str, Image]  # model => RGB
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A picture of the data set and whom to thank for it."""
+
+    picture: Image
+    name: str
+    credit: str
+    year: str
+    part: str  # "train" or "holdout"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set: how many pictures, some of them, and what was left out and why."""
+
+    train: int
+    holdout: int
+    portraits: list[Portrait]
+    left_out: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything the page shows."""
+
+    title: str
+    selected: str
+    rows: list[table.Row]
+    prompts: list[Shown]
+    seed: int
+    curves: dict[str, tuple[figures.Curve, figures.Curve]]
+    data: Data
+    parameters: str
+    hashes: list[tuple[str, str]]
+    bootstrap: int
+    sheets: Sequence[str] = field(default=())  # file names under figures/
+
+    @property
+    def models(self) -> list[str]:
+        """Baseline and adapters, in the order of the table."""
+        return [str(row["model"]) for row in self.rows if row["rank"] is not None]
+
+
+def render(study: Study) -> str:
+    """The page as HTML text. The same study gives the same text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("laureate"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["title_of"] = table.title
+    shown = [
+        {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
+        for p in study.prompts
+    ]
+    sections = [item for item in SECTIONS.items() if item[0] != "tuned" or study.selected != "baseline"]
+    return environment.get_template("report.html.j2").render(
+        title=study.title,
+        version=__version__,
+        sections=sections,
+        findings=findings(study.rows, study.selected),
+        bootstrap=study.bootstrap,
+        scores=table.SCORES,
+        rows=_cells(study.rows),
+        n_reference=study.rows[0]["n_reference"],
+        selected=study.selected,
+        selected_title=table.title(study.selected),
+        models=study.models,
+        adapters=[name for name in study.models if name != "baseline"],
+        panels=[
+            {"src": svg_uri(figures.score_panel(study.rows, s)), "alt": f"{s.label} of every rank"}
+            for s in table.SCORES
+        ],
+        prompts=shown,
+        count_name=NUMBERS[len(shown)] if len(shown) < len(NUMBERS) else str(len(shown)),
+        seed=study.seed,
+        sheets=study.sheets,
+        losses=svg_uri(figures.losses(study.curves, study.selected)),
+        data={
+            "train": study.data.train,
+            "holdout": study.data.holdout,
+            "left_out": study.data.left_out,
+            "portraits": [vars(p) | {"src": picture_uri(p.picture, 128)} for p in study.data.portraits],
+        },
+        parameters=study.parameters,
+        hashes=study.hashes,
+    )
+
+
+def findings(rows: Sequence[table.Row], selected: str) -> list[str]:
+    """What the table says, in sentences that hold whatever the numbers are."""
+    by_key = {score.key: score for score in table.SCORES}
+    models = [row for row in rows if row["rank"] is not None]
+    adapters = [row for row in models if row["rank"]]
+    sentences = []
+    kid = by_key["kid"]
+    if adapters and all(row["kid"] is not None for row in models):
+        best = min(adapters, key=lambda row: table.number(row, "kid"))
+        value, interval = table.show(best, kid)
+        text = f"The lowest KID of the adapters is {value} ({interval}), at rank {best['rank']}"
+        start = [row for row in models if row["model"] == "baseline"]
+        if start:
+            base, around = table.show(start[0], kid)
+            text += f"; the untuned base has {base} ({around})"
+        tied = [
+            str(row["rank"])
+            for row in adapters
+            if row["model"] in table.best(adapters, kid) and row is not best
+        ]
+        if tied:
+            text += f". {_ranks(tied)} cannot be told apart from it with this many pictures"
+        sentences.append(text + ".")
+    pair = [row for name in ("baseline", selected) for row in models if row["model"] == name]
+    name = table.title(selected).lower()
+    for key, text in (
+        ("style_read", "The vision judge reads the style in {} of the base's pictures, and in {} of {}'s."),
+        ("content", "Of what the prompts ask for it reads back {} in the base's pictures, and {} in {}'s."),
+    ):
+        if len(pair) == 2 and selected != "baseline" and all(row[key] is not None for row in pair):
+            before, after = (table.show(row, by_key[key])[0] for row in pair)
+            sentences.append(text.format(before, after, name))
+    return sentences
+
+
+def picture_uri(picture: Image, width: int) -> str:
+    """RGB => data URI of a WebP of that width."""
+    data = io.BytesIO()
+    sheets.enlarge(picture, width).save(data, "WEBP", quality=84, method=4)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def svg_uri(text: str) -> str:
+    """SVG text => data URI: a picture of its own, so that the ids of two charts never meet."""
+    return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def _cells(rows: Sequence[table.Row]) -> list[dict[str, Any]]:
+    """Rows as the template wants them: the models first, the noise floor last."""
+    winners = {score.key: table.best(rows, score) for score in table.SCORES}
+    found = []
+    for row in sorted(rows, key=lambda r: r["rank"] is None):
+        model = str(row["model"])
+        cells = []
+        for score in table.SCORES:
+            value, interval = table.show(row, score)
+            cells.append({"value": value, "interval": interval, "best": model in winners[score.key]})
+        kind = {"noise-floor": "floor", "baseline": "baseline"}.get(model, "adapter")
+        found.append(
+            {
+                "model": model,
+                "title": table.title(model),
+                "kind": kind,
+                "n": row["n_generated"],
+                "cells": cells,
+            }
+        )
+    return found
+
+
+def _ranks(ranks: Sequence[str]) -> str:
+    """["8", "16", "32"] => Ranks 8, 16 and 32."""
+    return f"Rank {ranks[0]}" if len(ranks) == 1 else f"Ranks {', '.join(ranks[:-1])} and {ranks[-1]}"

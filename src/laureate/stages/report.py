@@ -1,0 +1,192 @@
+"""Stage report: the page that shows the study, and its figures as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate import figures, page, prompts, sheets, table
+from laureate.errors import LaureateError
+from laureate.files import fresh_folder, sha256_file, write_text
+from laureate.params import Params
+from laureate.progress import progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+METRICS, SAMPLES, DATASET, ADAPTERS = (
+    Path("metrics"),
+    Path("data/samples"),
+    Path("data/dataset"),
+    Path("models/lora"),
+)
+PROMPTS, TUNED, MATRIX = "prompts.jpg", "baseline-against-tuned.jpg", "prompts-by-rank.jpg"
+SCORES, LOSSES = "scores-by-rank.svg", "losses.svg"
+
+
+def run(params: Params) -> None:
+    """Tables, samples, curves and data set => metrics/report: index.html and figures/."""
+    study = gather(params)
+    with fresh_folder(METRICS / "report") as folder:
+        drawings = list(draw(study).items())
+        for name, picture in progress(drawings, len(drawings), "report"):
+            path = folder / "figures" / name
+            path.parent.mkdir(exist_ok=True)
+            picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: gold next to ink
+        write_text(folder / "figures" / SCORES, figures.scores_by_rank(study.rows))
+        write_text(folder / "figures" / LOSSES, figures.losses(study.curves, study.selected))
+        write_text(folder / "index.html", page.render(study))
+
+
+def draw(study: page.Study) -> dict[str, Image]:
+    """The three sheets: file name => RGB picture."""
+    chosen, name = study.selected, table.title(study.selected)
+    tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in study.prompts]
+    names = [table.title(model) for model in study.models]
+    return {
+        PROMPTS: sheets.prompt_grid(
+            [(p.text, [p.pictures[chosen]]) for p in study.prompts],
+            name,
+            f"One picture per prompt, seed {study.seed}, not chosen by hand.",
+        ),
+        TUNED: sheets.prompt_grid(
+            tuned,
+            f"Baseline against {name.lower()}",
+            "The same prompt, the same seed, the same starting noise.",
+            ("Baseline", name),
+        ),
+        MATRIX: sheets.matrix(
+            [(p.text, [p.pictures[model] for model in study.models]) for p in study.prompts],
+            names,
+            "Prompts × ranks",
+            "Every row is one prompt and one starting noise; only the adapter changes.",
+            marked=name,
+        ),
+    }
+
+
+def gather(params: Params) -> page.Study:
+    """Read everything the page shows. Raises LaureateError naming the file that is missing and its stage."""
+    rows = table.read_csv(METRICS / "comparison.csv")
+    models = [name for name in params.models if table.rank_of(name) is not None]
+    if [str(row["model"]) for row in rows] != params.models:
+        raise LaureateError(
+            "metrics/comparison.csv is of other models than params.yaml; run `laureate compare`"
+        )
+    manifests = {name: _json(SAMPLES / name / "manifest.json", f"sample --model {name}") for name in models}
+    seed = params.sample.seeds[0]
+    wanted = [p for p in prompts.load(params.sample.prompts) if p.set == params.report.prompts]
+    return page.Study(
+        title=params.report.title,
+        selected=params.selected if params.selected in models else models[0],
+        rows=rows,
+        prompts=[
+            page.Shown(p.text, {m: _sample(m, manifests[m], p.id, seed) for m in models}) for p in wanted
+        ],
+        seed=seed,
+        curves={name: _curve(METRICS / "train" / f"{name}.csv") for name in params.adapters},
+        data=_data(params.report.portraits),
+        parameters=_parameters(params),
+        hashes=_hashes(params, manifests),
+        bootstrap=params.evaluate.bootstrap,
+        sheets=(PROMPTS, TUNED, MATRIX),
+    )
+
+
+def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
+    files = [row["file"] for row in manifest["pictures"] if row["prompt"] == prompt and row["seed"] == seed]
+    if not files:
+        raise LaureateError(
+            f"data/samples/{model} has no picture of {prompt}, seed {seed}; run `laureate sample --model {model}`"
+        )
+    return _picture(SAMPLES / model / files[0])
+
+
+def _data(limit: int) -> page.Data:
+    """The data set, with up to `limit` portraits spread evenly over it."""
+    rows = [(part, row) for part in ("train", "holdout") for row in _lines(DATASET / part / "metadata.jsonl")]
+    rows.sort(key=lambda item: (_year(item[1]["file_name"]), item[1]["file_name"]))
+    step = max(1.0, len(rows) / limit) if limit else 0
+    chosen = [rows[int(i * step)] for i in range(min(limit, len(rows)))]
+    portraits = [
+        page.Portrait(
+            _picture(DATASET / part / row["file_name"]),
+            row["name"],
+            row["credit"],
+            _year(row["file_name"]),
+            part,
+        )
+        for part, row in chosen
+    ]
+    left_out = DATASET / "left_out.jsonl"
+    counts = {part: sum(1 for p, _ in rows if p == part) for part in ("train", "holdout")}
+    return page.Data(
+        counts["train"], counts["holdout"], portraits, _lines(left_out) if left_out.is_file() else []
+    )
+
+
+def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Name and SHA-256 of the base, the data, the judges and every adapter."""
+    found = [("Base model", str(manifests["baseline"]["base"]))]
+    configs = [_json(ADAPTERS / name / "config.json", "train") for name in params.adapters]
+    for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
+        for value in sorted({str(config[key]) for config in configs if key in config}):
+            found.append((name, value))
+    for name, folder in (("CLIP judge", params.evaluate.clip), ("Vision judge", params.evaluate.vision)):
+        weights = Path(folder) / "model.safetensors"
+        if weights.is_file():
+            found.append((name, sha256_file(weights)))
+    return found + [
+        (f"Adapter, {table.title(name).lower()}", str(manifests[name]["adapter"])) for name in params.adapters
+    ]
+
+
+def _parameters(params: Params) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(params.model_dump(), sort_keys=False, allow_unicode=True, width=72))
+
+
+def _curve(path: Path) -> tuple[figures.Curve, figures.Curve]:
+    """A metrics/train/NAME.csv => training and held-out loss."""
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except FileNotFoundError:
+        raise LaureateError(f"{path} does not exist; run `laureate train` first") from None
+    training, holdout = (
+        [(int(row["step"]), float(row[key])) for row in rows if row[key]] for key in ("loss", "holdout_loss")
+    )
+    return training, holdout
+
+
+def _year(file_name: str) -> str:
+    """844-1999-phy.png => 1999."""
+    found = re.search(r"-(\d{4})-", file_name)
+    return found[1] if found else ""
+
+
+def _json(path: Path, verb: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise LaureateError(f"{path} does not exist; run `laureate {verb}` first") from None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise LaureateError(f"{path} does not exist; run `laureate prepare` first") from None
+
+
+def _picture(path: Path) -> Image:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except OSError as error:
+        raise LaureateError(f"{path} cannot be read as a picture ({error}); make it again") from None
