@@ -66,7 +66,7 @@ def losses(curves: dict[str, tuple[Curve, Curve]], marked: str) -> str:
         shades = _shades(len(curves))
         for (name, (training, holdout)), shade in zip(curves.items(), shades, strict=True):
             chosen = name == marked
-            look = {
+            look: dict[str, Any] = {
                 "color": GOLD if chosen else shade,
                 "linewidth": 2.2 if chosen else 1.1,
                 "zorder": 3 if chosen else 2,

@@ -100,7 +100,7 @@ def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Ima
     files = [row["file"] for row in manifest["pictures"] if row["prompt"] == prompt and row["seed"] == seed]
     if not files:
         raise LaureateError(
-            f"data/samples/{model} has no picture of {prompt}, seed {seed}; run `laureate sample --model {model}`"
+            f"data/samples/{model} lacks {prompt} with seed {seed}; run `laureate sample --model {model}`"
         )
     return _picture(SAMPLES / model / files[0])
 
