@@ -1,0 +1,44 @@
+"""A byte-level BPE tokenizer in CLIP's form: it encodes any text, and our captions in few tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+LENGTH = 77
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def train(texts: Iterable[str], vocabulary: int) -> Any:
+    """Learn `vocabulary` tokens from `texts`; returns a `transformers.CLIPTokenizer`.
+
+    The 256 bytes, inside a word and at its end (`</w>`), are always tokens, so nothing is ever unknown.
+    """
+    from tokenizers import trainers
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    blank = CLIPTokenizer()  # for its normaliser and its way of splitting words
+    backend = blank.backend_tokenizer
+    alphabet = sorted(ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(vocabulary - len(alphabet), len(alphabet) + 2),
+        special_tokens=[START, END],
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    import json
+
+    learnt = json.loads(backend.to_str())["model"]
+    # CLIP's order: bytes, bytes at a word's end, merges, special tokens
+    merges = [tuple(pair) for pair in learnt["merges"]]
+    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
+    known = set(tokens)
+    for left, right in merges:
+        if left + right not in known:
+            known.add(left + right)
+            tokens.append(left + right)
+    vocab = {token: index for index, token in enumerate([*tokens, START, END])}
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
