@@ -81,3 +81,38 @@ def write(folder: Path, *, prediction: str = "v_prediction", seed: int = 0) -> P
     }
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
+
+
+def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:
+    """A folder to run stages in: base, data set of coloured noise, two prompts, parameters with few steps."""
+    import numpy as np
+    import yaml
+    from PIL import Image
+
+    write(folder / "base")
+    rng = np.random.default_rng(5)
+    for part, count in (("train", train), ("holdout", holdout)):
+        (folder / "data" / "dataset" / part).mkdir(parents=True)
+        rows = []
+        for number in range(count):
+            name = f"{part}-{number}.png"
+            colours = rng.integers(0, 256, (4, 4, 3)).astype(np.uint8)
+            picture = Image.fromarray(colours).resize((RESOLUTION, RESOLUTION), Image.Resampling.BICUBIC)
+            picture.save(folder / "data" / "dataset" / part / name)
+            rows.append(json.dumps({"file_name": name, "text": f"Person {number}, in the style."}))
+        (folder / "data" / "dataset" / part / "metadata.jsonl").write_text("\n".join(rows) + "\n")
+    prompts = [
+        {"id": name, "text": f"A {name}.", "set": "seed", "attributes": {}} for name in ("man", "woman")
+    ]
+    (folder / "data" / "prompts.yaml").write_text(yaml.safe_dump(prompts))
+    parameters = {
+        "ranks": [2, 4],
+        "selected": "rank-2",
+        "base": {"path": "base"},
+        "prepare": {"resolution": RESOLUTION},
+        "encode": {"batch": 3},
+        "train": {"steps": 14, "batch": 2, "holdout_every": 5, "checkpoint_every": 4, "warmup": 3},
+        "sample": {"prompts": ["data/prompts.yaml"], "seeds": [1, 2], "steps": 2, "batch": 3},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
+    return folder

@@ -20,4 +20,5 @@ def place(model: Any, where: torch.device, precision: str) -> Any:
     import torch
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    return model.to(device=where, dtype=dtype, memory_format=torch.channels_last)
+    # diffusers' own `to` warns about a lower precision, whatever the model
+    return torch.nn.Module.to(model, device=where, dtype=dtype, memory_format=torch.channels_last)

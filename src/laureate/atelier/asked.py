@@ -25,7 +25,7 @@ HEADER = (
 
 
 def study(count: int = COUNT, seed: int = SEED) -> list[Prompt]:
-    """`count` different prompts, the same for the same seed. Nobody asks for what is absent ("no hat"), or for
+    """`count` different prompts, the same for the same seed. Nobody asks for what is absent ("no hat") or for
     the light, which people seldom mention."""
     rng = np.random.default_rng(seed)
     prompts: dict[str, Prompt] = {}

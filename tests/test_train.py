@@ -1,0 +1,358 @@
+"""Encoding and training: a data set goes in, adapters come out; a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_base
+
+torch = pytest.importorskip("torch")
+
+from laureate import base, diffusion, lora, params, tensors, training  # noqa: E402
+from laureate.errors import LaureateError  # noqa: E402
+from laureate.stages import encode, train  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study, encoded."""
+    folder = small_base.study(tmp_path_factory.mktemp("study"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        encode.run(params.load())
+    return folder
+
+
+@pytest.fixture
+def study(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Params:
+    """The parameters of a copy of it, which is the working folder."""
+    monkeypatch.chdir(shutil.copytree(encoded, tmp_path / "study"))
+    return params.load()
+
+
+def changed(study: params.Params, **values: Any) -> params.Params:
+    """The study with other values in its train section."""
+    return study.model_copy(update={"train": study.train.model_copy(update=values)})
+
+
+def outputs(rank: int) -> list[bytes]:
+    """What a training leaves."""
+    folder = train.ADAPTERS / f"rank-{rank}"
+    files = (folder / lora.WEIGHTS, folder / "config.json", train.CURVES / f"rank-{rank}.csv")
+    return [path.read_bytes() for path in files]
+
+
+def curve(rank: int) -> list[dict[str, str]]:
+    """The rows of a loss curve."""
+    return list(csv.DictReader((train.CURVES / f"rank-{rank}.csv").read_text().splitlines()))
+
+
+# --- encode ---
+
+
+def test_encoded_data_are_named_in_the_header_and_the_same_every_time(study: params.Params) -> None:
+    data, header = tensors.load(encode.ENCODED), tensors.metadata(encode.ENCODED)
+    assert {name: tuple(tensor.shape) for name, tensor in data.items()} == {
+        "empty.text": (1, 77, 24),
+        "train.mean": (10, 4, 8, 8),
+        "train.logvar": (10, 4, 8, 8),
+        "train.text": (10, 77, 24),
+        "holdout.mean": (4, 4, 8, 8),
+        "holdout.logvar": (4, 4, 8, 8),
+        "holdout.text": (4, 77, 24),
+    }
+    assert all(tensor.dtype == torch.float32 for tensor in data.values())
+    assert header["base"] == base.find("base").fingerprint
+    assert json.loads(header["holdout.files"]) == [f"holdout-{n}.png" for n in range(4)]
+    assert float(header["scaling_factor"]) == base.find("base").scaling_factor
+    before = encode.ENCODED.read_bytes()
+    encode.run(study)
+    assert encode.ENCODED.read_bytes() == before
+    (encode.DATASET / "left_out.jsonl").write_text("")
+    encode.run(study)
+    assert tensors.metadata(encode.ENCODED)["dataset"] != header["dataset"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "names no picture"),
+        ("nonsense\n", "row 1 must be JSON with file_name and text"),
+        ('{"file_name": "train-0.png"}\n', "row 1 must be JSON with file_name and text"),
+        ('{"file_name": "lost.png", "text": "A man."}\n', r"row 1: there is no picture lost\.png"),
+        ('{"file_name": "metadata.jsonl", "text": "A man."}\n', r"metadata\.jsonl is not a picture"),
+    ],
+)
+def test_a_bad_data_set_is_named(study: params.Params, text: str, sentence: str) -> None:
+    (encode.DATASET / "train" / "metadata.jsonl").write_text(text)
+    with pytest.raises(LaureateError, match=sentence):
+        encode.run(study)
+
+
+def test_a_missing_data_set_and_a_picture_of_odd_size_are_named(study: params.Params) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (33, 32)).save(encode.DATASET / "train" / "train-3.png")
+    with pytest.raises(LaureateError, match=r"train-3\.png is 33 x 32; both must be multiples of 4"):
+        encode.run(study)
+    shutil.rmtree(encode.DATASET)
+    with pytest.raises(LaureateError, match="run `laureate prepare` first"):
+        encode.run(study)
+
+
+# --- what is drawn for a step ---
+
+
+def test_a_step_draws_the_same_whatever_ran_before() -> None:
+    first = training.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
+    training.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
+    torch.randn(5)
+    again = training.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
+    other = training.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
+    for name in ("rows", "posterior", "noise", "t", "empty"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not torch.equal(first.noise, other.noise)
+
+
+def test_an_epoch_shows_every_picture_once() -> None:
+    rows = torch.cat([training.draw(7, step, 4, 10, (1, 1, 1), 1000, 0.0).rows for step in range(15)]).view(
+        6, 10
+    )
+    for epoch in rows:
+        assert sorted(epoch.tolist()) == list(range(10))
+    assert len(rows.unique(dim=0)) == 6
+
+
+def test_time_steps_and_empty_captions_cover_their_range() -> None:
+    draws = [training.draw(0, step, 8, 10, (1, 1, 1), 1000, 0.25) for step in range(400)]
+    t = torch.cat([draw.t for draw in draws])
+    assert int(t.min()) < 10
+    assert int(t.max()) > 989
+    assert float(t.float().mean()) == pytest.approx(499.5, abs=25)
+    assert float(torch.cat([draw.empty for draw in draws]).float().mean()) == pytest.approx(0.25, abs=0.03)
+
+
+def test_the_held_out_numbers_are_fixed_and_even() -> None:
+    draw = training.holdout_draw(3, 5, (1, 2, 2), 1000)
+    assert torch.equal(draw.noise, training.holdout_draw(3, 5, (1, 2, 2), 1000).noise)
+    assert draw.rows.bincount().tolist() == [training.HOLDOUT_STEPS] * 5
+    assert draw.t.sort().values.diff().unique().tolist() == [50]
+    assert not draw.empty.any()
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    section = params.Train(steps=100, warmup=10, learning_rate=1.0)
+    rates = [training.learning_rate(section, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == 1.0
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.001
+    flat = section.model_copy(update={"schedule": "constant"})
+    assert training.learning_rate(flat, 99) == 1.0
+
+
+# --- the trainer ---
+
+
+def trainer(study: params.Params, ranks: list[int]) -> tuple[training.Trainer, training.Examples]:
+    """A trainer of some ranks, and the pictures to train on."""
+    found, data = base.find("base"), tensors.load(encode.ENCODED)
+    adapters = [lora.Adapter(rank, rank) for rank in ranks]
+    made = training.Trainer(
+        found.unet(),
+        diffusion.schedule(found.scheduler),
+        adapters,
+        study.train,
+        data["empty.text"],
+        found.scaling_factor,
+    )
+    return made, training.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+
+
+def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
+    """Gradient clipping, AdamW and two steps, against PEFT, torch's clip_grad_norm_ and plain AdamW."""
+    from peft import LoraConfig
+
+    study = changed(study, max_grad_norm=0.01, learning_rate=1e-2, warmup=0, schedule="constant")
+    ours, examples = trainer(study, [4])
+    found = base.find("base")
+    unet = found.unet()
+    unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=study.train.targets))
+    with torch.no_grad():
+        for name, layer in ours.layers.items():
+            unet.get_submodule(name).lora_A["default"].weight.copy_(layer.a[0].T)
+    weights = [weight for weight in unet.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=study.train.weight_decay)
+    process = diffusion.schedule(found.scheduler)
+    for step in range(2):
+        loss = ours.step(examples, step)
+        numbers = training.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
+        clean = diffusion.draw_latents(
+            examples.mean[numbers.rows],
+            examples.logvar[numbers.rows],
+            numbers.posterior,
+            found.scaling_factor,
+        )
+        text = torch.where(numbers.empty[:, None, None], ours.empty, examples.text[numbers.rows])
+        noisy = diffusion.add_noise(process, clean, numbers.noise, numbers.t)
+        output = unet(noisy, numbers.t, encoder_hidden_states=text).sample
+        theirs = (output - diffusion.target(process, clean, numbers.noise, numbers.t)).square().mean()
+        optimizer.zero_grad()
+        theirs.backward()
+        torch.nn.utils.clip_grad_norm_(weights, study.train.max_grad_norm)
+        optimizer.step()
+        assert float(loss[0]) == pytest.approx(float(theirs.detach()), rel=1e-5)
+    for name, layer in ours.layers.items():
+        torch.testing.assert_close(
+            layer.b[0].T, unet.get_submodule(name).lora_B["default"].weight, atol=2e-4, rtol=1e-3
+        )
+
+
+def test_ranks_together_are_ranks_alone(study: params.Params) -> None:
+    both, examples = trainer(study, [2, 4])
+    losses = torch.stack([both.step(examples, step) for step in range(4)])
+    for index, rank in enumerate((2, 4)):
+        alone, _ = trainer(study, [rank])
+        expected = torch.cat([alone.step(examples, step) for step in range(4)])
+        torch.testing.assert_close(losses[:, index], expected, rtol=1e-4, atol=1e-6)
+        for name, tensor in alone.export(0).items():
+            torch.testing.assert_close(both.export(index)[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_training_learns(study: params.Params) -> None:
+    longer = changed(study, steps=60, learning_rate=5e-3, batch=8)
+    made, examples = trainer(longer, [8])
+    before = float(made.holdout_loss(examples)[0])
+    for step in range(60):
+        made.step(examples, step)
+    assert float(made.holdout_loss(examples)[0]) < 0.97 * before
+
+
+# --- the stage ---
+
+
+def test_the_stage_leaves_adapter_configuration_and_curve(study: params.Params) -> None:
+    train.run(study, rank=2)
+    state, adapter = lora.load(train.ADAPTERS / "rank-2")
+    assert adapter == lora.Adapter(2, 2.0)
+    assert any(tensor.any() for name, tensor in state.items() if "lora_B" in name)
+    config = json.loads((train.ADAPTERS / "rank-2" / "config.json").read_text())
+    assert config["rank"] == 2
+    assert config["base"] == base.find("base").fingerprint
+    assert config["train"]["steps"] == 14
+    rows = curve(2)
+    assert [int(row["step"]) for row in rows] == [0, 5, 10, 14]
+    assert all(float(row["loss"]) > 0 and float(row["holdout_loss"]) > 0 for row in rows)
+    assert not list(train.WORK.iterdir())
+    first = outputs(2)
+    train.run(study, rank=2)
+    assert outputs(2) == first
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing but `finally` sees it."""
+
+
+@pytest.mark.parametrize("moment", [0, 4, 7, 13])
+def test_a_resumed_run_ends_in_the_same_bytes(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    train.run(study, rank=4)
+    undisturbed = outputs(4)
+    shutil.rmtree(train.ADAPTERS)
+    calls: list[int] = []
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        if number == moment and moment not in calls:
+            calls.append(number)
+            raise Killed
+        calls.append(number)
+        return original(self, examples, number)
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(Killed):
+        train.run(study, rank=4)
+    assert not train.ADAPTERS.exists()
+    train.run(study, rank=4)
+    assert outputs(4) == undisturbed
+    again = calls[calls.index(moment) + 1 :]
+    assert again[0] == moment // 4 * 4, "goes on from the last checkpoint"
+
+
+def test_a_checkpoint_serves_only_what_it_was_written_for(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train.run(study, rank=2)
+    undisturbed = outputs(2)
+    original = training.Trainer.step
+    seen: list[int] = []
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        if number == 9 and self.train.learning_rate == 0.5:
+            raise Killed
+        seen.append(number)
+        return original(self, examples, number)
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(Killed):
+        train.run(changed(study, learning_rate=0.5), rank=2)
+    assert list(train.WORK.iterdir())
+    seen.clear()
+    train.run(study, rank=2)
+    assert seen == list(range(14))
+    assert outputs(2) == undisturbed
+    # damaged from outside: not trusted
+    with pytest.raises(Killed):
+        train.run(changed(study, learning_rate=0.5), rank=2)
+    (checkpoint,) = train.WORK.iterdir()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-8])
+    seen.clear()
+    with pytest.raises(Killed):
+        train.run(changed(study, learning_rate=0.5), rank=2)
+    assert seen[0] == 0
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch, poison: float
+) -> None:
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        loss = original(self, examples, number)
+        return loss * poison if number == 6 else loss
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(
+        LaureateError, match=rf"^rank 2: the loss is {poison} at step 7; lower train\.learning_rate"
+    ):
+        train.run(study, rank=2)
+    assert not train.ADAPTERS.exists()
+    (checkpoint,) = train.WORK.iterdir()
+    assert json.loads(tensors.metadata(checkpoint)["done"])["steps"] == 4
+
+
+def test_data_of_another_base_are_refused(study: params.Params) -> None:
+    small_base.write(Path("other"), seed=1)
+    other = study.model_copy(update={"base": params.Base(path="other")})
+    with pytest.raises(
+        LaureateError, match="was made with another base than other; run `laureate encode` again"
+    ):
+        train.run(other, rank=2)
+
+
+def test_lower_precision_trains_the_same_thing(study: params.Params) -> None:
+    train.run(study, rank=2)
+    exact = [float(row["holdout_loss"]) for row in curve(2)]
+    train.run(changed(study, precision="bfloat16"), rank=2)
+    rough = [float(row["holdout_loss"]) for row in curve(2)]
+    assert rough == pytest.approx(exact, rel=0.02)
+    state, _ = lora.load(train.ADAPTERS / "rank-2")
+    assert all(tensor.dtype == torch.float32 for tensor in state.values())
