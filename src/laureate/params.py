@@ -75,7 +75,8 @@ class Prepare(Section):
     style: Name = "in the style of Nobel Laureate"
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words a caption can be made of
-    captions: str | None = "data/captions.jsonl"  # captions written by hand, which win; null: none
+    confidence: Fraction = 0.5  # what the captioner is less sure of is not said
+    captions: Name = "data/captions.yaml"  # captions written by hand, which win
 
 
 class Base(Section):
