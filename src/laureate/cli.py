@@ -78,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = {
         name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
     }
+    crawl = commands["crawl"].add_argument
+    crawl("--site", metavar="URL", help="museum or an address, instead of params.crawl.site")
+    crawl("--api", metavar="URL", help="the part before /laureates, instead of params.crawl.api")
+    crawl("--out", metavar="DIR", help="where to (default: data/raw)")
+    crawl("--dry-run", action="store_true", help="say what would be asked first, and ask nothing")
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
