@@ -247,7 +247,8 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
     z = NormalDist().inv_cdf((1 + level) / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    # rounding alone may leave a share of 0 or 1 outside by 1e-17
+    return float(max(0.0, min(share, centre - half))), float(min(1.0, max(share, centre + half)))
 
 
 def _finite(values: Array, what: str) -> NDArray[np.float64]:
