@@ -21,4 +21,5 @@ def place(model: Any, where: torch.device, precision: str) -> Any:
 
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     # diffusers' own `to` warns about a lower precision, whatever the model
-    return torch.nn.Module.to(model, device=where, dtype=dtype, memory_format=torch.channels_last)
+    move: Any = torch.nn.Module.to
+    return move(model, device=where, dtype=dtype, memory_format=torch.channels_last)

@@ -136,7 +136,7 @@ class Trainer:
             self.train.caption_dropout,
         )
         losses = self._losses(examples, numbers.to(self.device)).view(len(self.adapters), -1).mean(dim=1)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()
         self._clip()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.train, step)
