@@ -177,7 +177,7 @@ def test_findings_are_sentences_that_fit_the_numbers(study: Path) -> None:
 
 def test_captions_stay_inside_their_column() -> None:
     face = sheets.font(27)
-    words = "An extraordinarily long-winded description of a gentleman with glasses, in the style of Nobel Laureate."
+    words = "An extraordinarily long-winded description of a gentleman, in the style of Nobel Laureate."
     lines = sheets._wrap(words, face, 300)
     assert " ".join(lines) == words
     assert all(face.getlength(line) <= 300 for line in lines)

@@ -1,0 +1,51 @@
+"""The results in README.md: `python -m laureate.readme` writes them from metrics/comparison.csv."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from laureate import page, params, table
+from laureate.errors import LaureateError
+from laureate.files import write_text
+
+README, TABLE = Path("README.md"), Path("metrics/comparison.csv")
+START, END = (
+    "<!-- results: written by `python -m laureate.readme` from metrics/comparison.csv -->",
+    "<!-- /results -->",
+)
+
+
+def main() -> int:
+    """Bring README.md up to date; run in the project's folder."""
+    try:
+        text, rows = README.read_text(encoding="utf-8"), table.read_csv(TABLE)
+        write_text(README, with_results(text, results(rows, params.load().selected)))
+    except LaureateError as error:
+        print(f"laureate: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def results(rows: list[table.Row], selected: str) -> str:
+    """The findings in sentences, the table, and how many pictures it is from, as Markdown."""
+    count = rows[0]["n_reference"]
+    note = (
+        f"Value and 95 % interval; n pictures per model, each set against the same {count} held-out portraits. "
+        "**Bold**: the best, and all whose interval overlaps with the best one's. "
+        "The noise floor scores real portraits against real ones."
+    )
+    return "\n\n".join([" ".join(page.findings(rows, selected)), table.to_markdown(rows).strip(), note])
+
+
+def with_results(text: str, results: str) -> str:
+    """`text` with `results` between its two markers. Raises LaureateError where it lacks them."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise LaureateError(f"README.md lacks the line {START if not start else END}; put both back")
+    return f"{before}{START}\n{results}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

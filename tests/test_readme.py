@@ -1,0 +1,84 @@
+"""README: what it shows is what was measured, and what it names is there."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from drawn_study import draw_study, write_metrics
+
+from laureate import cli, params, readme, table
+from laureate.errors import LaureateError
+from laureate.stages import compare
+
+NOT_YET = "No study has been run yet."
+
+
+@pytest.fixture(scope="module")
+def text(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def tables(root: Path) -> list[list[table.Row]]:
+    """The table as it is committed and as it lies here: who re-runs the study need not touch the README."""
+    committed = subprocess.run(
+        ["git", "show", f"HEAD:{readme.TABLE}"], cwd=root, capture_output=True, text=True, check=False
+    )
+    found = [committed.stdout] if committed.returncode == 0 else []
+    if (root / readme.TABLE).is_file():
+        found.append((root / readme.TABLE).read_text(encoding="utf-8"))
+    return [table.from_csv(csv) for csv in found]
+
+
+def test_the_results_are_those_of_the_table(root: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    selected = params.load().selected
+    fresh = [readme.with_results(text, readme.results(rows, selected)) for rows in tables(root)]
+    assert text in (fresh or [readme.with_results(text, NOT_YET)]), (
+        "stale: run `python -m laureate.readme` and commit README.md"
+    )
+
+
+def test_every_path_it_names_exists(root: Path, text: str) -> None:
+    listing = text.partition("## What each file is")[2].partition("\n## ")[0]
+    paths = [line.split()[0] for line in listing.splitlines() if line.startswith("    ")]
+    assert len(paths) > 15
+    linked = re.findall(r"\]\(([^)]+)\)", text)
+    missing = [path for path in (*paths, *linked) if not (root / path).exists()]
+    if not tables(root):  # before the first study
+        missing = [path for path in missing if not path.startswith("metrics")]
+    assert not missing
+
+
+def test_every_command_it_names_is_known(root: Path, text: str) -> None:
+    recipes = re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE)
+    for recipe in re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE):
+        assert recipe in recipes
+    for verb in re.findall(r"`laureate ([a-z]+)", text):
+        assert verb in cli.STAGES | cli.BESIDE
+    stages = re.findall(r"^\| ([a-z]+) \|", text, re.MULTILINE)
+    assert [s for s in stages if s in cli.STAGES] == list(cli.STAGES)
+
+
+def test_it_is_written_between_its_markers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(draw_study(tmp_path, prompts=1, train=1, holdout=1))
+    write_metrics(tmp_path)
+    compare.run(params.load())
+    Path("README.md").write_text(text, encoding="utf-8")
+    assert readme.main() == 0
+    written = Path("README.md").read_text(encoding="utf-8")
+    assert "| rank 16 | 98 |" in written
+    assert "same 30 held-out portraits" in written
+    assert written.partition(readme.START)[0] == text.partition(readme.START)[0]
+    assert written.partition(readme.END)[2] == text.partition(readme.END)[2]
+    assert readme.main() == 0
+    assert Path("README.md").read_text(encoding="utf-8") == written
+
+
+def test_a_readme_without_markers_is_refused() -> None:
+    with pytest.raises(LaureateError, match="lacks the line"):
+        readme.with_results("# laureate", "results")
+    with pytest.raises(LaureateError, match="/results"):
+        readme.with_results(readme.START, "results")
