@@ -141,7 +141,7 @@ class Compare(Section):
 class Report(Section):
     """The page that shows it all."""
 
-    title: Name = "Which rank learns the laureates' line?"
+    title: Name = "Which rank learns the laureates’ line?"
     prompts: Literal["seed", "study"] = "seed"  # the set of prompts that the figures show
     portraits: int = Field(48, ge=0)  # of the data set, shown with their credits; 0: none
 

@@ -31,7 +31,8 @@ def results(rows: list[table.Row], selected: str) -> str:
     """The findings in sentences, the table, and how many pictures it is from, as Markdown."""
     count = rows[0]["n_reference"]
     note = (
-        f"Value and 95 % interval; n pictures per model, each set against the same {count} held-out portraits. "
+        "Value and 95 % interval; n pictures per model, all set against "
+        f"the same {count} held-out portraits. "
         "**Bold**: the best, and all whose interval overlaps with the best one's. "
         "The noise floor scores real portraits against real ones."
     )

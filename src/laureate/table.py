@@ -33,8 +33,13 @@ class Score:
 
 
 SCORES: tuple[Score, ...] = (
-    Score("fid", "FID", "lower", "how far the pictures are from the held-out portraits, as two Gaussians"),
-    Score("kid", "KID", "lower", "the same question without assuming Gaussians, unbiased at small n"),
+    Score(
+        "fid",
+        "FID",
+        "lower",
+        "how far the pictures are from the held-out portraits, as two Gaussians; too high at small n",
+    ),
+    Score("kid", "KID", "lower", "the same question without assuming Gaussians; unbiased at small n"),
     Score(
         "lpips", "LPIPS", "lower", "how different a picture looks from the held-out portraits, over all pairs"
     ),

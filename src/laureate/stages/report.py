@@ -147,7 +147,11 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
 def _parameters(params: Params) -> str:
     import yaml
 
-    return str(yaml.safe_dump(params.model_dump(), sort_keys=False, allow_unicode=True, width=72))
+    return str(
+        yaml.safe_dump(
+            params.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=80
+        )
+    )
 
 
 def _curve(path: Path) -> tuple[figures.Curve, figures.Curve]:
