@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from laureate import base, lora, params  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.files import sha256_file, write_json  # noqa: E402
-from laureate.stages import sample, train  # noqa: E402
+from laureate.stages import sample  # noqa: E402
 
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for layer in layers.values():
             layer.b.normal_(generator=torch.Generator().manual_seed(1))
-    target = folder / train.ADAPTERS / "rank-2"
+    target = folder / sample.ADAPTERS / "rank-2"
     lora.save(target, lora.export(layers, 0, adapter), adapter, list(layers))
     write_json(target / "config.json", {"base": found.fingerprint})
     return folder
@@ -75,7 +75,7 @@ def test_one_picture_per_prompt_and_seed_and_a_manifest(study: params.Params) ->
     }
     assert manifest["model"] == "rank-2"
     assert manifest["base"] == base.find("base").fingerprint
-    assert manifest["adapter"] == sha256_file(train.ADAPTERS / "rank-2" / lora.WEIGHTS)
+    assert manifest["adapter"] == sha256_file(sample.ADAPTERS / "rank-2" / lora.WEIGHTS)
     assert manifest["settings"]["resolution"] == 32
 
 
@@ -150,7 +150,7 @@ def test_a_missing_damaged_or_foreign_adapter_is_refused(study: params.Params) -
         LaureateError, match=r"there is no file models/lora/rank-4/pytorch_lora_weights\.safetensors"
     ):
         sample.run(study, model="rank-4")
-    config = train.ADAPTERS / "rank-2" / "config.json"
+    config = sample.ADAPTERS / "rank-2" / "config.json"
     write_json(config, {"base": "another"})
     with pytest.raises(
         LaureateError, match="rank-2 was trained on another base than base; run `laureate train` again"
@@ -161,7 +161,7 @@ def test_a_missing_damaged_or_foreign_adapter_is_refused(study: params.Params) -
         LaureateError, match=r"config\.json is missing or damaged; run `laureate train` again"
     ):
         sample.run(study, model="rank-2")
-    weights = train.ADAPTERS / "rank-2" / lora.WEIGHTS
+    weights = sample.ADAPTERS / "rank-2" / lora.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(LaureateError, match=r"has \d+ bytes instead of \d+"):
         sample.run(study, model="rank-2")

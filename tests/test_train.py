@@ -249,7 +249,7 @@ def test_the_stage_leaves_adapter_configuration_and_curve(study: params.Params) 
     rows = curve(2)
     assert [int(row["step"]) for row in rows] == [0, 5, 10, 14]
     assert all(float(row["loss"]) > 0 and float(row["holdout_loss"]) > 0 for row in rows)
-    assert not list(train.WORK.iterdir())
+    assert not list(train.CHECKPOINTS.iterdir())
     first = outputs(2)
     train.run(study, rank=2)
     assert outputs(2) == first
@@ -303,7 +303,7 @@ def test_a_checkpoint_serves_only_what_it_was_written_for(
     monkeypatch.setattr(training.Trainer, "step", step)
     with pytest.raises(Killed):
         train.run(changed(study, learning_rate=0.5), rank=2)
-    assert list(train.WORK.iterdir())
+    assert list(train.CHECKPOINTS.iterdir())
     seen.clear()
     train.run(study, rank=2)
     assert seen == list(range(14))
@@ -311,7 +311,7 @@ def test_a_checkpoint_serves_only_what_it_was_written_for(
     # damaged from outside: not trusted
     with pytest.raises(Killed):
         train.run(changed(study, learning_rate=0.5), rank=2)
-    (checkpoint,) = train.WORK.iterdir()
+    (checkpoint,) = train.CHECKPOINTS.iterdir()
     checkpoint.write_bytes(checkpoint.read_bytes()[:-8])
     seen.clear()
     with pytest.raises(Killed):
@@ -335,7 +335,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     ):
         train.run(study, rank=2)
     assert not train.ADAPTERS.exists()
-    (checkpoint,) = train.WORK.iterdir()
+    (checkpoint,) = train.CHECKPOINTS.iterdir()
     assert json.loads(tensors.metadata(checkpoint)["done"])["steps"] == 4
 
 

@@ -13,13 +13,12 @@ from laureate import base, device, tensors
 from laureate.errors import LaureateError
 from laureate.files import sha256_file
 from laureate.params import Params
+from laureate.places import DATASET, ENCODED
 from laureate.progress import progress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DATASET = Path("data/dataset")
-ENCODED = Path("data/encoded.safetensors")
 PARTS = ("train", "holdout")
 
 

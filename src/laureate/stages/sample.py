@@ -11,13 +11,12 @@ from laureate import base, device, prompts, seeds, tensors
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, sha256_file, write_json
 from laureate.params import Params
+from laureate.places import ADAPTERS, SAMPLES
 from laureate.progress import progress
-from laureate.stages.train import ADAPTERS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SAMPLES = Path("data/samples")
 WEIGHTS = "pytorch_lora_weights.safetensors"
 
 

@@ -11,17 +11,15 @@ from laureate import base, device, tensors
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, sha256_file, write_json, write_text
 from laureate.params import Params
+from laureate.places import ADAPTERS, CURVES, ENCODED, WORK
 from laureate.progress import progress
-from laureate.stages.encode import ENCODED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from laureate.training import Examples, Trainer
 
-ADAPTERS = Path("models/lora")
-CURVES = Path("metrics/train")
-WORK = Path(".work/train")  # checkpoints: outside the outputs, which DVC deletes before it runs a stage
+CHECKPOINTS = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
 CODE = ("diffusion.py", "lora.py", "seeds.py", "training.py")
 LOOK = 10  # steps between two looks at the losses: each look waits for the device
 
@@ -61,7 +59,7 @@ def run(params: Params, rank: int) -> None:
         "dataset": header["dataset"],
         "encoded": sha256_file(ENCODED),
     }
-    checkpoint = Checkpoint(WORK / f"rank-{rank}.safetensors", _key(resolved, where.type))
+    checkpoint = Checkpoint(CHECKPOINTS / f"rank-{rank}.safetensors", _key(resolved, where.type))
     rows = fit(trainer, _examples(encoded, trainer), rank, checkpoint)
     with fresh_folder(ADAPTERS / f"rank-{rank}") as folder:
         lora.save(folder, trainer.export(0), adapter, list(trainer.layers))
