@@ -145,13 +145,16 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
 
 
 def _parameters(params: Params) -> str:
+    """The resolved parameters as YAML: one key per line, a list on its key's line."""
     import yaml
 
-    return str(
-        yaml.safe_dump(
-            params.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=80
-        )
+    class Dumper(yaml.SafeDumper):
+        """A class of its own, so that no other YAML is written this way."""
+
+    Dumper.add_representer(
+        list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
     )
+    return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
 
 
 def _curve(path: Path) -> tuple[figures.Curve, figures.Curve]:
