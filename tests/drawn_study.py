@@ -106,24 +106,3 @@ def _curve(path: Path, rank: int) -> None:
 
 def _lines(path: Path, rows: list[dict]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def save_random_judges(folder: Path) -> Path:
-    """A small CLIP and a small vision net with random weights, as `clip` and `vision` under `folder`."""
-    import torch
-
-    from laureate.atelier.pretrain import architecture, config, tokenizer
-
-    torch.manual_seed(0)
-    training = {"steps": 1, "batch": 1, "learning_rate": 1.0e-3}
-    words = tokenizer.train(["A calm woman with curly hair, in the style of Nobel Laureate."], 600)
-    small = config.Clip(width=32, layers=1, heads=2, projection=16, patch=16, **training)
-    for part in (
-        architecture.build_clip(small, words, 64),
-        architecture.build_clip_processor(64),
-        words,
-    ):
-        part.save_pretrained(folder / "clip")
-    net = architecture.build_vision(config.Vision(channels=(8, 16, 16), **training), 64)
-    net.save(folder / "vision")
-    return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from drawn_study import draw_study, save_random_judges
+from drawn_study import draw_study
 from PIL import Image
 
 from laureate import params, table
@@ -20,9 +20,10 @@ CLASSES = {"hair": ("bald", "short", "long"), "headwear": ("none", "hat"), "styl
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
     folder = draw_study(tmp_path_factory.mktemp("study"))
-    save_random_judges(folder / "models/embedded")
+    for judge in ("clip", "vision"):
+        shutil.copytree(tiny_models / judge, folder / "models/embedded" / judge)
     return folder
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_study import save_random_judges
 from PIL import Image
 
 from laureate import scores
@@ -16,11 +15,6 @@ TEXTS = ["A calm woman, in the style of Nobel Laureate.", "A man with a hat.", "
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_judges(tmp_path_factory.mktemp("judges"))
-
-
-@pytest.fixture(scope="module")
 def pictures() -> list[Image.Image]:
     people = [attributes.random_attributes(np.random.default_rng(i)) for i in range(5)]
     return [
@@ -28,8 +22,8 @@ def pictures() -> list[Image.Image]:
     ]
 
 
-def test_clip_gives_unit_features_whatever_the_batch(folder: Path, pictures: list[Image.Image]) -> None:
-    whole, parts = ClipJudge.load(folder / "clip"), ClipJudge.load(folder / "clip", batch=2)
+def test_clip_gives_unit_features_whatever_the_batch(tiny_models: Path, pictures: list[Image.Image]) -> None:
+    whole, parts = ClipJudge.load(tiny_models / "clip"), ClipJudge.load(tiny_models / "clip", batch=2)
     for found, again in (
         (whole.pictures(pictures), parts.pictures(pictures)),
         (whole.texts(TEXTS), parts.texts(TEXTS)),
@@ -37,14 +31,17 @@ def test_clip_gives_unit_features_whatever_the_batch(folder: Path, pictures: lis
         assert found.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(found, again, atol=1e-5)
-    assert whole.pictures(pictures).shape == (5, 16)
+    assert whole.pictures(pictures).shape == (5, whole.texts(TEXTS).shape[1])
 
 
 def test_vision_reads_the_same_whatever_the_batch_and_the_order(
-    folder: Path, pictures: list[Image.Image]
+    tiny_models: Path, pictures: list[Image.Image]
 ) -> None:
-    judge = VisionJudge.load(folder / "vision")
-    found, again = judge.read(pictures), VisionJudge.load(folder / "vision", batch=2).read(pictures[::-1])
+    judge = VisionJudge.load(tiny_models / "vision")
+    found, again = (
+        judge.read(pictures),
+        VisionJudge.load(tiny_models / "vision", batch=2).read(pictures[::-1]),
+    )
     np.testing.assert_allclose(found.features, again.features[::-1], atol=1e-5)
     assert set(found.probabilities) == set(judge.classes) == {*attributes.VOCABULARY, "style"}
     for name, values in found.probabilities.items():
@@ -56,17 +53,18 @@ def test_vision_reads_the_same_whatever_the_batch_and_the_order(
 
 
 def test_pictures_of_any_size_are_brought_to_the_judges_own(
-    folder: Path, pictures: list[Image.Image]
+    tiny_models: Path, pictures: list[Image.Image]
 ) -> None:
-    judge = VisionJudge.load(folder / "vision")
-    small = [p.resize((64, 64), Image.Resampling.BICUBIC) for p in pictures]
-    np.testing.assert_array_equal(judge.read(pictures).features, judge.read(small).features)
+    judge = VisionJudge.load(tiny_models / "vision")
+    large = [p.resize((300, 300), Image.Resampling.NEAREST) for p in pictures]
+    fitting = [p.resize((128, 128), Image.Resampling.BICUBIC) for p in large]
+    np.testing.assert_array_equal(judge.read(large).features, judge.read(fitting).features)
 
 
 def test_a_picture_is_at_no_lpips_from_itself_and_closer_to_itself_than_to_another(
-    folder: Path, pictures: list[Image.Image]
+    tiny_models: Path, pictures: list[Image.Image]
 ) -> None:
-    embedded = scores.lpips_embedding(VisionJudge.load(folder / "vision").read(pictures).layers)
+    embedded = scores.lpips_embedding(VisionJudge.load(tiny_models / "vision").read(pictures).layers)
     distances = scores.lpips(embedded, embedded)
     np.testing.assert_allclose(np.diagonal(distances), 0, atol=1e-6)
     assert (distances[~np.eye(5, dtype=bool)] > 1e-3).all()
@@ -78,6 +76,6 @@ def test_a_missing_judge_is_one_sentence_naming_the_file(tmp_path: Path, load: o
         load(tmp_path)  # type: ignore[operator]
 
 
-def test_no_pictures_are_refused(folder: Path) -> None:
+def test_no_pictures_are_refused(tiny_models: Path) -> None:
     with pytest.raises(LaureateError, match="no pictures"):
-        VisionJudge.load(folder / "vision").read([])
+        VisionJudge.load(tiny_models / "vision").read([])
