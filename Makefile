@@ -32,7 +32,7 @@ format: $(READY) ## put the code into shape
 	@ruff format .
 
 clean: ## remove what can be made again: environment, caches, outputs that are not in git
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@git clean -fdXq -- data models/lora metrics .dvc/tmp
 
 # The stamp is written last: a set-up that was interrupted is taken up again.
