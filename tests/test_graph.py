@@ -8,7 +8,7 @@ import yaml
 
 # What has no say in a stage's result: where it runs, how it is called, typed, written down and reported
 PLUMBING = {"laureate"} | {
-    f"laureate.{name}" for name in ("cli", "device", "errors", "files", "params", "progress")
+    f"laureate.{name}" for name in ("cli", "device", "errors", "files", "params", "places", "progress")
 }
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
