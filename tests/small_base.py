@@ -111,8 +111,21 @@ def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:
         "base": {"path": "base"},
         "prepare": {"resolution": RESOLUTION},
         "encode": {"batch": 3},
-        "train": {"steps": 14, "batch": 2, "holdout_every": 5, "checkpoint_every": 4, "warmup": 3},
-        "sample": {"prompts": ["data/prompts.yaml"], "seeds": [1, 2], "steps": 2, "batch": 3},
+        "train": {
+            "steps": 14,
+            "batch": 2,
+            "holdout_every": 5,
+            "checkpoint_every": 4,
+            "warmup": 3,
+            "precision": "float32",
+        },
+        "sample": {
+            "prompts": ["data/prompts.yaml"],
+            "seeds": [1, 2],
+            "steps": 2,
+            "batch": 3,
+            "precision": "float32",
+        },
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
     return folder

@@ -53,7 +53,7 @@ BAD = [
     ("train.targets", [], "train.targets must be a list of at least 1, got []"),
     ("train.targets", ["to_q", 3], "train.targets[1] must be text, got 3"),
     ("train", 3, "train must be a section of keys, got 3"),
-    ("train.precision", "half", "train.precision must be 'float32' or 'bfloat16', got 'half'"),
+    ("train.precision", "half", "train.precision must be 'auto', 'float32' or 'bfloat16', got 'half'"),
     ("ranks", [], "ranks must be a list of at least 1, got []"),
     ("ranks", [4, 0], "ranks[1] must be greater than 0, got 0"),
     ("ranks", [4, -8], "ranks[1] must be greater than 0, got -8"),

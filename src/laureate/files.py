@@ -14,7 +14,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, making the folder; a reader sees the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path)
     try:
         with aside.open("wb") as file:
             file.write(data)
@@ -52,7 +52,7 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
@@ -64,3 +64,8 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    """Where `path` is prepared: always the same place, so that what a killed run left is written over."""
+    return path.with_name(f".{path.name}.part")

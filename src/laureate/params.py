@@ -16,6 +16,7 @@ Count = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
+Precision = Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the device is faster with it
 
 
 class Section(BaseModel):
@@ -105,7 +106,7 @@ class Train(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     caption_dropout: Fraction = 0.1  # share of samples trained with the empty caption
     min_snr_gamma: float | None = Field(None, gt=0)  # null: every time step weighs the same
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "auto"
     seed: Seed = 42
     holdout_every: Count = 50  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 100
@@ -120,7 +121,7 @@ class Sample(Section):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "ddim"
     batch: Count = 16  # pictures drawn at once
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "auto"
     negative_prompt: str = ""
 
 

@@ -42,6 +42,7 @@ def run(params: Params, model: str) -> None:
             "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
             "settings": {
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
+                "precision": str(device.precision(params.sample.precision, device.pick())),
                 "resolution": params.prepare.resolution,
             },
             "pictures": [
@@ -71,8 +72,10 @@ def draw(
         lora.merge(
             unet, *lora.load(adapter)
         )  # in float32, before a lower precision rounds base and update together
-    unet = device.place(unet, where, settings.precision)
-    vae = device.place(found.vae(), where, settings.precision)
+    unet = device.place_unet(unet, where, device.precision(settings.precision, where))
+    vae = device.place(
+        found.vae(), where, torch.float32
+    )  # a lower precision would show as bands on plain paper
     side = params.prepare.resolution // found.downscale
     noise = torch.stack(
         [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]

@@ -40,7 +40,8 @@ def run(params: Params, rank: int) -> None:
     from laureate.training import Trainer
 
     where = device.pick()
-    unet = device.place(found.unet(), where, params.train.precision)
+    dtype = device.precision(params.train.precision, where)
+    unet = device.place_unet(found.unet(), where, dtype)
     encoded = tensors.load(ENCODED)
     adapter = lora.Adapter(rank, float(rank if params.train.alpha == "rank" else params.train.alpha))
     trainer = Trainer(
@@ -54,6 +55,7 @@ def run(params: Params, rank: int) -> None:
     resolved = {
         "rank": rank,
         "alpha": adapter.alpha,
+        "precision": str(dtype).removeprefix("torch."),
         "train": params.train.model_dump(),
         "base": found.fingerprint,
         "dataset": header["dataset"],
