@@ -28,6 +28,11 @@ def precision(asked: str, where: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def name_of(dtype: torch.dtype) -> str:
+    """`float32`, `bfloat16`: as in params.yaml."""
+    return str(dtype).removeprefix("torch.")
+
+
 def place(model: Any, where: torch.device, dtype: torch.dtype) -> Any:
     """Move a frozen model to a device and precision, channels last, as convolutions like it."""
     import torch

@@ -42,7 +42,7 @@ def run(params: Params, model: str) -> None:
             "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
             "settings": {
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
-                "precision": str(device.precision(params.sample.precision, device.pick())).removeprefix("torch."),
+                "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
                 "resolution": params.prepare.resolution,
             },
             "pictures": [

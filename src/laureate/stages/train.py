@@ -55,7 +55,7 @@ def run(params: Params, rank: int) -> None:
     resolved = {
         "rank": rank,
         "alpha": adapter.alpha,
-        "precision": str(dtype).removeprefix("torch."),
+        "precision": device.name_of(dtype),
         "train": params.train.model_dump(),
         "base": found.fingerprint,
         "dataset": header["dataset"],
