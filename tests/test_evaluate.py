@@ -59,7 +59,7 @@ def test_every_model_gets_the_same_flat_keys(study: Path) -> None:
             else:
                 assert math.isfinite(value)
                 assert low <= value <= high
-                assert low < high, (model, score.key)
+                assert low < high or score.key.startswith("clip"), (model, score.key)  # random: cut at 0
     assert found["rank-16"]["lpips"] < found["baseline"]["lpips"]  # drawn in the style, and in another
 
 

@@ -46,7 +46,9 @@ class ClipJudge:
         _require(folder, "config.json", "model.safetensors")
         # by class, not through Auto*: importing less of transformers halves the start
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # a bar of its own for a hundredth of a second
         options: dict[str, Any] = {"local_files_only": True}
         model = CLIPModel.from_pretrained(folder, **options).eval().to(device.pick())
         tokenizer = CLIPTokenizer.from_pretrained(folder, **options)
