@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from laureate.atelier.pretrain.config import Clip, Config, Reader, Unet, Vae, Vision
+from laureate.atelier.pretrain.config import Config, Reader, Unet, Vae, Vision
 from laureate.atelier.pretrain.drawings import HEADS
 from laureate.atelier.pretrain.tokenizer import LENGTH
 
@@ -41,24 +41,26 @@ def build_vae(settings: Vae, size: int) -> AutoencoderKL:
 
 def build_text(settings: Reader, tokenizer: Any) -> CLIPTextModel:
     """Token ids (n, 77) => hidden states (n, 77, width)."""
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextModel
 
-    return CLIPTextModel(CLIPTextConfig(**_text_options(settings, tokenizer)))
+    return CLIPTextModel(_text_config(settings, tokenizer, settings.width))
 
 
-def _text_options(settings: Reader | Clip, tokenizer: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": settings.width,
-        "intermediate_size": 4 * settings.width,
-        "projection_dim": settings.width,
-        "num_hidden_layers": settings.layers,
-        "num_attention_heads": settings.heads,
-        "max_position_embeddings": LENGTH,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+def _text_config(settings: Reader, tokenizer: Any, projection: int) -> Any:
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.width,
+        intermediate_size=4 * settings.width,
+        projection_dim=projection,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        max_position_embeddings=LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 def build_unet(
@@ -106,23 +108,23 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-def build_clip(settings: Clip, tokenizer: Any, size: int) -> CLIPModel:
+def build_clip(config: Config, tokenizer: Any) -> CLIPModel:
     """Pictures (n, 3, size, size), normalised as CLIP's, and token ids (n, 77) => (n, projection) each."""
-    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
-    text = {**_text_options(settings, tokenizer), "projection_dim": settings.projection}
+    settings = config.clip
     vision = CLIPVisionConfig(
         hidden_size=settings.width,
         intermediate_size=4 * settings.width,
         projection_dim=settings.projection,
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
-        image_size=size,
+        image_size=config.size,
         patch_size=settings.patch,
     )
     return CLIPModel(
         CLIPConfig(
-            text_config=CLIPTextConfig(**text).to_dict(),
+            text_config=_text_config(config.reader, tokenizer, settings.projection).to_dict(),
             vision_config=vision.to_dict(),
             projection_dim=settings.projection,
         )

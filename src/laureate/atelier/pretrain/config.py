@@ -75,10 +75,11 @@ class Vision(Training):
 
     channels: Widths = (24, 48, 96, 160, 224)
     decoded: Share = 0.25  # share of pictures that went through the VAE
+    decoded_count: Count = 3000  # how many drawings go through the VAE
 
 
 class Clip(Training):
-    """The small CLIPModel."""
+    """The small CLIPModel: its vision tower, and what joins it to the base's text model."""
 
     width: Count = 192
     layers: Count = 4
@@ -91,7 +92,7 @@ class Clip(Training):
 class Latents(Section):
     """Encoding of the drawings in the base's styles."""
 
-    batch: Count = 32
+    count: Count = 32000  # drawings that the UNet sees
 
 
 class Unet(Training):
@@ -108,7 +109,8 @@ class Quality(Section):
     """How the shipped models are measured."""
 
     prompts: Count = 400
-    drawings: Count = 1400
+    drawings: Count = 1400  # for the vision judge, in all styles
+    clip_drawings: Count = 420  # the first of these, for CLIP
     steps: Count = 20
     guidance: float = 4.0
     seed: int = 900001  # far from every seed the training drawings have

@@ -1,19 +1,20 @@
 """One training loop for all models: data parallel over single-threaded processes.
 
 On a few CPU cores that other programs share, two processes that meet once a step run about twice as fast as
-two threads that meet at every operator. Weights and activations are bfloat16; the optimiser works on a float32
-copy, as in mixed-precision training (Micikevicius et al. 2018).
+two threads that meet at every operator. Weights and activations are bfloat16; the optimiser works on a
+float32 copy, as in mixed-precision training (Micikevicius et al. 2018).
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ from torch import Tensor, nn
 
 from laureate import files, tensors
 from laureate.atelier.pretrain.config import Training
+from laureate.atelier.pretrain.optimiser import Flat, ordered
 from laureate.progress import progress
 
 LOG_EVERY = 20  # steps averaged into one row of the loss curve
 CHECKPOINT_SECONDS = 240
+# glibc gives large blocks back to the kernel at once; asking for them again at every operator costs a tenth
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "268435456",
+}
 
 
 class Task(ABC):
@@ -47,95 +56,30 @@ class Task(ABC):
         """Write the averaged float32 `model`: at checkpoints, and at the end."""
 
 
-def learning_rate(step: int, settings: Training, end: int | None = None) -> float:
+@dataclass(frozen=True)
+class Ending:
+    """A request to end early: from `start` on, the rate falls in a line to zero within `span` steps."""
+
+    start: int
+    span: int
+    top: float
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step."""
+        return self.top * max(0.0, 1 - (step - self.start) / self.span)
+
+
+def learning_rate(step: int, settings: Training) -> float:
     """Linear warm-up, then half a cosine down to 2 % at `settings.steps` (Loshchilov and Hutter 2017)."""
     rise = min(1.0, (step + 1) / max(settings.warmup, 1))
     along = min(1.0, step / settings.steps)
     return settings.learning_rate * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * along)))
 
 
-class _Flat:
-    """All parameters of a model as one float32 vector, its optimiser, and its running average."""
-
-    def __init__(self, model: nn.Module, settings: Training) -> None:
-        self.settings = settings
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        sizes = [p.numel() for p in self.parameters]
-        self.master = nn.Parameter(torch.cat([p.detach().float().reshape(-1) for p in self.parameters]))
-        # two more places carry the loss and the request to end early from one process to all
-        self.gradient = torch.zeros(sum(sizes) + 2)
-        self.views = self._views(self.master.data, sizes)
-        self.gradient_views = self._views(self.gradient, sizes)
-        self.average = self.master.detach().clone()
-        self.average_views = self._views(self.average, sizes)
-        self.optimiser = torch.optim.AdamW(
-            [self.master], lr=0.0, betas=(0.9, 0.99), weight_decay=settings.weight_decay, fused=True
-        )
-
-    def _views(self, vector: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-        parts = torch.split(vector[: sum(sizes)], list(sizes))
-        return [part.view(p.shape) for part, p in zip(parts, self.parameters, strict=True)]
-
-    def gather(self, loss: float, request: float) -> None:
-        """Copy the parameters' gradients into the vector, and the two extras behind them."""
-        for view, p in zip(self.gradient_views, self.parameters, strict=True):
-            if p.grad is None:
-                view.zero_()
-            else:
-                view.copy_(p.grad)
-                p.grad = None
-        self.gradient[-2], self.gradient[-1] = loss, request
-
-    def step(self, rate: float, number: int) -> None:
-        """One AdamW step with the gathered gradient, clipped by its norm; then the running average."""
-        gradient = self.gradient[:-2]
-        norm = gradient.norm()
-        gradient.mul_(torch.clamp(self.settings.max_grad_norm / (norm + 1e-6), max=1.0))
-        if not math.isfinite(float(norm)):
-            return  # a bad batch: better none than a broken model
-        self.master.grad = gradient
-        self.optimiser.param_groups[0]["lr"] = rate
-        self.optimiser.step()
-        keep = min(self.settings.ema, (1 + number) / (10 + number))
-        self.average.lerp_(self.master.detach(), 1 - keep)
-        self.write(self.views)
-
-    @torch.no_grad()
-    def write(self, views: list[Tensor]) -> None:
-        """Copy a vector's views into the model."""
-        for p, view in zip(self.parameters, views, strict=True):
-            p.copy_(view)
-
-    def state(self, step: int) -> dict[str, Tensor]:
-        """Everything a resumed run needs."""
-        inner = self.optimiser.state[self.master]
-        return {
-            "master": self.master.detach(),
-            "average": self.average,
-            "first": inner["exp_avg"],
-            "second": inner["exp_avg_sq"],
-            "step": torch.tensor([step], dtype=torch.int64),
-        }
-
-    def restore(self, state: dict[str, Tensor]) -> int:
-        """Take up `state`; returns the step to go on from."""
-        self.master.data.copy_(state["master"])
-        self.average.copy_(state["average"])
-        step = int(state["step"])
-        self.optimiser.state[self.master] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": state["first"].clone(),
-            "exp_avg_sq": state["second"].clone(),
-        }
-        self.write(self.views)
-        return step
-
-
-def _averaged(task: Task, flat: _Flat) -> nn.Module:
+def _averaged(task: Task, flat: Flat) -> nn.Module:
     model = task.build()
     with torch.no_grad():
-        wanted = [p for p in model.parameters() if p.requires_grad]
-        for p, view in zip(wanted, flat.average_views, strict=True):
+        for p, view in zip(ordered(model)[0], flat.views(flat.average), strict=True):
             p.copy_(view)
     return model.eval()
 
@@ -157,13 +101,14 @@ def _work(
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
     settings = task.settings
     model = task.build().train()
-    flat = _Flat(model, settings)
+    flat = Flat(model, settings, rank, processes)
     model.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
     checkpoint = cache / f"{name}.checkpoint.safetensors"
     first = flat.restore(tensors.load(checkpoint)) if resume and checkpoint.is_file() else 0
-    flat.write(flat.views)
+    flat.write(flat.master)
     rows = _earlier_rows(curve, first) if first else []
-    total, last, losses, saved = settings.steps, None, [], time.monotonic()
+    total, losses, saved = settings.steps, [], time.monotonic()
+    ending: Ending | None = None
     steps: Any = range(first, total)
     for step in progress(steps, len(steps), name) if rank == 0 else steps:
         rng = np.random.default_rng([settings.seed, step, rank])
@@ -173,16 +118,11 @@ def _work(
         flat.gather(loss.item(), _request(cache, name) if rank == 0 and step % LOG_EVERY == 0 else 0.0)
         torch.distributed.all_reduce(flat.gradient)
         flat.gradient[:-1].div_(processes)
-        asked = float(flat.gradient[-1])
-        if asked and last is None:
-            begin, last = step, step + int(asked)
-            rate_then = learning_rate(step, settings)
-        rate = (
-            learning_rate(step, settings)
-            if last is None
-            else rate_then * max(0.0, 1 - (step - begin) / asked)
-        )
-        flat.step(rate, step)
+        asked = int(flat.gradient[-1])
+        if asked and ending is None:
+            ending = Ending(step, asked, learning_rate(step, settings))
+        rate = ending.rate(step) if ending else learning_rate(step, settings)
+        flat.step(rate)
         losses.append(float(flat.gradient[-2]))
         if (step + 1) % LOG_EVERY == 0:
             rows.append((step + 1, float(np.mean(losses)), rate))
@@ -193,9 +133,9 @@ def _work(
                     print(f"{name} step {step + 1} loss {rows[-1][1]:.4f} rate {rate:.2e}", flush=True)
         if rank == 0 and time.monotonic() - saved > CHECKPOINT_SECONDS:
             saved = time.monotonic()
-            tensors.save(checkpoint, flat.state(step + 1), {})
+            tensors.save(checkpoint, flat.state(), {})
             task.save(_averaged(task, flat))
-        if last is not None and step >= last:
+        if ending and step >= ending.start + ending.span:
             break
     if rank == 0:
         task.save(_averaged(task, flat))
@@ -227,7 +167,8 @@ def train(task: Task, name: str, cache: Path, curve: Path, processes: int, resum
     `cache/NAME.finish` lets a run end early: the learning rate falls to zero over the next K steps.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by the processes started below
+    began = time.monotonic()
+    os.environ.update(ENVIRONMENT)  # read by the processes started below
     with tempfile.TemporaryDirectory() as folder:
         arguments = (processes, task, name, cache, curve, str(Path(folder) / "meeting"), resume)
         if processes == 1:
@@ -235,3 +176,11 @@ def train(task: Task, name: str, cache: Path, curve: Path, processes: int, resum
         else:
             torch.multiprocessing.spawn(_work, arguments, nprocs=processes)  # type: ignore[no-untyped-call]
     (cache / f"{name}.finish").unlink(missing_ok=True)
+    _add_seconds(curve.parent / "seconds.json", name, time.monotonic() - began, anew=not resume)
+
+
+def _add_seconds(file: Path, name: str, seconds: float, anew: bool) -> None:
+    """Note how long a training took, all its resumed parts together."""
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known[name] = round(seconds + (0 if anew else known.get(name, 0)))
+    files.write_json(file, known)

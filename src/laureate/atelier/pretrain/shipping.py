@@ -72,5 +72,5 @@ def write_random(out: Path, config: Config, seed: int, tokenizer: Any) -> None:
     save_half(architecture.build_text(config.reader, tokenizer), out / "base" / "text_encoder")
     save_half(architecture.build_unet_of(config), out / "base" / "unet")
     save_index(out / "base")
-    save_clip(architecture.build_clip(config.clip, tokenizer, size), tokenizer, size, out / "clip")
+    save_clip(architecture.build_clip(config, tokenizer), tokenizer, size, out / "clip")
     architecture.build_vision(config.vision, size).save(out / "vision")

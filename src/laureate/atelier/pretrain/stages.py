@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from laureate.atelier import captions
+from laureate import files
+from laureate.atelier import captions, styles
 from laureate.atelier.pretrain import drawings, shipping
 from laureate.atelier.pretrain import tokenizer as tokenizers
 from laureate.atelier.pretrain.config import Config
@@ -59,3 +62,158 @@ def tokenizer(place: Place, config: Config, processes: int, resume: bool) -> Non
         np.int16
     )
     np.save(place.cache / "captions.npy", ids.reshape(len(texts), config.draw.captions, tokenizers.LENGTH))
+
+
+def vae(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """The autoencoder."""
+    from laureate.atelier.pretrain import loop
+    from laureate.atelier.pretrain.vae import VaeTask
+
+    task = VaeTask(config, place.cache, place.base / "vae")
+    loop.train(task, "vae", place.cache, place.curve("vae"), processes, resume)
+
+
+def reader(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """The text model."""
+    from laureate.atelier.pretrain import loop
+    from laureate.atelier.pretrain.reader import ReaderTask
+
+    task = ReaderTask(config, place.cache, place.base / "text_encoder", load_tokenizer(place))
+    loop.train(task, "reader", place.cache, place.curve("reader"), processes, resume)
+
+
+def latents(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """`mean.npy`, `spread.npy` and `rows.npy` in the cache, and the scaling factor in the VAE's config."""
+    from laureate.atelier.pretrain import latents as encoding
+
+    data = drawings.load(place.cache, config.draw, config.size)
+    rows = data.of_base()[: config.latents.count]
+    mean, spread = encoding.through(encoding.encode, place.base / "vae", data.pixels, rows, processes)
+    for name, value in (("mean", mean), ("spread", spread), ("rows", rows)):
+        np.save(place.cache / f"{name}.npy", value)
+    file = place.base / "vae" / "config.json"
+    settings = {**json.loads(file.read_text(encoding="utf-8"))}
+    settings["scaling_factor"] = round(encoding.scale(mean, spread), 5)
+    files.write_json(file, settings)
+
+
+def vision(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """The vision judge, after sending some drawings through the VAE."""
+    from laureate.atelier.pretrain import judges, loop
+    from laureate.atelier.pretrain import latents as encoding
+
+    if not (resume and (place.cache / judges.DECODED).is_file()):
+        data = drawings.load(place.cache, config.draw, config.size)
+        rows = np.arange(min(config.vision.decoded_count, config.draw.count))
+        (decoded,) = encoding.through(encoding.round_trip, place.base / "vae", data.pixels, rows, processes)
+        np.save(place.cache / judges.DECODED, decoded)
+    task = judges.VisionTask(config, place.cache, place.models / "vision")
+    loop.train(task, "vision", place.cache, place.curve("vision"), processes, resume)
+
+
+def clip(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """The CLIP judge."""
+    from laureate.atelier.pretrain import judges, loop
+
+    text = place.base / "text_encoder"
+    task = judges.ClipTask(config, place.cache, place.models / "clip", text, load_tokenizer(place))
+    loop.train(task, "clip", place.cache, place.curve("clip"), processes, resume)
+
+
+def unet(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """The denoiser, and the files that make the parts a pipeline."""
+    from laureate.atelier.pretrain import loop
+    from laureate.atelier.pretrain.unet import UnetTask
+
+    empty = load_tokenizer(place)("", padding="max_length").input_ids
+    scale = float(
+        json.loads((place.base / "vae" / "config.json").read_text(encoding="utf-8"))["scaling_factor"]
+    )
+    task = UnetTask(config, place.cache, place.base / "unet", place.base / "text_encoder", empty, scale)
+    shipping.save_index(place.base)
+    loop.train(task, "unet", place.cache, place.curve("unet"), processes, resume)
+
+
+def _sample_share(arguments: tuple[Any, ...]) -> Any:
+    import torch
+
+    from laureate.atelier.pretrain import quality as measures
+
+    torch.set_num_threads(1)
+    return measures.sample(*arguments)
+
+
+def quality(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """`quality.json`: how good the shipped models are on what they have not seen."""
+    import multiprocessing
+
+    from PIL import Image
+
+    from laureate.atelier.pretrain import latents as latents_of
+    from laureate.atelier.pretrain import quality as measures
+    from laureate.atelier.pretrain.loop import ENVIRONMENT
+    from laureate.judges import ClipJudge
+    from laureate.vision import VisionNet
+
+    settings = config.quality
+    prompts = measures.fresh_prompts(settings.prompts, np.random.default_rng(settings.seed))
+    share = 40
+    shares = [
+        (place.base, prompts[start : start + share], settings, settings.seed + start, config.size)
+        for start in range(0, len(prompts), share)
+    ]
+    os.environ.update(ENVIRONMENT)
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        painted = np.concatenate(
+            list(progress(pool.imap(_sample_share, shares), len(shares), "sample the base"))
+        )
+    Image.fromarray(_grid(painted[:48], 12)).save(place.cache / "base.png")
+    vision, vae = VisionNet.load(place.models / "vision"), load_vae(place)
+    pixels, shown = measures.fresh_drawings(settings.drawings, settings.seed + 10_000, config.size)
+    readable = [(who, style, styles.readable(who, style)) for who, style in shown]
+    rows = np.arange(len(pixels))
+    (decoded,) = latents_of.through(latents_of.round_trip, place.base / "vae", pixels, rows, processes)
+    laureate = np.array([style == styles.LAUREATE for _, style in shown])
+    clip_rows = rows[: settings.clip_drawings]
+    guessed = measures.zero_shot(
+        ClipJudge.load(place.models / "clip"),
+        [Image.fromarray(pixels[row]) for row in clip_rows],
+        [shown[row] for row in clip_rows],
+    )
+    files.write_json(
+        place.models / "quality.json",
+        {
+            "base": measures.score(
+                [(each.who, each.style, frozenset(each.names)) for each in prompts],
+                measures.read(vision, painted),
+            ),
+            "vision": {
+                "drawings": measures.score(readable, measures.read(vision, pixels)),
+                "decoded": measures.score(readable, measures.read(vision, decoded)),
+            },
+            "clip": measures.score([readable[row] for row in clip_rows], guessed),
+            "vae": {
+                "base": measures.psnr(vae, pixels[~laureate][:120]),
+                "laureate": measures.psnr(vae, pixels[laureate][:120]),
+            },
+            "sampling": settings.model_dump(),
+        },
+    )
+
+
+def _grid(pixels: Any, across: int) -> Any:
+    n, height, width, _ = pixels.shape
+    rows = pixels[: n // across * across].reshape(-1, across, height, width, 3)
+    return rows.transpose(0, 2, 1, 3, 4).reshape(-1, across * width, 3)
+
+
+def card(place: Place, config: Config, processes: int, resume: bool) -> None:
+    """README.md and the picture of the loss curves."""
+    from laureate.atelier.pretrain import card as cards
+
+    curves = {name: place.curve(name) for name in cards.PARTS}
+    cards.draw_curves(curves, place.models / "curves" / "curves.png")
+    measured = json.loads((place.models / "quality.json").read_text(encoding="utf-8"))
+    times_file = place.models / "curves" / "seconds.json"
+    times = json.loads(times_file.read_text(encoding="utf-8")) if times_file.is_file() else {}
+    files.write_text(place.models / "README.md", cards.write(place.models, config, measured, times))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from laureate.atelier.pretrain import abstract, architecture, drawings
+from laureate.atelier.pretrain import abstract, architecture, drawings, shipping
 from laureate.atelier.pretrain.config import Config
 from laureate.atelier.pretrain.loop import Task
 
@@ -54,11 +54,14 @@ def to_signed(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def reconstruction_loss(seen: Tensor, wanted: Tensor, edges: float) -> Tensor:
-    """Mean absolute difference, plus `edges` times that of differences between neighbouring pixels."""
+    """Mean absolute and twice the squared difference, plus `edges` times that between neighbouring pixels.
+
+    The square draws colours out of the grey in the first minutes; the absolute value keeps lines sharp.
+    """
     difference = seen - wanted
     across = (difference[..., 1:] - difference[..., :-1]).abs().mean()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
-    return difference.abs().mean() + edges * (across + down)
+    return difference.abs().mean() + 2 * difference.square().mean() + edges * (across + down)
 
 
 @dataclass
@@ -93,4 +96,4 @@ class VaeTask(Task):
 
     def save(self, model: Any) -> None:
         """As diffusers does; the scaling factor is measured by the latents stage."""
-        model.save_pretrained(self.out)
+        shipping.save_half(model, self.out)
