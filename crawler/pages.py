@@ -67,22 +67,23 @@ class LaureatesAnswer:
         except (ValueError, RecursionError):
             answer = None
         self._answer: dict[str, Any] = answer if isinstance(answer, dict) else {}
+        rows = self._answer.get("laureates")
+        self._rows: list[Any] | None = rows if isinstance(rows, list) else None
         self.problems: list[str] = []
+        entries = [self._entry(row, number) for number, row in enumerate(self._rows or [])]
+        self._entries = [entry for entry in entries if entry is not None]
 
-    @cached_property
+    @property
     def entries(self) -> list[LaureateEntry]:
         """The laureates in the answer. Raises NotFound when the list itself is missing."""
-        rows = self._answer.get("laureates")
-        if not isinstance(rows, list):
+        if self._rows is None:
             raise NotFound("list of laureates", "laureates", self.address)
-        entries = [self._entry(row, number) for number, row in enumerate(rows)]
-        return [entry for entry in entries if entry is not None]
+        return self._entries
 
     @property
     def received(self) -> int:
         """How many laureates came, readable or not."""
-        rows = self._answer.get("laureates")
-        return len(rows) if isinstance(rows, list) else 0
+        return len(self._rows or [])
 
     @property
     def count(self) -> int | None:

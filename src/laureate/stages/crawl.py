@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -100,34 +100,34 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
 
 def _fetch(options: Any, name: str, lock: IO[str]) -> int:
     """Run the crawling process and show how far it is; gives the number of facts pages it asked for."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crawler"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=(lock.fileno(),),  # so that nobody else crawls here while it is still there
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        process.stdin.write(f"{options.to_json()}\n{name}\n")
-        process.stdin.flush()
-        steps = _steps(process.stdout)
-        asked = next((step["total"] for step in steps if step["event"] == "pages"), 0)
-        for _ in progress((step for step in steps if step["event"] == "page"), asked, "facts pages"):
-            pass
-        process.wait()
-        complaint = process.stderr.read().strip()
-    except BrokenPipeError:
-        complaint = process.stderr.read().strip()
-    finally:
-        process.stdin.close()  # the process ends when this does, whatever happened here
-        process.wait()
+    errors = Path(options.state) / "errors.txt"
+    with (
+        errors.open("w") as told,
+        subprocess.Popen(
+            [sys.executable, "-m", "crawler"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            pass_fds=(lock.fileno(),),  # so that nobody else crawls here while it is still there
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked = 0
+        with suppress(BrokenPipeError), process.stdin as questions:  # when this closes, the process ends
+            questions.write(f"{options.to_json()}\n{name}\n")
+            questions.flush()
+            steps = _steps(process.stdout)
+            asked = next((step["total"] for step in steps if step["event"] == "pages"), 0)
+            for _ in progress((step for step in steps if step["event"] == "page"), asked, "facts pages"):
+                pass
+            process.wait()
     if process.returncode:
-        last = complaint.splitlines()[-1] if complaint else f"see {options.state}/crawl.log"
-        raise LaureateError(f"the crawling process ended with status {process.returncode}: {last}")
+        last = errors.read_text(errors="replace").strip().splitlines()[-1:] or [
+            f"see {options.state}/crawl.log"
+        ]
+        raise LaureateError(f"the crawling process ended with status {process.returncode}: {last[0]}")
     return int(asked)
 
 

@@ -1,0 +1,380 @@
+"""From received bytes to a data set: pictures, split, guards, files."""
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from laureate import dataset
+from laureate.crawled import as_lines
+from laureate.errors import LaureateError
+from laureate.params import Params, Prepare, Sample
+from laureate.pictures import FILTERS, PictureError, decode, identify, resized, square
+from laureate.stages import prepare
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    """A picture as a file's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def coloured(colour: Any, size: tuple[int, int] = (40, 60), mode: str = "RGB") -> Image.Image:
+    """A plain picture."""
+    return Image.new(mode, size, colour)
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize(
+    ("data", "colour"),
+    [
+        (encoded(coloured((200, 10, 60))), (200, 10, 60)),
+        (encoded(coloured(90, mode="L")), (90, 90, 90)),
+        (encoded(coloured(1, mode="1")), (255, 255, 255)),
+        (encoded(coloured((200, 10, 60, 0), mode="RGBA")), (255, 255, 255)),
+        (encoded(coloured((0, 0, 0, 51), mode="RGBA")), (204, 204, 204)),
+        (encoded(coloured((30, 255), mode="LA")), (30, 30, 30)),
+        (encoded(coloured(0x8080, mode="I;16")), (128, 128, 128)),
+        (encoded(coloured(65535, mode="I;16")), (255, 255, 255)),
+        (encoded(coloured((0, 0, 0, 0), mode="CMYK"), "JPEG"), (255, 255, 255)),
+        (encoded(coloured((200, 10, 60)).quantize(4)), (200, 10, 60)),
+        (encoded(coloured((200, 10, 60)), "WEBP", lossless=True), (200, 10, 60)),
+        (encoded(coloured((9, 9, 9)), icc_profile=SRGB), (9, 9, 9)),
+    ],
+)
+def test_every_mode_becomes_rgb(data: bytes, colour: tuple[int, int, int]) -> None:
+    picture = decode(data)
+    assert (picture.mode, picture.size) == ("RGB", (40, 60))
+    assert np.abs(np.asarray(picture, int) - colour).max() <= 1
+
+
+def test_exif_orientation_is_applied() -> None:
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("black", (0, 0, 60, 10))  # a bar at the top
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    picture = decode(encoded(image, exif=exif))
+    assert picture.size == (40, 60)
+    assert picture.getpixel((38, 30)) == (0, 0, 0)
+    assert picture.getpixel((2, 30)) == (255, 255, 255)
+
+
+def test_a_broken_colour_profile_is_named() -> None:
+    with pytest.raises(PictureError, match="ICC profile"):
+        decode(encoded(coloured((9, 9, 9)), icc_profile=b"no profile"))
+
+
+FRAMES = [coloured((i, 0, 0)) for i in (0, 99, 200)]
+PICTURE = encoded(Image.effect_noise((64, 64), 90).convert("RGB"))
+BAD = {
+    "empty": (b"", "it is empty"),
+    "page": (b"  <!DOCTYPE html><html>", "it is a web page"),
+    "text": (b"hello", "no picture of a known format"),
+    "cut png": (PICTURE[:-900], "cannot be decoded"),
+    "cut jpeg": (encoded(Image.effect_noise((64, 64), 90), "JPEG")[:-400], "cannot be decoded"),
+    "another format": (encoded(coloured((1, 2, 3)), "BMP"), "no picture of a known format"),
+    "animation": (
+        encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
+        "an animation of 3 frames",
+    ),
+    "too large": (encoded(coloured(0, (1200, 1000), "1")), "1200 x 1000 pixels, more than 1 million"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_usable_picture_says_why(name: str) -> None:
+    data, reason = BAD[name]
+    with pytest.raises(PictureError, match=reason):
+        decode(data, megapixels=1.0)
+
+
+def test_identify_reads_what_the_bytes_are() -> None:
+    found = identify(encoded(coloured((1, 2, 3)), "JPEG"))
+    assert (found.format, found.size, found.mode, found.frames) == ("JPEG", (40, 60), "RGB", 1)
+
+
+@given(st.binary(max_size=200), st.integers(0, 300))
+def test_no_bytes_break_the_reading(noise: bytes, cut: int) -> None:
+    for data in (noise, PICTURE[:cut] + noise, PICTURE[: len(PICTURE) - cut]):
+        with suppress(PictureError):
+            assert decode(data).mode == "RGB"
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(0, 1))
+def test_a_square_is_as_large_as_can_be_and_inside(width: int, height: int, head: float) -> None:
+    cut = square(Image.new("RGB", (width, height)), head)
+    assert cut.size == (min(width, height),) * 2
+
+
+def test_the_square_of_a_portrait_keeps_its_head() -> None:
+    tall = Image.new("RGB", (20, 30), "white")
+    tall.paste("black", (0, 0, 20, 10))
+    assert np.asarray(square(tall))[:10].max() == 0
+    assert np.asarray(square(tall, head=1.0)).min() == 255
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_plain_picture_stays_plain_at_any_size(name: str) -> None:
+    small = resized(coloured((7, 77, 177), (50, 50)), 16, name)
+    assert small.size == (16, 16)
+    assert np.ptp(np.asarray(small), axis=(0, 1)).max() == 0
+    assert small.getpixel((3, 3)) == (7, 77, 177)
+
+
+# --- split and guards
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+
+
+@given(st.sets(names, max_size=30), st.sets(names, max_size=30), st.floats(0, 1), st.integers(0, 9))
+def test_a_laureate_never_changes_side_when_others_come(
+    some: set[str], more: set[str], share: float, seed: int
+) -> None:
+    before = {name: dataset.side(name, share, seed) for name in some}
+    after = {name: dataset.side(name, share, seed) for name in some | more}
+    assert all(after[name] == side for name, side in before.items())
+
+
+def test_the_split_meets_its_share_and_depends_on_the_seed() -> None:
+    ids = [str(number) for number in range(2000)]
+    held = {seed: {i for i in ids if dataset.side(i, 0.3, seed) == "holdout"} for seed in (1, 2)}
+    assert abs(len(held[1]) / len(ids) - 0.3) < 0.04
+    assert held[1] != held[2]
+    assert {dataset.side(i, 0.0, 1) for i in ids} == {"train"}
+    assert {dataset.side(i, 1.0, 1) for i in ids} == {"holdout"}
+
+
+@given(st.integers(0, 9), st.floats(0.1, 0.5), st.floats(0, 0.4))
+def test_more_held_out_keeps_those_that_were(number: int, share: float, more: float) -> None:
+    if dataset.side(str(number), share, 7) == "holdout":
+        assert dataset.side(str(number), share + more, 7) == "holdout"
+
+
+def test_the_guards_name_what_is_wrong() -> None:
+    rows = {side: [{"file_name": f"{side}.png", "id": side}] for side in dataset.SIDES}
+    pixels = {"train.png": "a", "holdout.png": "b"}
+    dataset.check_split(rows, pixels, {"train": 1, "holdout": 1})
+    with pytest.raises(LaureateError, match=r"holdout has 1 pictures, at least 2.*prepare\.min_holdout"):
+        dataset.check_split(rows, pixels, {"train": 1, "holdout": 2})
+    with pytest.raises(
+        LaureateError, match=r"train/train\.png and holdout/holdout\.png are the same picture"
+    ):
+        dataset.check_split(rows, pixels | {"holdout.png": "a"}, {"train": 1, "holdout": 1})
+    rows["holdout"][0]["id"] = "train"
+    with pytest.raises(LaureateError, match="laureate train is on both sides"):
+        dataset.check_split(rows, pixels, {"train": 1, "holdout": 1})
+
+
+@pytest.mark.parametrize("prompt", ["A man, in the style.", "a MAN in the style"])
+def test_a_prompt_that_is_a_training_caption_is_refused(prompt: str) -> None:
+    with pytest.raises(LaureateError, match=r"is the training caption of 1\.png"):
+        dataset.check_prompts([{"file_name": "1.png", "text": "A man, in the style."}], ["A woman.", prompt])
+
+
+# --- the stage
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small raw folder as a crawl leaves it: eight drawings, a photograph, an unknown."""
+    folder = tmp_path_factory.mktemp("raw")
+    noise = np.random.default_rng(0)
+    rows = []
+    for number in range(10):
+        row: dict[str, Any] = {
+            **{"id": str(number), "name": f"Øystein {number}", "gender": ("male", "female")[number % 2]},
+            **{"year": 2000 + number, "category": "phy", "page": "p", "image": "i", "credit": "Ill. N."},
+            **{"kind": "illustration", "file": f"{number}-{2000 + number}-phy.png"},
+        }
+        if number < 8:
+            data = encoded(Image.fromarray(noise.integers(0, 255, (60, 40, 3), np.uint8)))
+            (folder / row["file"]).write_bytes(data)
+            row |= {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        else:
+            row |= {"kind": ("photograph", "unknown")[number - 8], "file": None, "sha256": None, "size": None}
+        rows.append(row)
+    (folder / "portraits.jsonl").write_text(as_lines(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def copy(raw: Path, tmp_path: Path) -> Path:
+    """The raw folder, to be spoilt."""
+    return Path(shutil.copytree(raw, tmp_path / "raw"))
+
+
+@pytest.fixture(scope="module")
+def wanted(tiny_models: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
+    """Parameters with the random CLIP; keywords change the section `prepare`."""
+    captions = tmp_path_factory.mktemp("captions") / "captions.yaml"
+    captions.write_text("3-2003-phy: Someone, written by hand.\n")
+    given: dict[str, Any] = {
+        **{
+            "resolution": 16,
+            "holdout": 0.4,
+            "min_train": 1,
+            "min_holdout": 1,
+            "clip": str(tiny_models / "clip"),
+        },
+        **{"vocabulary": str(root / "data/vocabulary.yaml"), "captions": str(captions)},
+    }
+    prompts = Sample(prompts=[str(root / "data/prompts.yaml")])
+    return lambda **changed: Params(prepare=Prepare(**(given | changed)), sample=prompts)
+
+
+@pytest.fixture(scope="module")
+def prepared(raw: Path, wanted: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of the small raw folder."""
+    out = tmp_path_factory.mktemp("prepared") / "dataset"
+    prepare.run(wanted(), raw=raw, out=out)
+    return out
+
+
+def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of both sides."""
+    return {
+        side: [json.loads(line) for line in (out / side / "metadata.jsonl").read_text("utf-8").splitlines()]
+        for side in dataset.SIDES
+    }
+
+
+def test_the_layout_is_that_of_an_imagefolder(prepared: Path) -> None:
+    sides = rows_of(prepared)
+    assert sum(map(len, sides.values())) == 8
+    for side, rows in sides.items():
+        files = {path.name for path in (prepared / side).iterdir()}
+        assert files == {row["file_name"] for row in rows} | {"metadata.jsonl"}
+        for row in rows:
+            with Image.open(prepared / side / row["file_name"]) as picture:
+                assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (16, 16))
+            assert row["text"].strip()
+            assert row["name"].startswith("Øystein")
+
+
+def test_what_is_left_out_is_listed_with_its_reason(prepared: Path) -> None:
+    rows = [json.loads(line) for line in (prepared / "left_out.jsonl").read_text("utf-8").splitlines()]
+    assert [row["file"] for row in rows] == ["8-2008-phy", "9-2009-phy"]
+    assert "photograph" in rows[0]["reason"]
+    assert "credit line" in rows[1]["reason"]
+
+
+def test_a_caption_written_by_hand_wins(prepared: Path) -> None:
+    texts = {row["id"]: row["text"] for rows in rows_of(prepared).values() for row in rows}
+    assert texts.pop("3") == "Someone, written by hand."
+    assert all(text.endswith(", in the style of Nobel Laureate.") for text in texts.values())
+    assert all(("man" if int(i) % 2 == 0 else "woman") in text for i, text in texts.items())
+
+
+def test_twice_gives_the_same_bytes_and_the_raw_pictures_stay(
+    prepared: Path, raw: Path, wanted: Callable[..., Params], tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in raw.iterdir()}
+    prepare.run(wanted(), raw=raw, out=tmp_path / "again")
+    files = {p.relative_to(prepared): p.read_bytes() for p in prepared.rglob("*") if p.is_file()}
+    assert {
+        p.relative_to(tmp_path / "again"): p.read_bytes()
+        for p in (tmp_path / "again").rglob("*")
+        if p.is_file()
+    } == files
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == before
+
+
+def spoil(folder: Path, what: str) -> None:
+    """Make one thing wrong."""
+    manifest, picture = folder / "portraits.jsonl", folder / "1-2001-phy.png"
+    lines = manifest.read_text("utf-8").splitlines(keepends=True)
+    if what == "a row without a picture":
+        picture.unlink()
+    elif what == "a picture without a row":
+        (folder / "stray.png").write_bytes(PICTURE)
+    elif what == "another picture":
+        picture.write_bytes(PICTURE)
+    elif what == "no manifest":
+        manifest.unlink()
+    elif what == "a broken line":
+        manifest.write_text("".join([*lines[:2], "{\n", *lines[3:]]), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("a row without a picture", r"names 1-2001-phy\.png, which is not there"),
+        ("a picture without a row", r"stray\.png has no row"),
+        ("another picture", r"1-2001-phy\.png is not what portraits\.jsonl says"),
+        ("no manifest", r"portraits\.jsonl is not there"),
+        ("a broken line", "line 3: this is no JSON object"),
+    ],
+)
+def test_manifest_and_folder_are_held_against_each_other(
+    copy: Path, wanted: Callable[..., Params], what: str, sentence: str
+) -> None:
+    spoil(copy, what)
+    with pytest.raises(LaureateError, match=sentence):
+        prepare.run(wanted(), raw=copy, out=copy.parent / "dataset")
+    assert not (copy.parent / "dataset").exists()
+
+
+def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: Callable[..., Params]) -> None:
+    data = (copy / "1-2001-phy.png").read_bytes()[:-99]
+    (copy / "1-2001-phy.png").write_bytes(data)
+    rows = [json.loads(line) for line in (copy / "portraits.jsonl").read_text("utf-8").splitlines()]
+    rows[1]["sha256"] = hashlib.sha256(data).hexdigest()
+    rows[2] |= {"file": rows[0]["file"], "sha256": rows[0]["sha256"]}  # the same bytes as another
+    (copy / "2-2002-phy.png").unlink()
+    (copy / "portraits.jsonl").write_text(as_lines(rows), encoding="utf-8")
+    prepare.run(wanted(), raw=copy, out=copy.parent / "dataset")
+    left = [
+        json.loads(line) for line in (copy.parent / "dataset/left_out.jsonl").read_text("utf-8").splitlines()
+    ]
+    told = {row["file"]: row["reason"] for row in left}
+    assert "cannot be decoded" in told["1-2001-phy.png"]
+    assert told["2-2002-phy"] == "the same bytes as 0-2000-phy.png"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"min_train": 9}, r"prepare\.min_train"),
+        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml is not there: prepare\.vocabulary"),
+        ({"captions": "nowhere.yaml"}, r"nowhere\.yaml cannot be read"),
+        ({"clip": "nowhere"}, "nowhere/config.json is missing"),
+    ],
+)
+def test_the_stage_fails_with_a_sentence(
+    raw: Path, wanted: Callable[..., Params], tmp_path: Path, changed: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(LaureateError, match=sentence):
+        prepare.run(wanted(**changed), raw=raw, out=tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("captions", "sentence"),
+    [
+        ({"0-2000-phy": "word " * 90}, r"the caption of 0-2000-phy\.png has \d+ tokens"),
+        ({"0-2000-phy": " "}, "the caption of 0-2000-phy is empty"),
+        (["text"], "must map the stem"),
+    ],
+)
+def test_captions_by_hand_are_checked(
+    raw: Path, wanted: Callable[..., Params], tmp_path: Path, captions: Any, sentence: str
+) -> None:
+    (tmp_path / "captions.yaml").write_text(yaml.safe_dump(captions))
+    with pytest.raises(LaureateError, match=sentence):
+        prepare.run(wanted(captions=str(tmp_path / "captions.yaml")), raw=raw, out=tmp_path / "dataset")
