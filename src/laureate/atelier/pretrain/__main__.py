@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     random = verbs.add_parser("random", help="write the whole layout with random weights, for tests")
     random.add_argument("out", type=Path)
     random.add_argument("--seed", type=int, default=0)
-    for verb in verbs.choices.values():
-        verb.add_argument("--params", type=Path, default=HERE / "params.yaml")
+    for each in verbs.choices.values():
+        each.add_argument("--params", type=Path, default=HERE / "params.yaml")
     return parser
 
 

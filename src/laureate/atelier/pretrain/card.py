@@ -95,37 +95,38 @@ an eighth of the resolution. Weights are stored as float16 and load as float32.
 ## Data
 {config.draw.count:,} drawings of invented people by `laureate.atelier`, {percent(config.draw.laureate)} of
 them in the laureates' style, each with {config.draw.captions} captions. **The base has never seen the
-laureates' style**: its UNet saw {config.latents.count:,} drawings in the styles {base_styles};
-its VAE crops of drawings in these styles and, to {percent(config.vae.abstract)}, pictures of strokes and shapes
-in every colour. The text model learned to read captions of all styles, the laureates' phrase
-included, and never saw a picture. The judges saw every style; the vision judge also drawings that went
-through the VAE.
+laureates' style**: its UNet saw {config.latents.count:,} drawings ({base_styles}); its
+VAE crops of such drawings and, to {percent(config.vae.abstract)}, pictures of strokes and shapes in every
+colour. The text model learned to read captions of all styles, the laureates' phrase included, and never
+saw a picture. The judges saw every style; the vision judge also drawings that went through the VAE.
 
 ## Trainings
 {_parts(models, config, times)}
 
 Times are wall clock on two CPU cores (AVX-512 bfloat16) that other programs shared. Two single-threaded
 processes, bfloat16 weights with float32 masters, Muon for matrices and AdamW for the rest, cosine decay,
-averaged weights; all numbers are in [params.yaml](params.yaml). The VAE was asked to end before its last step (`vae.finish`): the
-learning rate in its curve says when. The curves are in [curves/](curves).
+averaged weights; all numbers are in [params.yaml](params.yaml). A training can be asked to end before its
+last step, and then its learning rate falls in a line: the curves in [curves/](curves) say when. The VAE's
+was, after 1,420 of its 3,600 steps, and it ended at 2,070.
 
 ![loss curves](curves/curves.png)
 
 ## Quality
-Measured by `python -m laureate.atelier.pretrain quality`, on people that no training saw; chance in brackets, which
-is the agreement that is left when the answers are shuffled. An attribute counts where it can be seen
-(`laureate.atelier.styles.readable`).
+Measured by `python -m laureate.atelier.pretrain quality`, on people that no training saw; chance in
+brackets, which is the agreement that is left when the answers are shuffled. An attribute counts where it can
+be seen (`laureate.atelier.styles.readable`).
 
 {_reading(quality)}
 
-The base's pictures: {sampling["prompts"]} prompts in its own styles, {sampling["steps"]} steps of DDIM, guidance
-{sampling["guidance"]:g}; every prompt names most of what could be seen. The judges: {sampling["drawings"]} fresh
-drawings in all styles, {sampling["clip_drawings"]} for CLIP. The VAE keeps drawings in the base's styles to {quality["vae"]["base"]:.1f} dB PSNR, and drawings in the
-laureates' style, which it has never seen, to {quality["vae"]["laureate"]:.1f} dB.
+The base's pictures: {sampling["prompts"]} prompts in its own styles, {sampling["steps"]} steps of DDIM,
+guidance {sampling["guidance"]:g}; every prompt names most of what could be seen. The judges:
+{sampling["drawings"]} fresh drawings in all styles, {sampling["clip_drawings"]} for CLIP. The VAE keeps
+drawings in the base's styles to {quality["vae"]["base"]:.1f} dB PSNR, and drawings in the laureates' style,
+which it has never seen, to {quality["vae"]["laureate"]:.1f} dB.
 
 ## Limits
-They know one kind of portrait, {len(styles.STYLES)} styles and {config.tokenizer.vocabulary} tokens at most; names and words
-that the captions lack mean nothing to them. They are for studying methods, not for pictures of real people.
+They know one kind of portrait, {len(styles.STYLES)} styles and the words of our captions; names and other
+words mean nothing to them. They are for studying methods, not for pictures of real people.
 
 ## Make them anew
 `dvc repro --force models/embedded/dvc.yaml` after unfreezing the stages there, or verb by verb:

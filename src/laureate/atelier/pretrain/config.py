@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -129,6 +129,20 @@ class Config(Section):
     latents: Latents
     unet: Unet
     quality: Quality
+
+
+def small(config: Config) -> Config:
+    """The same models with few weights, for tests."""
+    narrow: dict[str, dict[str, Any]] = {
+        "vae": {"channels": (16, 16, 32, 32)},
+        "reader": {"width": 64, "layers": 1, "heads": 2},
+        "vision": {"channels": (8, 16, 24, 32, 40)},
+        "clip": {"width": 64, "layers": 1, "heads": 2, "projection": 32},
+        "unet": {"channels": (32, 64), "head_width": 32},
+    }
+    return config.model_copy(
+        update={name: getattr(config, name).model_copy(update=values) for name, values in narrow.items()}
+    )
 
 
 def load(path: str | Path) -> Config:

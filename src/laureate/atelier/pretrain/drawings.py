@@ -90,6 +90,15 @@ def load(cache: Path, settings: Draw, size: int) -> Drawings:
     return Drawings(pixels, np.load(cache / "labels.npy"), np.load(cache / "readable.npy"))
 
 
+def counts(labels: NDArray[np.int8]) -> dict[str, dict[str, int]]:
+    """How many drawings show each class of each head."""
+    found = {}
+    for column, (name, classes) in enumerate(HEADS.items()):
+        numbers = np.bincount(labels[:, column], minlength=len(classes))
+        found[name] = {value: int(number) for value, number in zip(classes, numbers, strict=True)}
+    return found
+
+
 def write_captions(
     settings: Draw, keep: tuple[float, ...] = (0.9, 0.8, 0.8, 0.65, 0.45, 0.25)
 ) -> list[list[str]]:

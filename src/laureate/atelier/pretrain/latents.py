@@ -1,4 +1,4 @@
-"""The drawings as the base sees them: moments of the VAE's posterior, and the scale that makes them unit size."""
+"""The drawings as the base sees them: moments of the VAE's posterior, and the scale of the latents."""
 
 from __future__ import annotations
 

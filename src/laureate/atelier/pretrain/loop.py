@@ -102,7 +102,7 @@ def _work(
     settings = task.settings
     model = task.build().train()
     flat = Flat(model, settings, rank, processes)
-    model.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
+    model.to(dtype=torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoint = cache / f"{name}.checkpoint.safetensors"
     first = flat.restore(tensors.load(checkpoint)) if resume and checkpoint.is_file() else 0
     flat.write(flat.master)
@@ -114,7 +114,7 @@ def _work(
         rng = np.random.default_rng([settings.seed, step, rank])
         torch.manual_seed(int(rng.integers(2**62)))
         loss = task.loss(model, rng, settings.batch // processes)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         flat.gather(loss.item(), _request(cache, name) if rank == 0 and step % LOG_EVERY == 0 else 0.0)
         torch.distributed.all_reduce(flat.gradient)
         flat.gradient[:-1].div_(processes)
@@ -174,7 +174,7 @@ def train(task: Task, name: str, cache: Path, curve: Path, processes: int, resum
         if processes == 1:
             _work(0, *arguments)
         else:
-            torch.multiprocessing.spawn(_work, arguments, nprocs=processes)  # type: ignore[no-untyped-call]
+            torch.multiprocessing.spawn(_work, arguments, nprocs=processes)
     (cache / f"{name}.finish").unlink(missing_ok=True)
     _add_seconds(curve.parent / "seconds.json", name, time.monotonic() - began, anew=not resume)
 

@@ -55,7 +55,7 @@ def fresh_drawings(n: int, seed: int, size: int) -> tuple[NDArray[np.uint8], lis
 
 
 def sample(base: Path, prompts: list[Asked], settings: Quality, first: int, size: int) -> NDArray[np.uint8]:
-    """One picture per prompt from the base: (n, size, size, 3) uint8; picture i has its own seed, `first` + i."""
+    """One picture per prompt from the base: (n, size, size, 3) uint8; picture i has the seed `first` + i."""
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(base, local_files_only=True)
@@ -92,7 +92,7 @@ def read(vision: Any, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]
 
 
 def agreement(wanted: NDArray[np.int64], given: NDArray[np.int64]) -> dict[str, float]:
-    """Share of equal classes, and the share expected if the two lists were shuffled: `accuracy`, `chance`, `n`."""
+    """Share of equal classes, and the share expected of shuffled lists: `accuracy`, `chance`, `n`."""
     classes = int(max(wanted.max(), given.max())) + 1
     chance = np.bincount(wanted, minlength=classes) @ np.bincount(given, minlength=classes) / len(wanted) ** 2
     return {"accuracy": float(np.mean(wanted == given)), "chance": float(chance), "n": len(wanted)}
@@ -101,7 +101,7 @@ def agreement(wanted: NDArray[np.int64], given: NDArray[np.int64]) -> dict[str, 
 def score(
     shown: list[tuple[Attributes, str, frozenset[str]]], given: dict[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """Agreement per head between what is shown and what is read; heads count where they are in the person's set."""
+    """Agreement per head of what is shown and what is read; a head counts where the person's set has it."""
     found: dict[str, Any] = {}
     for name, classes in HEADS.items():
         rows = [row for row, (_, _, names) in enumerate(shown) if name in names or name == "style"]

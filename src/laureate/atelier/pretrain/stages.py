@@ -14,7 +14,8 @@ from laureate import files
 from laureate.atelier import captions, styles
 from laureate.atelier.pretrain import drawings, shipping
 from laureate.atelier.pretrain import tokenizer as tokenizers
-from laureate.atelier.pretrain.config import Config
+from laureate.atelier.pretrain.config import Config, small
+from laureate.progress import progress
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Place:
         return self.models / "curves" / f"{name}.csv"
 
 
+def load_vae(place: Place) -> Any:
+    """The trained autoencoder."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL.from_pretrained(place.base / "vae", local_files_only=True).eval()
+
+
 def load_tokenizer(place: Place) -> Any:
     """The trained tokenizer."""
     from transformers import CLIPTokenizer
@@ -42,14 +50,16 @@ def load_tokenizer(place: Place) -> Any:
 
 
 def random(out: Path, config: Config, seed: int) -> None:
-    """Random weights in the shipped layout."""
+    """Few and random weights in the shipped layout."""
     tokenizer = tokenizers.train(captions.words(2000), config.tokenizer.vocabulary)
-    shipping.write_random(out, config, seed, tokenizer)
+    shipping.write_random(out, small(config), seed, tokenizer)
 
 
 def draw(place: Place, config: Config, processes: int, resume: bool) -> None:
     """The training drawings."""
     drawings.draw(place.cache, config.draw, config.size, processes)
+    data = drawings.load(place.cache, config.draw, config.size)
+    files.write_json(place.curve("draw").with_suffix(".json"), drawings.counts(data.labels))
 
 
 def tokenizer(place: Place, config: Config, processes: int, resume: bool) -> None:
@@ -62,15 +72,23 @@ def tokenizer(place: Place, config: Config, processes: int, resume: bool) -> Non
         np.int16
     )
     np.save(place.cache / "captions.npy", ids.reshape(len(texts), config.draw.captions, tokenizers.LENGTH))
+    files.write_json(place.curve("tokenizer").with_suffix(".json"), tokenizers.sheet(learnt, ids))
 
 
 def vae(place: Place, config: Config, processes: int, resume: bool) -> None:
-    """The autoencoder."""
+    """The autoencoder, and the scale of its latents."""
+    from laureate.atelier.pretrain import latents as encoding
     from laureate.atelier.pretrain import loop
     from laureate.atelier.pretrain.vae import VaeTask
 
     task = VaeTask(config, place.cache, place.base / "vae")
     loop.train(task, "vae", place.cache, place.curve("vae"), processes, resume)
+    data = drawings.load(place.cache, config.draw, config.size)
+    rows = data.of_base()[:2000]
+    mean, spread = encoding.through(encoding.encode, place.base / "vae", data.pixels, rows, processes)
+    file = place.base / "vae" / "config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    files.write_json(file, {**settings, "scaling_factor": round(encoding.scale(mean, spread), 4)})
 
 
 def reader(place: Place, config: Config, processes: int, resume: bool) -> None:
@@ -83,7 +101,7 @@ def reader(place: Place, config: Config, processes: int, resume: bool) -> None:
 
 
 def latents(place: Place, config: Config, processes: int, resume: bool) -> None:
-    """`mean.npy`, `spread.npy` and `rows.npy` in the cache, and the scaling factor in the VAE's config."""
+    """`mean.npy`, `spread.npy` and `rows.npy` in the cache: what the UNet is trained on."""
     from laureate.atelier.pretrain import latents as encoding
 
     data = drawings.load(place.cache, config.draw, config.size)
@@ -91,10 +109,12 @@ def latents(place: Place, config: Config, processes: int, resume: bool) -> None:
     mean, spread = encoding.through(encoding.encode, place.base / "vae", data.pixels, rows, processes)
     for name, value in (("mean", mean), ("spread", spread), ("rows", rows)):
         np.save(place.cache / f"{name}.npy", value)
-    file = place.base / "vae" / "config.json"
-    settings = {**json.loads(file.read_text(encoding="utf-8"))}
-    settings["scaling_factor"] = round(encoding.scale(mean, spread), 5)
-    files.write_json(file, settings)
+    sheet = {
+        "count": len(rows),
+        "mean": float(mean.mean(dtype=np.float64)),
+        "scale": encoding.scale(mean, spread),
+    }
+    files.write_json(place.curve("latents").with_suffix(".json"), sheet)
 
 
 def vision(place: Place, config: Config, processes: int, resume: bool) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 LENGTH = 77
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -14,6 +17,8 @@ def train(texts: Iterable[str], vocabulary: int) -> Any:
 
     The 256 bytes, inside a word and at its end (`</w>`), are always tokens, so nothing is ever unknown.
     """
+    import json
+
     from tokenizers import trainers
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
@@ -29,8 +34,6 @@ def train(texts: Iterable[str], vocabulary: int) -> Any:
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
-    import json
-
     learnt = json.loads(backend.to_str())["model"]
     # CLIP's order: bytes, bytes at a word's end, merges, special tokens
     merges = [tuple(pair) for pair in learnt["merges"]]
@@ -42,3 +45,9 @@ def train(texts: Iterable[str], vocabulary: int) -> Any:
             tokens.append(left + right)
     vocab = {token: index for index, token in enumerate([*tokens, START, END])}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
+
+
+def sheet(tokenizer: Any, ids: NDArray[np.int16]) -> dict[str, float]:
+    """The vocabulary's size, and how long captions are in tokens; ids are (n, 77)."""
+    lengths = (ids != tokenizer.eos_token_id).sum(axis=1) + 1
+    return {"vocabulary": len(tokenizer), "mean_length": float(lengths.mean()), "longest": int(lengths.max())}
