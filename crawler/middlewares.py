@@ -36,10 +36,11 @@ class _Middleware:
         """Scrapy's way of making one."""
         return cls(crawler)
 
-    async def stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
         """End the crawl; `reason` ends up in its result."""
         assert self.crawler.engine is not None
-        await self.crawler.engine.close_spider_async(reason=reason)
+        # not awaited: the crawl ends when the request that asked for the end is done
+        self.stopping = asyncio.ensure_future(self.crawler.engine.close_spider_async(reason=reason))
 
 
 class Hosts(_Middleware):
@@ -93,19 +94,17 @@ class Patience(_Middleware):
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def process_response(self, request: Request, response: Response) -> Request | Response:
+    def process_response(self, request: Request, response: Response) -> Request | Response:
         """Another try later for a passing failure; the end of the crawl after too many refusals."""
         if response.status in REFUSED:
             self.refusals += 1
             if self.refusals >= self.options.refusals:
-                await self.stop(f"refused {self.refusals} times (HTTP status {response.status})")
+                self.stop(f"refused {self.refusals} times (HTTP status {response.status})")
         if response.status not in TRY_AGAIN:
             return response
         asked = retry_after(response.headers.get("Retry-After"))
         if asked is not None and asked > self.options.longest_wait:
-            await self.stop(
-                f"the site asks to wait {asked:.0f} s, longer than {self.options.longest_wait:.0f} s"
-            )
+            self.stop(f"the site asks to wait {asked:.0f} s, longer than {self.options.longest_wait:.0f} s")
             return response
         return self._again(request, f"HTTP status {response.status}", asked) or response
 

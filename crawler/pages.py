@@ -99,11 +99,10 @@ class LaureatesAnswer:
         if not isinstance(row, dict):
             self.problems.append(f"laureate {number} is no object")
             return None
-        identity = str(row.get("id", "")).strip()
+        value = row.get("id")
+        identity = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if not ID.fullmatch(identity):
-            self.problems.append(
-                f"laureate {number} has no usable id (field 'id': {str(row.get('id'))[:40]!r})"
-            )
+            self.problems.append(f"laureate {number} has no usable id (field 'id': {str(value)[:40]!r})")
             return None
         organisation = "orgName" in row
         name = _english(row.get("orgName")) if organisation else ""

@@ -3,6 +3,9 @@
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from sites_of_faults import (
     Fault,
+    Faulty,
     body,
     crawled,
     drip,
@@ -515,3 +519,48 @@ def test_a_crawl_that_was_cut_short_goes_on_where_it_was(tmp_path: Path) -> None
     assert len([row for row in rows if row["file"]]) == len(people)
     again = set(log.asked) & before
     assert again <= {"GET /robots.txt", f"GET {image(people[2])}"}
+
+
+def test_a_crawl_that_is_killed_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    people = few(6)
+    faults: dict[str, Fault] = {}
+    with site(people, faults) as (address, log):
+        crawled(address, tmp_path / "whole/raw")
+        for requests in (
+            1,
+            4,
+            9,
+            13,
+        ):  # before robots.txt is read, before, between and in the middle of pictures
+            log.asked.clear()
+            faults[image(people[0])] = half
+            kill_after(requests, log.asked, address, tmp_path)
+        faults.clear()
+        crawled(address, tmp_path / "raw")
+    assert same_bytes(tmp_path / "raw", tmp_path / "whole/raw")
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def half(handler: Faulty) -> None:
+    """Half of the answer, and then nothing for a while."""
+    answer = handler.plain()
+    handler.say(200, answer.body[:1000], Content_Length=str(len(answer.body)))
+    time.sleep(0.5)
+    handler.close_connection = True
+
+
+def kill_after(requests: int, asked: list[str], address: str, folder: Path) -> None:
+    """Start a crawl on the command line and kill it once it has asked so often, or has come to its end."""
+    (folder / "params.yaml").write_text("sample: {prompts: [prompts.yaml]}\n")
+    (folder / "prompts.yaml").touch()
+    words = ["--site", address, "--api", f"{address}/2.1", "--out", "raw"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "laureate", "crawl", *words],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(asked) < requests and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
