@@ -141,7 +141,7 @@ def test_the_held_out_numbers_are_fixed_and_even() -> None:
     draw = training.holdout_draw(3, 5, (1, 2, 2), 1000)
     assert torch.equal(draw.noise, training.holdout_draw(3, 5, (1, 2, 2), 1000).noise)
     assert draw.rows.bincount().tolist() == [training.HOLDOUT_STEPS] * 5
-    assert draw.t.sort().values.diff().unique().tolist() == [50]
+    assert draw.t.sort().values.diff().unique().tolist() == [1000 // (5 * training.HOLDOUT_STEPS)]
     assert not draw.empty.any()
 
 

@@ -7,8 +7,8 @@ sees the same pictures, noise and time steps, and a resumed run goes on as if it
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from laureate import diffusion, lora, seeds
 from laureate.params import Train
 
-HOLDOUT_STEPS = 4  # time steps at which every held-out picture is looked at
+HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,14 @@ class Draw:
 
     def to(self, device: torch.device) -> Draw:
         """The same numbers on a device."""
-        return Draw(
-            *(tensor.to(device) for tensor in (self.rows, self.posterior, self.noise, self.t, self.empty))
-        )
+        return self._each(lambda tensor: tensor.to(device))
+
+    def samples(self, start: int, stop: int) -> Draw:
+        """Some of the samples."""
+        return self._each(lambda tensor: tensor[start:stop])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
+        return Draw(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
 def draw(
@@ -150,15 +155,8 @@ class Trainer:
         numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
         parts = []
         for start in range(0, len(numbers.rows), self.train.batch):
-            rows = slice(start, start + self.train.batch)
-            part = Draw(
-                numbers.rows[rows],
-                numbers.posterior[rows],
-                numbers.noise[rows],
-                numbers.t[rows],
-                numbers.empty[rows],
-            )
-            parts.append(self._losses(examples, part.to(self.device)).view(len(self.adapters), -1))
+            part = numbers.samples(start, start + self.train.batch).to(self.device)
+            parts.append(self._losses(examples, part).view(len(self.adapters), -1))
         return torch.cat(parts, dim=1).mean(dim=1)
 
     def export(self, index: int) -> dict[str, Tensor]:

@@ -94,7 +94,8 @@ class Curve:
         """Close a row."""
         self.look()
         held = self._finite(holdout_loss, "held-out loss", updates)
-        self.rows.append([updates, sum(self.pending) / len(self.pending), held])
+        losses = self.pending or [self.rows[-1][1]]  # none since a row that the last batch closed
+        self.rows.append([updates, sum(losses) / len(losses), held])
         self.pending = []
 
     def _finite(self, value: float, name: str, step: int) -> float:
@@ -121,11 +122,9 @@ class Checkpoint:
         """State and what was done, or None if there is nothing of this key."""
         try:
             header = tensors.metadata(self.path)
-            return (
-                (tensors.load(self.path), json.loads(header["done"]))
-                if header.get("key") == self.key
-                else None
-            )
+            if header.get("key") != self.key:
+                return None
+            return tensors.load(self.path), json.loads(header["done"])
         except LaureateError:  # missing, or damaged from outside: start over
             return None
 
@@ -155,9 +154,7 @@ def fit(
         if (step + 1) % train.checkpoint_every == 0 and step + 1 < train.steps:
             curve.look()  # a checkpoint must not keep what made a loss infinite
             checkpoint.write(step + 1, trainer.state(), curve)
-    curve.look()
-    if curve.pending:
-        curve.row(train.steps, float(trainer.holdout_loss(data["holdout"])[0]))
+    curve.row(train.steps, float(trainer.holdout_loss(data["holdout"])[0]))
     return curve.rows
 
 
