@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 READY := .venv/.ready
+# dvc finds `laureate` there; recipes name their tools in full, as an old make looks for them elsewhere
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # no service is asked anything while stages and tests run
 export HF_HUB_OFFLINE := 1
@@ -17,19 +18,19 @@ help: ## list the recipes
 setup: $(READY) ## make .venv with the pinned packages
 
 study: $(READY) ## run every stage that is out of date, then print the table
-	@dvc repro
+	@.venv/bin/dvc repro
 	@cat metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
 
 test: $(READY) ## run the tests
-	@python -m pytest
+	@.venv/bin/python -m pytest
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
-	@pre-commit run --all-files
+	@.venv/bin/pre-commit run --all-files
 
 format: $(READY) ## put the code into shape
-	@ruff check --fix .
-	@ruff format .
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
 
 clean: ## remove what can be made again: environment, caches, outputs that are not in git
 	@rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -40,6 +41,6 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "laureate needs Python 3.11 or newer with venv: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	@echo "Setting up .venv with $(PYTHON): about 1 GB to fetch, several where the index has only the CUDA build of torch"
 	@$(PYTHON) -m venv .venv
-	@python -m pip install --quiet --constraint constraints.txt pip
-	@python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
