@@ -39,7 +39,7 @@ clean: ## remove what can be made again: environment, caches, outputs that are n
 # The stamp is written last: a set-up that was interrupted is taken up again.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "laureate needs Python 3.11 or newer with venv: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
-	@echo "Setting up .venv with $(PYTHON): about 1 GB to fetch, several where the index has only the CUDA build of torch"
+	@echo "Setting up .venv with $(PYTHON); this fetches a few hundred MB, or several GB with the CUDA build of torch"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
