@@ -43,6 +43,7 @@ def test_vision_reads_the_same_whatever_the_batch_and_the_order(
         VisionJudge.load(tiny_models / "vision", batch=2).read(pictures[::-1]),
     )
     np.testing.assert_allclose(found.features, again.features[::-1], atol=1e-5)
+    np.testing.assert_allclose(np.mean(found.features**2, axis=1), 1, rtol=1e-4)
     assert set(found.probabilities) == set(judge.classes) == {*attributes.VOCABULARY, "style"}
     for name, values in found.probabilities.items():
         assert values.shape == (5, len(judge.classes[name]))
