@@ -86,7 +86,7 @@ class Clip(Training):
     heads: Count = 3
     projection: Count = 128
     patch: Count = 16
-    attributes: Annotated[float, Field(ge=0)] = 0.5  # weight of reading the attributes beside the contrast
+    attributes: Annotated[float, Field(ge=0)] = 2.0  # weight of the plain captions beside the contrast
 
 
 class Latents(Section):

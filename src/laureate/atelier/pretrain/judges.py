@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from laureate.atelier import captions, styles
+from laureate.atelier.attributes import Attributes, random_attributes
 from laureate.atelier.pretrain import architecture, drawings, shipping
 from laureate.atelier.pretrain.config import Config
 from laureate.atelier.pretrain.drawings import HEADS
@@ -81,29 +83,45 @@ class VisionTask(Task):
         model.save(self.out)
 
 
-class _ClipWithHeads(nn.Module):
-    """A CLIPModel, and heads that read attributes from each tower: they only help it to learn."""
+def plain_captions() -> tuple[list[str], dict[str, NDArray[np.int64]]]:
+    """The shortest captions, each saying one class and a style, and their places: head => (styles, classes).
 
-    def __init__(self, clip: Any) -> None:
-        super().__init__()
-        self.clip = clip
-        widths = {
-            "picture": clip.config.vision_config.hidden_size,
-            "text": clip.config.text_config.hidden_size,
-        }
-        self.heads = nn.ModuleDict(
-            {
-                tower: nn.ModuleDict(
-                    {name: nn.Linear(width, len(classes)) for name, classes in HEADS.items()}
-                )
-                for tower, width in widths.items()
-            }
-        )
+    For the style itself they say only that; its row is the same for every style.
+    """
+    who = random_attributes(np.random.default_rng(0))
+    texts: list[str] = []
+    places: dict[str, NDArray[np.int64]] = {}
+    for name, classes in HEADS.items():
+        rows = []
+        for style in styles.STYLES:
+            if name == "style":
+                wanted = [captions.prompt(who, each, []) for each in classes]
+            else:
+                wanted = [captions.prompt(shown_with(who, name, each), style, [name]) for each in classes]
+            rows.append([len(texts) + index for index in range(len(wanted))])
+            texts += wanted
+        places[name] = np.array(rows)
+    return texts, places
 
-    def read(self, tower: str, pooled: Tensor) -> dict[str, Tensor]:
-        """Logits of every head of a tower."""
-        heads: Any = self.heads[tower]
-        return {name: head(pooled) for name, head in heads.items()}
+
+def shown_with(who: Attributes, name: str, value: str) -> Attributes:
+    """`who` with one attribute changed; someone bald whose hair has a colour gets short hair."""
+    if name == "hair_colour" and who.hair == "bald":
+        who = replace(who, hair="short")
+    return replace(who, **{name: value})
+
+
+class _ClipData:
+    """What a process keeps open."""
+
+    def __init__(self, cache: Path, config: Config, text_model: Any, tokenizer: Any) -> None:
+        self.drawings = drawings.load(cache, config.draw, config.size)
+        self.captions = np.load(cache / "captions.npy", mmap_mode="r")
+        texts, places = plain_captions()
+        ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            self.plain = torch.cat([text_model(input_ids=part).pooler_output for part in ids.split(64)])
+        self.places = {name: torch.from_numpy(place) for name, place in places.items()}
 
 
 @dataclass
@@ -111,7 +129,8 @@ class ClipTask(Task):
     """Contrast of drawings with one of their captions, wordy or terse (Radford et al. 2021).
 
     The text tower is the base's, which has learned to read; it stays frozen, only its projection is trained
-    (the reverse of Zhai et al. 2022).
+    (the reverse of Zhai et al. 2022). Captions that differ in one attribute alone are rare in a batch, so
+    every drawing is also compared with the plain captions of every class of every attribute.
     """
 
     config: Config
@@ -122,46 +141,46 @@ class ClipTask(Task):
 
     def __post_init__(self) -> None:
         self.settings = self.config.clip
-        self._data: tuple[drawings.Drawings, NDArray[np.int16]] | None = None
+        self._data: _ClipData | None = None
 
-    def build(self) -> _ClipWithHeads:
-        """A CLIPModel with its helping heads."""
-        torch.manual_seed(self.settings.seed)
+    def build(self) -> Any:
+        """A CLIPModel."""
         from transformers import CLIPTextModel
 
+        torch.manual_seed(self.settings.seed)
         model = architecture.build_clip(self.config, self.tokenizer)
         text = CLIPTextModel.from_pretrained(self.text, local_files_only=True)
         model.text_model.load_state_dict(text.state_dict())
         model.text_model.requires_grad_(False)
-        return _ClipWithHeads(model)
+        return model
 
     def loss(self, model: Any, rng: np.random.Generator, batch: int) -> Tensor:
-        """Symmetric cross-entropy over the batch, and the attributes' from both towers."""
+        """Symmetric cross-entropy over the batch, and over the classes of every attribute."""
         if self._data is None:
-            data = drawings.load(self.cache, self.config.draw, self.config.size)
-            self._data = data, np.load(self.cache / "captions.npy", mmap_mode="r")
-        data, captions = self._data
-        rows = rng.integers(len(data.pixels), size=batch)
-        ids = torch.from_numpy(captions[rows, rng.integers(captions.shape[1], size=batch)].astype(np.int64))
-        images = augmented(data.pixels[rows], rng, 4)
+            self._data = _ClipData(self.cache, self.config, model.text_model, self.tokenizer)
+        data = self._data
+        rows = rng.integers(len(data.drawings.pixels), size=batch)
+        column = rng.integers(data.captions.shape[1], size=batch)
+        ids = torch.from_numpy(data.captions[rows, column].astype(np.int64))
+        images = augmented(data.drawings.pixels[rows], rng, 4)
         centre, width = (
             torch.tensor(value).view(1, 3, 1, 1) for value in (architecture.CLIP_MEAN, architecture.CLIP_STD)
         )
-        clip = model.clip
-        seen = clip.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
+        seen = model.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
         with torch.no_grad():
-            said = clip.text_model(input_ids=ids).pooler_output
-        a = nn.functional.normalize(clip.visual_projection(seen).float(), dim=-1)
-        b = nn.functional.normalize(clip.text_projection(said).float(), dim=-1)
-        scores = clip.logit_scale.float().exp().clamp(max=100) * a @ b.T
-        right = torch.arange(batch)
-        contrast = (
-            nn.functional.cross_entropy(scores, right) + nn.functional.cross_entropy(scores.T, right)
-        ) / 2
-        labels = torch.from_numpy(data.labels[rows].astype(np.int64))
-        mask = torch.from_numpy(data.readable[rows])
-        return contrast + self.config.clip.attributes * attribute_loss(model.read(seen), labels, mask)
+            said = model.text_model(input_ids=ids).pooler_output
+        scale = model.logit_scale.float().exp().clamp(max=100)
+        a = nn.functional.normalize(model.visual_projection(seen).float(), dim=-1)
+        b = nn.functional.normalize(model.text_projection(said).float(), dim=-1)
+        plain = nn.functional.normalize(model.text_projection(data.plain).float(), dim=-1)
+        scores, right = scale * a @ b.T, torch.arange(batch)
+        across, down = (nn.functional.cross_entropy(part, right) for part in (scores, scores.T))
+        labels = torch.from_numpy(data.drawings.labels[rows].astype(np.int64))
+        each, style = scale * a @ plain.T, labels[:, list(HEADS).index("style")]
+        logits = {name: each.gather(1, place[style]) for name, place in data.places.items()}
+        mask = torch.from_numpy(data.drawings.readable[rows])
+        return (across + down) / 2 + self.config.clip.attributes * attribute_loss(logits, labels, mask)
 
     def save(self, model: Any) -> None:
-        """Only the CLIPModel."""
-        shipping.save_clip(model.clip, self.tokenizer, self.config.size, self.out)
+        """With its tokenizer and picture processor."""
+        shipping.save_clip(model, self.tokenizer, self.config.size, self.out)

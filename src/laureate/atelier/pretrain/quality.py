@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from laureate.atelier import captions, portrait, styles
 from laureate.atelier.attributes import VOCABULARY, Attributes, random_attributes
 from laureate.atelier.pretrain.config import Quality
 from laureate.atelier.pretrain.drawings import HEADS
+from laureate.atelier.pretrain.judges import plain_captions
 from laureate.atelier.pretrain.vae import to_signed
 
 UNSAID = "none"  # captions hardly ever say what is not there
@@ -128,30 +128,16 @@ def psnr(vae: Any, pixels: NDArray[np.uint8]) -> float:
 
 
 def zero_shot(
-    judge: Any, pixels: list[Any], shown: list[tuple[Attributes, str]]
+    judge: Any, pictures: list[Any], shown: list[tuple[Attributes, str]]
 ) -> dict[str, NDArray[np.int64]]:
-    """The class whose plain caption is nearest to the picture, for every head: head => (n,).
+    """The class whose plain caption is nearest to each of n PIL pictures, for every head: head => (n,).
 
     A caption says one attribute and the style; for the style itself, only the style. `judge` is a ClipJudge.
     """
-    pictures = judge.pictures(pixels)
-    found = {}
-    for name, classes in HEADS.items():
-        texts = [
-            captions.prompt(*_with(who, style, name, value), [] if name == "style" else [name])
-            for who, style in shown
-            for value in classes
-        ]
-        unique = sorted(set(texts))
-        vectors = judge.texts(unique)
-        places = np.array([unique.index(text) for text in texts]).reshape(len(shown), len(classes))
-        found[name] = np.einsum("nd,nkd->nk", pictures, vectors[places]).argmax(axis=1)
-    return found
-
-
-def _with(who: Attributes, style: str, name: str, value: str) -> tuple[Attributes, str]:
-    if name == "style":
-        return who, value
-    if name == "hair_colour" and who.hair == "bald":
-        who = dataclasses.replace(who, hair="short")
-    return dataclasses.replace(who, **{name: value}), style
+    texts, places = plain_captions()
+    scores = judge.pictures(pictures) @ judge.texts(texts).T
+    style = np.array([styles.STYLES.index(name) for _, name in shown])
+    return {
+        name: np.take_along_axis(scores, place[style], axis=1).argmax(axis=1)
+        for name, place in places.items()
+    }
