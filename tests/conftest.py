@@ -59,12 +59,17 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: str | Path, cwd: Path, fails: bool = False) -> str:
-    """Run a command in a folder and give what it printed; its status must be 0, or not 0 if it `fails`."""
+    """Run a command in a folder and give what it printed; its status must be 0, or not 0 if it `fails`.
+
+    In a copy of the repository it runs that copy's code, not what is installed.
+    """
+    words = [str(word) for word in command]
+    code = {"PYTHONPATH": f"{cwd / 'src'}{os.pathsep}{cwd}"} if (cwd / "src/laureate").is_dir() else {}
     done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words, cwd=cwd, env=os.environ | code, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if (done.returncode != 0) != fails:
-        raise AssertionError(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
+        raise AssertionError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout}")
     return done.stdout
 
 
