@@ -58,8 +58,8 @@ class LaureateSpider(Spider):
         if len(self.laureates) > known and (full or reached < (answer.count or 0)):
             yield self._answer(reached)
             return
-        if answer.count is not None and answer.count != reached:
-            wrong = f"meta.count says {answer.count} laureates, {reached} came"
+        if answer.count is not None and answer.count != len(self.laureates):
+            wrong = f"meta.count says {answer.count} laureates, {len(self.laureates)} came"
             yield self._fault("api", response.url, wrong)
         yield from self._visits()
 

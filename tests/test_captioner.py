@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from laureate.atelier import captions
 from laureate.atelier.attributes import VOCABULARY, random_attributes
+from laureate.atelier.portrait import draw
+from laureate.atelier.styles import readable
 from laureate.captioner import (
     Array,
     Questions,
@@ -22,6 +24,7 @@ from laureate.captioner import (
     sentence,
 )
 from laureate.errors import LaureateError
+from laureate.judges import ClipJudge
 
 STYLE = "in the style of Nobel Laureate"
 WORDS = load_vocabulary(Path(__file__).parent.parent / "data/vocabulary.yaml")
@@ -173,3 +176,19 @@ def test_a_vocabulary_that_makes_no_sense_is_named(
     (tmp_path / "words.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(LaureateError, match=rf"words\.yaml.*{sentence_of_error}"):
         load_vocabulary(tmp_path / "words.yaml")
+
+
+def test_what_the_shipped_clip_says_of_fresh_laureates_is_so(embedded: Path) -> None:
+    judge = ClipJudge.load(embedded / "clip")
+    scale = float(judge.model.logit_scale.detach().exp())
+    questions = Questions(WORDS, STYLE, judge)
+    rng = np.random.default_rng(2026)
+    drawn = [random_attributes(rng) for _ in range(60)]
+    pictures = judge.pictures([draw(person, "laureate", seed) for seed, person in enumerate(drawn)])
+    right = []
+    for person, picture in zip(drawn, pictures, strict=True):
+        for name, (value, chance) in questions.answers(picture, scale).items():
+            if chance >= 0.6 and name in readable(person, "laureate"):
+                right.append(getattr(person, name) == value)
+    assert len(right) >= 2 * len(drawn)
+    assert np.mean(right) >= 0.8

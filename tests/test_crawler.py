@@ -531,7 +531,7 @@ def test_a_crawl_that_is_killed_ends_as_if_nothing_had_happened(tmp_path: Path) 
             4,
             9,
             13,
-        ):  # before robots.txt is read, before, between and in the middle of pictures
+        ):  # before the first answer, and in the middle of pictures
             log.asked.clear()
             faults[image(people[0])] = half
             kill_after(requests, log.asked, address, tmp_path)

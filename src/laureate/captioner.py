@@ -166,7 +166,7 @@ def _context(vocabulary: Vocabulary, asked: str, rng: np.random.Generator) -> di
     """
     known = vocabulary.attributes
     frame = known[asked].of
-    others = [n for n, a in known.items() if not a.only and n not in (asked, NOUN, frame) and a.of != frame]
+    others = [n for n, a in known.items() if not a.only and n not in (asked, NOUN, frame) and a.of is None]
     names = [str(name) for name in rng.choice(others, size=min(2, len(others)), replace=False)]
     context = {
         name: str(rng.choice([v for v in known[name].words if v not in known[name].silent])) for name in names

@@ -8,7 +8,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -123,7 +123,8 @@ def serve(port: int = PORT) -> None:
     """Keep the museum open for a person with a browser, until Ctrl-C."""
     with opened(port=port) as address:
         print(f"The museum is open at {address}/ (Ctrl-C closes it)", flush=True)
-        threading.Event().wait()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 class Handler(BaseHTTPRequestHandler):
