@@ -1,1 +1,1 @@
-"""One module per verb: `run(params, **arguments)` does the I/O and the progress bar; what it calls takes values."""
+"""One module per verb: `run(params, **arguments)` reads, writes and shows progress; under it values pass."""
