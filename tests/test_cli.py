@@ -32,8 +32,10 @@ def test_help_lists_the_verbs_in_the_order_of_the_flow(
 def test_every_verb_has_its_module() -> None:
     for verb in cli.STAGES:
         assert callable(importlib.import_module(f"laureate.stages.{verb}").run)
-    for name in cli.BESIDE:
-        assert callable(importlib.import_module(f"laureate.atelier.{name}").serve)
+    assert list(cli.WHERE) == list(cli.BESIDE)
+    for place in cli.WHERE.values():
+        module, _, function = place.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_starting_is_quick_and_imports_nothing_heavy() -> None:

@@ -23,7 +23,9 @@ STAGES = {
 }
 BESIDE = {
     "museum": "serve the museum of invented laureates to a browser",
+    "doctor": "say what ails a folder of pictures, and what to do about it",
 }
+WHERE = {"museum": "laureate.atelier.museum:serve", "doctor": "laureate.doctor:run"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +61,8 @@ def _stage(verb: str, file: str, options: dict[str, object]) -> None:
 
 def _beside(verb: str, options: dict[str, object]) -> None:
     """Run a command that is no stage and needs no parameters."""
-    import_module(f"laureate.atelier.{verb}").serve(**options)
+    module, _, function = WHERE[verb].partition(":")
+    getattr(import_module(module), function)(**options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
+    commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "GIF": "gif"}  # format => file suffix
 FILTERS = {
@@ -70,6 +70,12 @@ def decode(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
         if profile:
             image = _to_srgb(image, profile)
         return image.convert("RGB")
+
+
+def is_upright(data: bytes) -> bool:
+    """Whether a picture is shown as its pixels lie: no EXIF orientation, or the plain one."""
+    with _open(data, float("inf")) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
 
 
 def square(picture: Image.Image, head: float = 0.0) -> Image.Image:
