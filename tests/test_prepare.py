@@ -58,6 +58,20 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         (encoded(coloured((200, 10, 60)), "WEBP", lossless=True), (200, 10, 60)),
         (encoded(coloured((9, 9, 9)), icc_profile=SRGB), (9, 9, 9)),
     ],
+    ids=[
+        "rgb",
+        "grey",
+        "1 bit",
+        "clear",
+        "alpha",
+        "grey alpha",
+        "16 bit",
+        "16 bit white",
+        "cmyk",
+        "palette",
+        "webp",
+        "icc",
+    ],
 )
 def test_every_mode_becomes_rgb(data: bytes, colour: tuple[int, int, int]) -> None:
     picture = decode(data)
