@@ -95,7 +95,7 @@ class Encode(Section):
 class Train(Section):
     """How every adapter is trained; all ranks share order, noise and time steps."""
 
-    steps: Count = 400
+    steps: Count = 240
     batch: Count = 8
     learning_rate: float = Field(1.0e-3, gt=0)
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -108,8 +108,8 @@ class Train(Section):
     min_snr_gamma: float | None = Field(None, gt=0)  # null: every time step weighs the same
     precision: Precision = "auto"
     seed: Seed = 42
-    holdout_every: Count = 50  # steps between two measurements of the held-out loss
-    checkpoint_every: Count = 100
+    holdout_every: Count = 40  # steps between two measurements of the held-out loss
+    checkpoint_every: Count = 80
 
 
 class Sample(Section):
@@ -117,10 +117,10 @@ class Sample(Section):
 
     prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)
     seeds: list[Seed] = Field([1001, 1002], min_length=1)
-    steps: Count = 20
+    steps: Count = 12
     guidance: float = Field(4.0, ge=1)
-    scheduler: Literal["ddim", "dpm++"] = "ddim"
-    batch: Count = 16  # pictures drawn at once
+    scheduler: Literal["ddim", "dpm++"] = "dpm++"
+    batch: Count = 14  # pictures drawn at once
     precision: Precision = "auto"
     negative_prompt: str = ""
 
