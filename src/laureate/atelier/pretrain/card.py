@@ -47,12 +47,13 @@ def _parts(models: Path, config: Config, times: dict[str, float]) -> str:
                 f"`{folder}`",
                 f"`{kind}`",
                 f"{size / 2e6:.1f} M",
+                f"{steps:,} of {settings.steps:,}",
                 f"{steps * settings.batch:,}",
                 minutes,
                 f"{loss:.3g}",
             ]
         )
-    return table(["folder", "class", "weights", "examples seen", "time", "last loss"], rows)
+    return table(["folder", "class", "weights", "steps", "examples seen", "time", "last loss"], rows)
 
 
 def _reading(quality: dict[str, Any]) -> str:
@@ -105,9 +106,9 @@ saw a picture. The judges saw every style; the vision judge also drawings that w
 
 Times are wall clock on two CPU cores (AVX-512 bfloat16) that other programs shared. Two single-threaded
 processes, bfloat16 weights with float32 masters, Muon for matrices and AdamW for the rest, cosine decay,
-averaged weights; all numbers are in [params.yaml](params.yaml). A training can be asked to end before its
-last step, and then its learning rate falls in a line: the curves in [curves/](curves) say when. The VAE's
-was, after 1,420 of its 3,600 steps, and it ended at 2,070.
+averaged weights; all numbers are in [params.yaml](params.yaml). A training can be asked to end
+before its last step (`loop.train`), and most of these were: their learning rate then falls in a line, as
+the curves in [curves/](curves) say.
 
 ![loss curves](curves/curves.png)
 
@@ -119,8 +120,9 @@ be seen (`laureate.atelier.styles.readable`).
 {_reading(quality)}
 
 The base's pictures: {sampling["prompts"]} prompts in its own styles, {sampling["steps"]} steps of DDIM,
-guidance {sampling["guidance"]:g}; every prompt names most of what could be seen. The judges:
-{sampling["drawings"]} fresh drawings in all styles, {sampling["clip_drawings"]} for CLIP. The VAE keeps
+guidance {sampling["guidance"]:g}, bfloat16; every prompt names most of what could be seen. The judges:
+{sampling["drawings"]} fresh drawings in all styles, {sampling["clip_drawings"]} for CLIP. CLIP chooses among
+plain captions that it was trained to tell apart; the pictures are new to it. The VAE keeps
 drawings in the base's styles to {quality["vae"]["base"]:.1f} dB PSNR, and drawings in the laureates' style,
 which it has never seen, to {quality["vae"]["laureate"]:.1f} dB.
 
