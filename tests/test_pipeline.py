@@ -153,7 +153,7 @@ def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
 def test_queued_experiments_give_one_row_per_rank(study: Path) -> None:
     run("dvc", "exp", "run", "--queue", "-S", "selected=rank-4,rank-8", cwd=study)
     run("dvc", "queue", "start", cwd=study)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while re.search(r"Queued|Running", status := run("dvc", "queue", "status", cwd=study)):
         assert time.monotonic() < deadline, status
         time.sleep(1)
