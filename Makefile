@@ -19,7 +19,7 @@ setup: $(READY) ## make .venv with the pinned packages
 
 study: $(READY) ## run every stage that is out of date, then print the table
 	@.venv/bin/dvc repro
-	@cat metrics/comparison.md
+	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
 
 test: $(READY) ## run the tests
