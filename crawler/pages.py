@@ -209,11 +209,6 @@ class FactsPage:
         return _text(self._page.css(self.NAME)[:1])
 
     @property
-    def has_image(self) -> bool:
-        """Whether there is a place for a portrait at all."""
-        return bool(self._page.css(self.IMAGE))
-
-    @property
     def image(self) -> str:
         """The portrait's address, also where it is loaded late (`data-src`, `srcset`, `noscript`)."""
         for value in _sources(self._page.css(self.IMAGE)[:1]):

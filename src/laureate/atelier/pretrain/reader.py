@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from laureate.atelier.pretrain import architecture, drawings, shipping
+from laureate.atelier.pretrain import architecture, shipping
 from laureate.atelier.pretrain.config import Config
 from laureate.atelier.pretrain.drawings import HEADS
 from laureate.atelier.pretrain.loop import Task
@@ -92,16 +92,3 @@ class ReaderTask(Task):
     def save(self, model: Any) -> None:
         """Only the text model."""
         shipping.save_half(model.text, self.out)
-
-
-def said_accuracy(reader: Any, tokenizer: Any, prompts: list[tuple[str, dict[str, str]]]) -> dict[str, float]:
-    """Share of asked classes that `reader` names, per attribute; prompts are (text, attribute => class)."""
-    ids = tokenizer([text for text, _ in prompts], padding="max_length", truncation=True, return_tensors="pt")
-    with torch.inference_mode():
-        logits, _ = reader(ids["input_ids"])
-    found: dict[str, list[bool]] = {}
-    for row, (_, asked) in enumerate(prompts):
-        for name, value in asked.items():
-            chosen = int(logits[name][row].argmax())
-            found.setdefault(name, []).append(drawings.HEADS[name][chosen] == value)
-    return {name: float(np.mean(hits)) for name, hits in found.items()}
