@@ -29,6 +29,18 @@ os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 Run = Callable[..., str]
 
 
+@pytest.fixture
+def working_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """Copies a folder into one that the test may change and makes that the working folder."""
+
+    def copy(made: Path) -> Path:
+        shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return copy
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_dvc_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """DVC's settings and state of this machine stay out of the tests, and the tests' out of the machine."""

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
 
 
 @pytest.fixture
-def study(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that a test may change, as the working folder."""
-    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def study(drawn: Path, working_copy: Callable[[Path], Path]) -> Path:
+    return working_copy(drawn)
 
 
 def one_hot(*classes: int, of: int) -> np.ndarray:

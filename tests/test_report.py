@@ -2,7 +2,7 @@
 
 import base64
 import io
-import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,10 +54,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def study(drawn: Path, working_copy: Callable[[Path], Path]) -> Path:
+    return working_copy(drawn)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Params:
+def study(made: Path, working_copy: Callable[[Path], Path]) -> params.Params:
     """The parameters of a copy of it, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(made, tmp_path / "study"))
+    working_copy(made)
     return params.load()
 
 

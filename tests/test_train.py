@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def study(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Params:
+def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
     """The parameters of a copy of it, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(encoded, tmp_path / "study"))
+    working_copy(encoded)
     return params.load()
 
 
