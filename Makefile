@@ -17,7 +17,8 @@ help: ## list the recipes
 
 setup: $(READY) ## make .venv with the pinned packages
 
-study: $(READY) ## run every stage that is out of date, then print the table
+study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
+	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
 	@.venv/bin/dvc repro
 	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"

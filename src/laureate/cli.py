@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 
 from laureate import __version__
 from laureate.errors import LaureateError
@@ -22,10 +23,15 @@ STAGES = {
     "report": "write the page that shows it all",
 }
 BESIDE = {
+    "world": "say which world params.yaml describes, or set its values for another",
     "museum": "serve the museum of invented laureates to a browser",
     "doctor": "say what ails a folder of pictures, and what to do about it",
 }
-WHERE = {"museum": "laureate.atelier.museum:serve", "doctor": "laureate.doctor:run"}
+WHERE = {
+    "world": "laureate.worlds:run",
+    "museum": "laureate.atelier.museum:serve",
+    "doctor": "laureate.doctor:run",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
-            _beside(verb, options)
+            _beside(verb, file, options)
         else:
             _stage(verb, file, options)
     except LaureateError as error:
@@ -59,10 +65,18 @@ def _stage(verb: str, file: str, options: dict[str, object]) -> None:
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, options: dict[str, object]) -> None:
-    """Run a command that is no stage and needs no parameters."""
-    module, _, function = WHERE[verb].partition(":")
-    getattr(import_module(module), function)(**options)
+def _beside(verb: str, file: str, options: dict[str, object]) -> None:
+    """Run a command that is no stage; it gets `params` or their `file` where it asks for them."""
+    module, _, name = WHERE[verb].partition(":")
+    command = getattr(import_module(module), name)
+    wanted = signature(command).parameters
+    if "params" in wanted:
+        from laureate import params
+
+        options["params"] = params.load(file)
+    if "file" in wanted:
+        options["file"] = file
+    command(**options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
+    commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"

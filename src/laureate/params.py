@@ -150,6 +150,7 @@ class Report(Section):
 class Params(Section):
     """The whole of `params.yaml`."""
 
+    world: Name = "embedded"  # which of `worlds/` the values are from; no stage reads it
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
     crawl: Crawl = Crawl()
@@ -178,16 +179,24 @@ def load(path: str | Path = "params.yaml") -> Params:
 
     Raises ParameterError with one sentence naming the file and the dotted key.
     """
-    import yaml
-
-    path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParameterError(
             f"{path} does not exist: run laureate in the project's folder, or name the file with --params"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: str | Path) -> Params:
+    """Type and cross-check parameters in YAML; `path` is what an error names. Raises ParameterError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path} must hold sections such as 'train:', not {_kind(values)}")
@@ -217,6 +226,11 @@ def check_model(name: str, names: list[str]) -> str:
 
 def _cross_check(params: Params) -> str | None:
     """What no section can see alone: a complaint, or None."""
+    if params.world != "embedded" and params.crawl.site == Params.model_fields["crawl"].default.site:
+        return (
+            f"world is {params.world!r}, but crawl.site and other values are still the embedded world's; "
+            f"run `laureate world {params.world}`, which sets them all"
+        )
     if len(set(params.ranks)) != len(params.ranks):
         return f"ranks must differ from each other, got {params.ranks}"
     if params.selected not in params.models:
