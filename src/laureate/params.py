@@ -110,6 +110,7 @@ class Train(Section):
     seed: Seed = 42
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
+    pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
 
 class Sample(Section):
