@@ -341,6 +341,9 @@ def _close(key: str) -> str:
     parent, _, name = key.rpartition(".")
     known: Any = Params
     for part in parent.split(".") if parent else []:
-        known = known.model_fields[part].annotation
+        field = known.model_fields.get(part)
+        if field is None or not hasattr(field.annotation, "model_fields"):
+            return ""  # a key with points in it
+        known = field.annotation
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""
