@@ -303,7 +303,8 @@ def _key(location: tuple[int | str, ...]) -> str:
         elif "[" in part or "(" in part or (text and fields is None):
             continue  # "literal['rank']", "constrained-float", "float": a union's tag
         else:
-            text += f".{part}" if text else part
+            name = part if part.isprintable() else repr(part)
+            text += f".{name}" if text else name
             fields = _under(fields, part)
     return text
 
