@@ -22,7 +22,8 @@ class PrizeList:
     LINK = "div.card-prize .card-prize--laureates--links a, div.by_year p a"
     FACTS = re.compile(r"/prizes/([a-z-]+)/([0-9]{4})/[^/]+/facts/?")
     SENTENCE = re.compile(
-        r"awarded\s+([0-9,]{1,9})\s+times\s+to\s+([0-9,]{1,9})\s+(?:laureates|people|individuals|persons)",
+        r"awarded\s+([0-9,]{1,9})\s+times\s+to\s+([0-9,]{1,9})\s+(?:\w+\s+){0,3}?"
+        r"(?:laureates|people|individuals|persons)",
         re.IGNORECASE,
     )
     BETWEEN = re.compile(r"between\s+([0-9]{4})\s+and\s+([0-9]{4})", re.IGNORECASE)
@@ -82,7 +83,7 @@ class FactsPage:
         named = [
             (match[1], section)
             for section in self._page.css(self.SECTION)
-            if (match := self.LAUREATE.search(section.attrib.get("class", "")))
+            if (match := self.LAUREATE.search(section.xpath("@class").get("")))
         ]
         named.sort(key=lambda pair: pair[0] != expected)
         self._id, self._section = named[0] if named else (None, None)

@@ -102,14 +102,12 @@ def sources(image: Selector) -> Iterator[str]:
     yield from plain
 
 
-def _late(image: Selector, ending: str) -> Iterator[str]:
+def _late(image: Selector, ending: str) -> list[str]:
     """Values of `data-src`, `data-lazy-src`, `data-original` ..., or of their kin that end in `srcset`."""
-    for node in image.css("img, source"):
-        for name, value in node.attrib.items():
-            if name.startswith("data-") and (
-                name.endswith(ending) or (ending == "src" and name == "data-original")
-            ):
-                yield value
+    names = f"substring(name(), string-length(name()) - {len(ending) - 1}) = '{ending}'"
+    also = " or name() = 'data-original'" if ending == "src" else ""
+    nodes = "*[self::img or self::source]"
+    return image.xpath(f".//{nodes}/@*[starts-with(name(), 'data-') and ({names}{also})]").getall()
 
 
 def _widest(sets: Iterable[str]) -> Iterator[str]:
