@@ -15,7 +15,7 @@ from laureate.errors import LaureateError
 from laureate.files import write_bytes
 
 if TYPE_CHECKING:
-    from laureate.scores import Array
+    from laureate.scores.arrays import Array
 
 FEATURES = ("looks", "cmmd", "dino", "style")  # roles whose features are distances between sets
 

@@ -10,16 +10,18 @@ import numpy as np
 from laureate import scores
 from laureate.errors import LaureateError
 from laureate.evidence import FEATURES, Evidence
-from laureate.scores import Array, Score
+from laureate.scores import Score
+from laureate.scores.arrays import Array
 
 if TYPE_CHECKING:
     from laureate.judges.bench import Bench, PictureSet
     from laureate.judges.seeing import Seen
+    from laureate.params import Evaluate
 
 EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
 SHARES = ("precision", "recall", "memorisation", "style_read", "content")  # between 0 and 1
 KEYS = (
-    "fid", "kid", "cmmd", "dino", "precision", "recall", "is", "lpips", "diversity", "memorisation",
+    "fid", "kid", "cmmd", "dino", "precision", "recall", "is", "lpips", "lpips_diversity", "memorisation",
     "style", "style_read", "content", "clip", "clip_content",
 )  # fmt: skip
 
@@ -62,7 +64,7 @@ def gather(
         arrays["lpips"] = scores.lpips(a, b)
         arrays["train"] = scores.lpips(a, c)  # the original protocol and memorisation
         arrays["chance"] = scores.lpips(b, c).min(axis=1)
-        values["diversity"] = scores.lpips_diversity(a, clusters)
+        values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
     heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
     names = [file.name for file in x.files]
     return Evidence(model, names, list(clusters), found, values, heads, arrays, bench.record())
@@ -188,3 +190,40 @@ def looks(bench: Bench, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] |
     """Features of the generated and of the training pictures, for the original protocol's FID."""
     seen = [bench.see("looks", sets[part]) for part in ("generated", "train")]
     return None if seen[0] is None or seen[1] is None else (seen[0]["features"], seen[1]["features"])
+
+
+def with_interval(
+    key: str, score: Score | None, evidence: Evidence, references: int, evaluate: Evaluate
+) -> tuple[dict[str, float | None], Any]:
+    """One score over all pictures with its 95 % interval => ({KEY, KEY_low, KEY_high}, its draws).
+
+    The draws are the score over every resample, in an order that models with the same prompts share.
+    """
+    if score is None:
+        return {key: None, f"{key}_low": None, f"{key}_high": None}, None
+    value = score()
+    low, high, draws = _interval(score, evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    if key in SHARES:
+        if low == high:  # all pictures agree: resampling them shows no spread
+            low, high = scores.wilson_interval(value, len(set(evidence.clusters)))
+        low, high = max(0.0, low), min(1.0, high)
+    found = {key: value, f"{key}_low": low, f"{key}_high": high}
+    return {name: rounded(number) for name, number in found.items()}, draws
+
+
+def _interval(score: Score, clusters: Sequence[str], references: int, draws: int, seed: int) -> Any:
+    members: dict[Any, list[int]] = {}
+    for row, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(row)
+    groups = list(members.values())
+    rng = np.random.default_rng(seed)
+    u, v = np.zeros((draws, len(clusters))), np.zeros((draws, references))
+    for draw in range(draws):
+        for i in rng.integers(len(groups), size=len(groups)):
+            u[draw, groups[i]] += 1
+        v[draw] = np.bincount(rng.integers(references, size=references), minlength=references)
+    values = score.resampled(u, v)
+    value = score()
+    good = values[np.isfinite(values)]
+    low, high = np.quantile(good - good.mean() + value, [0.025, 0.975])
+    return float(min(low, value)), float(max(high, value)), values

@@ -73,7 +73,9 @@ def run(params: Params, model: str) -> None:
     }
     chosen, draws = measures.scores_of(found, params.evaluate.neighbours), {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
-        interval, resampled = measures.with_interval(key, score, found, params.evaluate)
+        interval, resampled = measures.with_interval(
+            key, score, found, len(portraits["holdout"]), params.evaluate
+        )
         values |= interval
         draws |= {key: resampled} if resampled is not None else {}
     values |= measures.original(found, first_of_seeds(generated, questions), measures.looks(bench, sets))
