@@ -57,6 +57,16 @@ class PictureSet:
             digest.update(repr((picture.mode, picture.size)).encode() + picture.tobytes())
         return digest.hexdigest()
 
+    def pairs(self) -> list[tuple[Path, Image]]:
+        """Every file with its picture."""
+        return list(zip(self.files, self.pictures, strict=True))
+
+    def fitted(self, resolution: int) -> PictureSet:
+        """The same pictures, cut to squares and brought to the portraits' size."""
+        from laureate.pictures import resized, square
+
+        return PictureSet(self.files, [resized(square(picture), resolution) for picture in self.pictures])
+
     def __len__(self) -> int:
         return len(self.pictures)
 

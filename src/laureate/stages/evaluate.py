@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laureate import guards, prompts
+from laureate import external, guards, prompts
 from laureate.errors import LaureateError
 from laureate.files import write_json
 from laureate.params import Params
-from laureate.places import DATASET, EVIDENCE, SAMPLES, WORK
+from laureate.places import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
 from laureate.progress import progress
 
 if TYPE_CHECKING:
@@ -38,22 +38,29 @@ class Picture:
 
 
 def run(params: Params, model: str) -> None:
-    """Score `model` ("noise-floor", "baseline", "rank-N" …).
+    """Score `model`: "noise-floor", "baseline", "rank-N", or one that is drawn elsewhere.
 
     => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is missing,
     or one that would make the scores a lie (see `laureate.guards`).
     """
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
-    floor = model == FLOOR
-    generated = portraits["train"] if floor else sampled_pictures(model, questions)
+    if model == FLOOR:
+        generated = portraits["train"]
+    elif model in params.external:
+        generated = external_pictures(model, questions)
+    else:
+        generated = sampled_pictures(model, questions)
     check_listings(model, generated, portraits, [question.text for question in questions])
 
     from laureate import evidence, measures  # late: a missing file has stopped us by now
     from laureate.judges.bench import Bench, open_set
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
-    sets["generated"] = sets["train"] if floor else open_set([picture.file for picture in generated])
+    sets["generated"] = open_set([picture.file for picture in generated])
+    if model in params.external:  # it has a size of its own
+        guards.check_sizes(sets["generated"].pairs())
+        sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)
     bench = Bench(params.evaluate, JUDGED)
     texts = [picture.text for picture in generated]
@@ -89,18 +96,17 @@ def check_listings(
     """What can be refused before a picture is opened: too few, or a prompt that is a caption."""
     for part, found in portraits.items():
         guards.check_count(found, DATASET / part / "metadata.jsonl", "prepare")
-    guards.check_count(generated, SAMPLES / model / "manifest.json", f"sample --model {model}")
+    guards.check_count(generated, generated[0].file.parent if generated else model, f"sample --model {model}")
     captions = {picture.file: picture.text for found in portraits.values() for picture in found}
     guards.check_prompts(texts, captions)
 
 
 def check_pictures(sets: Mapping[str, PictureSet]) -> None:
     """Refuse blank pictures, pictures of several sizes, and a held-out portrait that was trained on."""
-    pictures = {part: list(zip(found.files, found.pictures, strict=True)) for part, found in sets.items()}
-    for found in pictures.values():
-        guards.check_not_blank(found)
-    guards.check_sizes([pair for found in pictures.values() for pair in found])
-    guards.check_apart(pictures["train"], pictures["holdout"])
+    for found in sets.values():
+        guards.check_not_blank(found.pairs())
+    guards.check_sizes([pair for found in sets.values() for pair in found.pairs()])
+    guards.check_apart(sets["train"].pairs(), sets["holdout"].pairs())
 
 
 def first_of_seeds(generated: Sequence[Picture], questions: Sequence[prompts.Prompt]) -> list[int]:
@@ -126,6 +132,15 @@ def sampled_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Pi
     return [
         Picture(SAMPLES / model / row["file"], row["text"], row["prompt"], asked.get(row["prompt"], {}))
         for row in rows
+    ]
+
+
+def external_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Picture]:
+    """The pictures of data/external/NAME that are there, with the attributes of their prompts."""
+    asked = {question.id: question.attributes for question in questions}
+    return [
+        Picture(EXTERNAL / model / row["file"], row["text"], row["prompt"], asked[row["prompt"]])
+        for row in external.read(model, questions).drawn
     ]
 
 
