@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from laureate import measures, scores
 from laureate.atelier import attributes, portrait
 from laureate.errors import LaureateError
@@ -111,9 +111,7 @@ def test_all_pairs_lpips_is_the_lpips_package_with_the_judges_net_whatever_batch
     found = scores.lpips(*embedded)
     metric, images = judge.metric(), pixels(noise, 128) / 127.5 - 1
     with torch.inference_mode():
-        expected = [
-            [float(metric(images[i : i + 1], images[j : j + 1])) for j in range(5)] for i in order
-        ]
+        expected = [[float(metric(images[i : i + 1], images[j : j + 1])) for j in range(5)] for i in order]
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
     for row, picture in enumerate(order):
         assert found[row, picture] == pytest.approx(0, abs=1e-5)

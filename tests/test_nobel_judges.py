@@ -177,7 +177,13 @@ def test_every_kind_of_judge_is_loaded_by_its_section(
             for name, (kind, path) in sources.items()
         },
         roles=params.Roles(
-            looks="inception", text="clip", cmmd="clip", dino="dino", lpips="alex", style="alex", attributes=None
+            looks="inception",
+            text="clip",
+            cmmd="clip",
+            dino="dino",
+            lpips="alex",
+            style="alex",
+            attributes=None,
         ),
     )
     pictures = bench.PictureSet([Path(f"{i}.png") for i in range(3)], noise(3))
@@ -190,7 +196,9 @@ def test_every_kind_of_judge_is_loaded_by_its_section(
     assert record["inception"]["sha256"] == {
         "inception.safetensors": sha256_file(folder / "inception.safetensors")
     }
-    assert all("resize" in about["preprocessing"] or "config" in about["preprocessing"] for about in record.values())
+    assert all(
+        "resize" in about["preprocessing"] or "config" in about["preprocessing"] for about in record.values()
+    )
 
     def refuse(*_: Any) -> None:
         raise AssertionError("a judge was loaded although its answers are kept")
@@ -204,7 +212,9 @@ def test_every_kind_of_judge_is_loaded_by_its_section(
             np.testing.assert_array_equal(again[name], values)  # type: ignore[index]
 
 
-def test_the_worlds_name_judges_for_every_role_that_has_one(root: Path, working_copy: Callable[[Path], Path]) -> None:
+def test_the_worlds_name_judges_for_every_role_that_has_one(
+    root: Path, working_copy: Callable[[Path], Path]
+) -> None:
     import yaml
 
     for world in ("embedded", "nobel"):

@@ -32,7 +32,9 @@ class Evidence:
     heads: Mapping[str, Array]  # head => class probabilities (n, k), the style's left out
     arrays: Mapping[str, Array]  # distances: lpips (n, m); nearest (n,) and chance (m,) to training pictures
     judges: Mapping[str, Any]  # who said it: `Bench.record`
-    draws: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # score => its value over resamples
+    draws: Mapping[str, NDArray[np.float64]] = field(
+        default_factory=dict
+    )  # score => its value over resamples
 
 
 def save(path: str | Path, evidence: Evidence) -> None:

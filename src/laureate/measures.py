@@ -151,7 +151,9 @@ def lpips_of(seen: Seen) -> list[Array]:
 def heads_of(seen: Seen) -> dict[str, Array]:
     """Head => class probabilities (n, k)."""
     return {
-        name.removeprefix("probabilities/"): p for name, p in seen.items() if name.startswith("probabilities/")
+        name.removeprefix("probabilities/"): p
+        for name, p in seen.items()
+        if name.startswith("probabilities/")
     }
 
 

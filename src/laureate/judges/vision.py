@@ -96,5 +96,7 @@ class VisionJudge:
         said = self.net(images.to(place) / 255)
         pooled = said.layers[-1].mean(dim=(2, 3))
         seen = {"features": pooled / pooled.square().mean(dim=1, keepdim=True).sqrt()}
-        seen |= {f"probabilities/{name}": logits.float().softmax(dim=1) for name, logits in said.logits.items()}
+        seen |= {
+            f"probabilities/{name}": logits.float().softmax(dim=1) for name, logits in said.logits.items()
+        }
         return seen | {f"layers/{index}": layer for index, layer in enumerate(said.layers)}

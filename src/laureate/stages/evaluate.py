@@ -46,12 +46,15 @@ def run(params: Params, model: str) -> None:
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
     if model == FLOOR:
-        generated = portraits["train"]
+        generated, listing, verb = portraits["train"], DATASET / "train" / "metadata.jsonl", "prepare"
     elif model in params.external:
-        generated = external_pictures(model, questions)
+        generated, listing = external_pictures(model, questions), EXTERNAL / model / external.MANIFEST
+        verb = f"images --model {model}"
     else:
-        generated = sampled_pictures(model, questions)
-    check_listings(model, generated, portraits, [question.text for question in questions])
+        generated, listing = sampled_pictures(model, questions), SAMPLES / model / "manifest.json"
+        verb = f"sample --model {model}"
+    guards.check_count(generated, listing, verb)
+    check_portraits(portraits, [question.text for question in questions])
 
     from laureate import evidence, measures  # late: a missing file has stopped us by now
     from laureate.judges.bench import Bench, open_set
@@ -90,13 +93,10 @@ def run(params: Params, model: str) -> None:
     write_json(METRICS / f"{model}.json", values)
 
 
-def check_listings(
-    model: str, generated: Sequence[Picture], portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]
-) -> None:
+def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]) -> None:
     """What can be refused before a picture is opened: too few, or a prompt that is a caption."""
     for part, found in portraits.items():
         guards.check_count(found, DATASET / part / "metadata.jsonl", "prepare")
-    guards.check_count(generated, generated[0].file.parent if generated else model, f"sample --model {model}")
     captions = {picture.file: picture.text for found in portraits.values() for picture in found}
     guards.check_prompts(texts, captions)
 

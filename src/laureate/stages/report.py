@@ -157,7 +157,9 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
         for value in sorted({str(config[key]) for config in configs if key in config}):
             found.append((name, value))
     for name, judge in _json(METRICS / "judges.json", "compare").items():
-        found += [(f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")]
+        found += [
+            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+        ]
     return found + [
         (f"Adapter, {table.title(name).lower()}", str(manifests[name]["adapter"])) for name in params.adapters
     ]
