@@ -128,8 +128,8 @@ def test_weights_of_another_net_are_refused_by_name(folder: Path) -> None:
         ("hub:openai/clip", r"write hub:OWNER/NAME@REVISION"),
         (
             "hub:openai/clip-vit-large-patch14@32bd64288804",
-            r"needs openai/clip-vit-large-patch14 at 32bd64288804.*`hf download openai/clip-vit-large-patch14 "
-            r"--revision 32bd64288804`",
+            r"needs openai/clip-vit-large-patch14 at 32bd64288804.*"
+            r"`hf download openai/clip-vit-large-patch14 --revision 32bd64288804`",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the judges say of one model, kept: enough to take every score again, and to ask whether two models differ."""
+"""What the judges say of one model, kept: enough to take every score again, and to compare two models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEATURES = ("looks", "cmmd", "dino", "style")  # roles whose features are distan
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of n pictures, held against m held-out portraits. What no judge says, or what has no meaning, is not there."""
+    """Of n pictures, held against m held-out portraits. What no judge says is not there."""
 
     model: str
     pictures: Sequence[str]  # file names, (n,)
@@ -30,7 +30,7 @@ class Evidence:
     sets: Mapping[str, tuple[Array, Array]]  # role => features of pictures (n, d) and of references (m, d)
     values: Mapping[str, Array]  # score => a value per picture, (n,) or (n, k), NaN where it has none
     heads: Mapping[str, Array]  # head => class probabilities (n, k), the style's left out
-    arrays: Mapping[str, Array]  # distances: lpips (n, m); nearest (n,) and chance (m,) to training pictures
+    arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)
     judges: Mapping[str, Any]  # who said it: `Bench.record`
     draws: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict

@@ -1,4 +1,4 @@
-"""From what judges see to every score of the table: which features, distances and shares go into which score."""
+"""From what judges see to every score: which features, distances and shares go into which."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ def gather(
     if layers[0] is not None and layers[1] is not None and layers[2] is not None:
         a, b, c = (lpips_of(seen) for seen in layers if seen is not None)
         arrays["lpips"] = scores.lpips(a, b)
-        arrays["train"] = scores.lpips(a, c)  # the original protocol and memorisation
-        arrays["chance"] = scores.lpips(b, c).min(axis=1)
+        if x.digest != t.digest:  # training pictures are no news to themselves
+            arrays["train"] = scores.lpips(a, c)
+            arrays["chance"] = scores.lpips(b, c).min(axis=1)
         values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
     heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
     names = [file.name for file in x.files]
@@ -92,9 +93,9 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
         found["is"] = scores.Inception(list(evidence.heads.values()))
     if "lpips" in evidence.arrays:
         found["lpips"] = scores.mean_over_pairs(evidence.arrays["lpips"])
+    if "train" in evidence.arrays:
         nearest = evidence.arrays["train"].min(axis=1)
-        if (nearest > 0).any():  # else these are the training pictures themselves
-            found["memorisation"] = scores.Memorisation.of_distances(nearest, evidence.arrays["chance"])
+        found["memorisation"] = scores.Memorisation.of_distances(nearest, evidence.arrays["chance"])
     for key, values in evidence.values.items():
         if np.isfinite(values).any():  # real portraits were asked for nothing
             found[key] = scores.mean_over_pictures(values)
@@ -104,11 +105,12 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
 def original(
     evidence: Evidence, rows: Sequence[int], looks: tuple[Array, Array] | None
 ) -> dict[str, float | int | None]:
-    """The protocol of the study that this one follows: one picture per prompt of the set "seed", nothing else.
+    """The protocol of the study that this one follows: one picture per prompt of the set "seed", no interval.
 
-    `rows`: those pictures, by file name; `looks`: features of all pictures and of the training pictures. Its FID
-    is to the training pictures, its LPIPS between two sorted listings of files that have nothing to do with
-    each other. It is here so that both tables can be put side by side, not because it should be believed.
+    `rows`: those pictures, by file name; `looks`: features of all pictures and of the training pictures. Its
+    FID is to the training pictures, its LPIPS between two sorted listings of files that have nothing to do
+    with each other. It is here so that both tables can be put side by side, not because it should be
+    believed.
     """
     found: dict[str, float | int | None] = dict.fromkeys(("seed_fid", "seed_lpips", "seed_clip", "seed_is"))
     found["seed_n"] = len(rows)

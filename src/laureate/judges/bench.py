@@ -1,9 +1,9 @@
 """The judges of a study: each is asked once about a set of pictures, and what it says is remembered.
 
 What a judge made of a set lies in a folder of the work cache, under a hash of the judge (its kind, weights,
-versions, pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the held-out
-portraits are looked at once for all models, and a judge whose answers are there is not even loaded. A file is read
-back exactly as it was written: a warm cache gives the same bytes as a cold one.
+versions, pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the
+held-out portraits are looked at once for all models, and a judge whose answers are there is not even loaded.
+A file is read back exactly as it was written: a warm cache gives the same bytes as a cold one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class ClipJudge:
 
     @classmethod
     def load(cls, source: str | Path, batch: int = 32) -> ClipJudge:
-        """Load from a folder or the hub (see `weights.find`), or say in one sentence what is missing there."""
+        """Load from a folder or the hub, or say in one sentence what is missing there (see `weights`)."""
         folder = weights.find(str(source)).path
         # by class, not through Auto*: importing less of transformers halves the start
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer

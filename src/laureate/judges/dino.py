@@ -21,7 +21,7 @@ class DinoJudge:
 
     @classmethod
     def load(cls, source: str, batch: int = 32) -> DinoJudge:
-        """Load from a folder or the hub (see `weights.find`), or say in one sentence what is missing there."""
+        """Load from a folder or the hub, or say in one sentence what is missing there (see `weights`)."""
         folder = weights.find(source).path
         from transformers import BitImageProcessorPil, Dinov2Model
         from transformers.utils import logging

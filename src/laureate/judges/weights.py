@@ -59,7 +59,7 @@ def _hub(source: str, judge: str) -> Path:
     match = HUB.fullmatch(source)
     if not match:
         raise LaureateError(
-            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION or hub:OWNER/NAME@REVISION/FOLDER"
+            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, with /FOLDER behind it if need be"
         )
     repository, revision, folder = match.groups()
     from huggingface_hub import snapshot_download

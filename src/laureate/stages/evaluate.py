@@ -1,7 +1,7 @@
 """Stage evaluate: one model's pictures, or portraits for the noise floor, against the held-out portraits.
 
-Leaves the scores with their intervals, and beside them the evidence that they were taken from, so that compare
-can ask whether two models differ without looking at a picture again.
+Leaves the scores with their intervals, and beside them the evidence that they were taken from, so that
+compare can ask whether two models differ without looking at a picture again.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Picture:
 def run(params: Params, model: str) -> None:
     """Score `model`: "noise-floor", "baseline", "rank-N", or one that is drawn elsewhere.
 
-    => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is missing,
-    or one that would make the scores a lie (see `laureate.guards`).
+    => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is
+    missing, or one that would make the scores a lie (see `laureate.guards`).
     """
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
