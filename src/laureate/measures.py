@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laureate import scores
 from laureate.errors import LaureateError
 from laureate.evidence import FEATURES, Evidence
-from laureate.scores import Score
+from laureate.scores import Resamples, Score
 from laureate.scores.arrays import Array
 
 if TYPE_CHECKING:
     from laureate.judges.bench import Bench, PictureSet
     from laureate.judges.seeing import Seen
-    from laureate.params import Evaluate
 
 EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
 SHARES = ("precision", "recall", "memorisation", "style_read", "content")  # between 0 and 1
@@ -31,6 +32,7 @@ def gather(
     sets: Mapping[str, PictureSet],
     *,
     model: str,
+    names: Sequence[str],
     texts: tuple[Sequence[str], Sequence[str]],
     clusters: Sequence[str],
     asked: Sequence[Mapping[str, str]],
@@ -38,7 +40,8 @@ def gather(
 ) -> Evidence:
     """Ask the judges about `sets`: generated (n pictures), holdout (m) and train (t).
 
-    `texts`: each generated picture's prompt, and the prompt without its style phrase; `asked`: attribute =>
+    `names`: what tells one picture of a model from another, such as prompt and seed: pictures of one name are
+    compared; `clusters`: their prompts; `texts`: each generated picture's prompt, and the prompt without its style phrase; `asked`: attribute =>
     class, what was asked of it; `style`: the class of the style to learn.
     """
     x, y, t = sets["generated"], sets["holdout"], sets["train"]
@@ -67,8 +70,7 @@ def gather(
             arrays["chance"] = scores.lpips(b, c).min(axis=1)
         values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
     heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
-    names = [file.name for file in x.files]
-    return Evidence(model, names, list(clusters), found, values, heads, arrays, bench.record())
+    return Evidence(model, list(names), list(clusters), found, values, heads, arrays, bench.record())
 
 
 def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
@@ -197,37 +199,55 @@ def looks(bench: Bench, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] |
 
 
 def with_interval(
-    key: str, score: Score | None, evidence: Evidence, references: int, evaluate: Evaluate
-) -> tuple[dict[str, float | None], Any]:
+    key: str, score: Score | None, resamples: Resamples
+) -> tuple[dict[str, float | None], NDArray[np.float64] | None]:
     """One score over all pictures with its 95 % interval => ({KEY, KEY_low, KEY_high}, its draws).
 
-    The draws are the score over every resample, in an order that models with the same prompts share.
+    The draws are the score over all `designs`, for `Kept`.
     """
     if score is None:
         return {key: None, f"{key}_low": None, f"{key}_high": None}, None
-    value = score()
-    low, high, draws = _interval(score, evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    draws = np.concatenate([score.resampled(u, v) for u, v in designs(resamples)])
+    found = scores.estimate(Kept(score, draws, resamples), resamples)
+    low, high = found.low, found.high
     if key in SHARES:
-        if low == high:  # all pictures agree: resampling them shows no spread
-            low, high = scores.wilson_interval(value, len(set(evidence.clusters)))
+        if high - low < 1e-9:  # all pictures agree: resampling them shows no spread
+            low, high = scores.wilson_interval(min(1.0, max(0.0, found.value)), len(resamples.groups))
         low, high = max(0.0, low), min(1.0, high)
-    found = {key: value, f"{key}_low": low, f"{key}_high": high}
-    return {name: rounded(number) for name, number in found.items()}, draws
+    values = {key: found.value, f"{key}_low": low, f"{key}_high": high}
+    return {name: rounded(value) for name, value in values.items()}, draws
 
 
-def _interval(score: Score, clusters: Sequence[str], references: int, draws: int, seed: int) -> Any:
-    members: dict[Any, list[int]] = {}
-    for row, cluster in enumerate(clusters):
-        members.setdefault(cluster, []).append(row)
-    groups = list(members.values())
-    rng = np.random.default_rng(seed)
-    u, v = np.zeros((draws, len(clusters))), np.zeros((draws, references))
-    for draw in range(draws):
-        for i in rng.integers(len(groups), size=len(groups)):
-            u[draw, groups[i]] += 1
-        v[draw] = np.bincount(rng.integers(references, size=references), minlength=references)
-    values = score.resampled(u, v)
-    value = score()
-    good = values[np.isfinite(values)]
-    low, high = np.quantile(good - good.mean() + value, [0.025, 0.975])
-    return float(min(low, value)), float(max(high, value)), values
+def designs(resamples: Resamples) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """How often each picture and each reference counts, in everything an estimate asks of a score.
+
+    All of them once; the bootstrap's draws; all but one prompt; all but one reference.
+    """
+    g, m, n = len(resamples.groups), resamples.references, resamples.pictures
+    return [
+        (np.ones((1, n)), np.ones((1, m))),
+        (resamples.of_pictures(resamples.prompt_counts), resamples.reference_counts),
+        (resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))),
+        (np.ones((m, n)), 1 - np.eye(m)),
+    ]
+
+
+class Kept(scores.Score):
+    """A score whose draws are known: two models are compared without drawing either again."""
+
+    def __init__(self, score: Score, draws: NDArray[np.float64], resamples: Resamples) -> None:
+        self.score, self.pictures, self.references = score, resamples.pictures, resamples.references
+        self.known: dict[bytes, NDArray[np.float64]] = {}
+        start = 0
+        for u, v in designs(resamples):
+            self.known[_key(u, v)] = draws[start : start + len(u)]
+            start += len(u)
+
+    def resampled(self, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Score.resampled`."""
+        found = self.known.get(_key(u, v))
+        return self.score.resampled(u, v) if found is None else found
+
+
+def _key(u: NDArray[np.float64], v: NDArray[np.float64]) -> bytes:
+    return hashlib.sha256(u.tobytes() + b"/" + v.tobytes()).digest()
