@@ -8,7 +8,18 @@ and does not depend on d.
 
 from laureate.scores.arrays import Score
 from laureate.scores.frechet import Frechet, frechet_distance
-from laureate.scores.intervals import bootstrap, wilson_interval
+from laureate.scores.intervals import (
+    Difference,
+    Estimate,
+    Resamples,
+    bootstrap,
+    estimate,
+    holm,
+    jackknife,
+    resample,
+    swap_test,
+    wilson_interval,
+)
 from laureate.scores.kernels import (
     Kernel,
     clip_kernel,
@@ -37,6 +48,8 @@ from laureate.scores.single import (
 )
 
 __all__ = [
+    "Difference",
+    "Estimate",
     "Frechet",
     "Inception",
     "Kernel",
@@ -44,6 +57,7 @@ __all__ = [
     "Memorisation",
     "PairMean",
     "PictureMean",
+    "Resamples",
     "Score",
     "bootstrap",
     "clip_content",
@@ -51,9 +65,12 @@ __all__ = [
     "clip_score",
     "cmmd",
     "density_coverage",
+    "estimate",
     "frechet_distance",
     "gaussian_kernel",
+    "holm",
     "inception_score",
+    "jackknife",
     "kernel_distance",
     "lpips",
     "lpips_diversity",
@@ -63,7 +80,9 @@ __all__ = [
     "memorisation",
     "polynomial_kernel",
     "precision_recall",
+    "resample",
     "style_distance",
     "style_features",
+    "swap_test",
     "wilson_interval",
 ]

@@ -82,32 +82,43 @@ def look(parts: Sequence[Part], judges: Judges, label: str) -> Looks:
     )
 
 
-def lpips_to(
-    parts: Sequence[Part], references: Sequence[Part], judges: Judges, label: str
-) -> NDArray[np.float64]:
-    """LPIPS of every picture to every reference, all pairs => (n, m) float64; kept."""
-    names = json.dumps([judges.key, [p.file.name for p in parts], [p.file.name for p in references]])
-    key = hashlib.sha256(names.encode()).hexdigest()[:20]
-    file = parts[0].file.parent / f"lpips-{key}.npy"
-    if not file.exists():
-        known = _embedded(references, judges, f"layers for {label}")
-        rows = [
-            scores.lpips(embedding_of(part.read(), judges), known)
-            for part in progress(parts, len(parts), f"LPIPS {label}")
+class References:
+    """The layers of some portraits, read when the first model needs them: LPIPS of all pairs, kept per model."""
+
+    def __init__(self, parts: Sequence[Part], judges: Judges) -> None:
+        self.parts, self.judges = parts, judges
+        self._layers: list[Any] = []
+
+    def lpips(self, parts: Sequence[Part], label: str) -> NDArray[np.float32]:
+        """LPIPS of every picture to every portrait => (n, m) float32."""
+        names = [self.judges.key, [p.file.name for p in parts], [p.file.name for p in self.parts]]
+        key = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:20]
+        file = parts[0].file.parent / f"lpips-{key}.npy"
+        if not file.exists():
+            if not self._layers:
+                found = [self._embedded(part) for part in progress(self.parts, len(self.parts), "layers")]
+                self._layers = [np.concatenate(layer) for layer in zip(*found, strict=True)]
+                self._squares = sum(_squares(layer) for layer in self._layers)
+            rows = []
+            for part in progress(parts, len(parts), f"LPIPS {label}"):
+                layers = self._embedded(part)
+                inner = sum(a @ b.T for a, b in zip(layers, self._layers, strict=True))
+                rows.append(sum(_squares(a) for a in layers)[:, None] + self._squares - 2 * inner)
+            _write(file, np.concatenate(rows).astype(np.float32))
+        matrix: NDArray[np.float32] = np.load(file, allow_pickle=False)
+        return matrix
+
+    def _embedded(self, part: Part) -> list[Any]:
+        pixels = part.read()
+        found = [
+            scores.lpips_embedding(self.judges.vision.read(_images(pixels[start : start + BATCH])).layers)
+            for start in range(0, len(pixels), BATCH)
         ]
-        _write(file, np.concatenate(rows))
-    matrix: NDArray[np.float64] = np.load(file, allow_pickle=False)
-    return matrix
+        return [np.concatenate(layer) for layer in zip(*found, strict=True)]
 
 
-def embedding_of(pixels: Pixels, judges: Judges) -> list[Any]:
-    """Pictures (n, side, side, 3) => `scores.lpips_embedding`, per layer (n, D)."""
-    return scores.lpips_embedding(judges.vision.read(_images(pixels)).layers)
-
-
-def _embedded(parts: Sequence[Part], judges: Judges, label: str) -> list[Any]:
-    found = [embedding_of(part.read(), judges) for part in progress(parts, len(parts), label)]
-    return [np.concatenate(layer) for layer in zip(*found, strict=True)]
+def _squares(layer: Any) -> Any:
+    return np.einsum("nd,nd->n", layer, layer)
 
 
 def _part(part: Part, judges: Judges) -> dict[str, NDArray[Any]]:
