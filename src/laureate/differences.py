@@ -10,19 +10,24 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from laureate import table
+from laureate import measures, scores, table
 from laureate.errors import LaureateError
 
 if TYPE_CHECKING:
+    from laureate import params
     from laureate.evidence import Evidence
-    from laureate.scores import Score
 
-Marks = Mapping[tuple[str, str], str]  # (score, model) => "best", or "tied" with the best
 LEVEL = 0.05  # p-values up to this are called a difference
+KERNELS = {  # score => role of its features, kernel
+    "kid": ("looks", scores.polynomial_kernel),
+    "cmmd": ("cmmd", scores.clip_kernel),
+    "dino": ("dino", scores.polynomial_kernel),
+    "style": ("style", scores.polynomial_kernel),
+}
 
 
 @dataclass(frozen=True)
@@ -44,43 +49,116 @@ class Difference:
 COLUMNS = tuple(field.name for field in fields(Difference))
 
 
-def marks(rows: Sequence[table.Row], differences: Sequence[Difference]) -> dict[tuple[str, str], str]:
-    """(score, model) => "best" where the model with the best value differs from every other model, by the tests.
+def marks(differences: Sequence[Difference]) -> dict[tuple[str, str], str]:
+    """(score, model) => table.BEST where the model with the best value differs from every other, by the tests.
 
-    Else it and all that do not differ from it are "tied". A score with one model, or without tests, has no mark.
+    Else it and all that do not differ from it are table.TIED. A score without tests has no mark.
     """
     found: dict[tuple[str, str], str] = {}
     for score in table.SCORES:
-        against = [d for d in differences if d.score == score.key and d.role == "best"]
-        if not against:
+        others = [d for d in differences if d.score == score.key and d.role == "best"]
+        if not others:
             continue
-        tied = [d.model for d in against if d.p_holm > LEVEL]
-        found[score.key, against[0].against] = "tied" if tied else "best"
-        found |= {(score.key, model): "tied" for model in tied}
+        tied = [d.model for d in others if d.p_holm > LEVEL]
+        found[score.key, others[0].against] = table.TIED if tied else table.BEST
+        found |= {(score.key, model): table.TIED for model in tied}
     return found
+
+
+class Model:
+    """One model's evidence, with its scores ready to be subtracted from another's."""
+
+    def __init__(self, evidence: Evidence, references: int, evaluate: params.Evaluate) -> None:
+        self.evidence, self.evaluate, self.references = evidence, evaluate, references
+        self.resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+        self.scores = {
+            key: measures.Kept(score, evidence.draws[key], self.resamples)
+            for key, score in measures.scores_of(evidence, evaluate.neighbours).items()
+            if score is not None
+        }
+
+    def only(self, names: Sequence[str]) -> Model:
+        """The same model with the pictures of these names, in this order."""
+        place = {name: row for row, name in enumerate(self.evidence.pictures)}
+        some = self.evidence.only([place[name] for name in names])
+        return Model(measures.drawn(some, self.references, self.evaluate), self.references, self.evaluate)
 
 
 def compare(
-    score: table.Score,
-    rows: Sequence[table.Row],
-    known: Mapping[str, Evidence],
-    neighbours: int,
-    bootstrap: tuple[int, int],
+    score: table.Score, rows: Sequence[table.Row], models: Mapping[str, Model]
 ) -> list[Difference]:
     """Every model against the baseline, and against the model with the best value of one score.
 
-    The noise floor does not compete: it is no model. `bootstrap`: draws and seed.
+    `models`: those of `rows` that compete; the noise floor does not, as it is no model. Two models are
+    compared over the pictures that both have. p-values are corrected over all models held against one.
     """
-    valued = [r for r in rows if r["model"] != "noise-floor" and isinstance(r[score.key], (int, float))]
-    names = [str(r["model"]) for r in valued]
+    names = [str(row["model"]) for row in rows if row[score.key] is not None and row["model"] in models]
     if len(names) < 2:
         return []
     sign = 1 if score.direction == "lower" else -1
-    best = str(min(valued, key=lambda r: sign * table.number(r, score.key))["model"])
+    value = {str(row["model"]): sign * table.number(row, score.key) for row in rows}
     found = []
-    for role, other in (("baseline", "baseline"), ("best", best)):
+    for role, other in (("baseline", "baseline"), ("best", min(names, key=lambda name: value[name]))):
         if other not in names:
             continue
-        pairs = [(name, _pair(score.key, known[name], known[other], neighbours, bootstrap)) for name in names if name != other]
-        ...
+        family = [subtract(score.key, name, other, role, models) for name in names if name != other]
+        known = [difference for difference in family if difference is not None]
+        corrected = scores.holm([difference.p for difference in known])
+        found += [replace(d, p_holm=p) for d, p in zip(known, corrected, strict=True)]
     return found
+
+
+def subtract(
+    key: str, model: str, against: str, role: str, models: Mapping[str, Model]
+) -> Difference | None:
+    """One model's score less another's, over the prompts and seeds that both have; None where these are few.
+
+    p-values of kernel distances are from permutations within prompts, others from Student's t.
+    """
+    one, other = models[model], models[against]
+    if list(one.evidence.pictures) != list(other.evidence.pictures):
+        both = set(other.evidence.pictures)
+        names = [name for name in one.evidence.pictures if name in both]
+        if len({name.rpartition("_")[0] for name in names}) < 2:
+            return None
+        one, other = one.only(names), other.only(names)
+    if key not in one.scores or key not in other.scores:
+        return None
+    difference = scores.estimate(scores.Difference(one.scores[key], other.scores[key]), one.resamples)
+    p = difference.p
+    if key in KERNELS:
+        role_of, kernel = KERNELS[key]
+        (x, y), (z, _) = one.evidence.sets[role_of], other.evidence.sets[role_of]
+        evaluate = one.evaluate
+        p = scores.swap_test(kernel, x, z, y, one.evidence.clusters, evaluate.bootstrap, evaluate.seed)
+    numbers = (difference.value, difference.low, difference.high, p, p)
+    count = len(one.evidence.pictures)
+    return Difference(key, model, against, role, count, *(measures.rounded(float(v)) for v in numbers))
+
+
+def to_csv(differences: Sequence[Difference]) -> str:
+    """Differences => CSV text with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(difference) for difference in differences)
+    return text.getvalue()
+
+
+def read_csv(path: str | Path) -> list[Difference]:
+    """Differences written by `laureate compare`. Raises LaureateError naming the file."""
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            Difference(
+                *(row[name] for name in COLUMNS[:4]),
+                int(row["n"]),
+                *(float(row[name]) for name in COLUMNS[5:]),
+            )
+            for row in rows
+        ]
+    except FileNotFoundError:
+        raise LaureateError(f"{path} does not exist; run `laureate compare` first") from None
+    except (KeyError, TypeError, ValueError):
+        raise LaureateError(f"{path} is not what this version writes; run `laureate compare` again") from None

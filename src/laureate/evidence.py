@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,22 @@ class Evidence:
     draws: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict
     )  # score => its value over resamples
+
+
+    def only(self, rows: Sequence[int]) -> Evidence:
+        """The same evidence of these pictures alone, in this order; what was drawn over all of them is gone."""
+        index = list(rows)
+        per_picture = {"lpips", "train"}
+        return replace(
+            self,
+            pictures=[self.pictures[row] for row in index],
+            clusters=[self.clusters[row] for row in index],
+            sets={role: (x[index], y) for role, (x, y) in self.sets.items()},
+            values={key: values[index] for key, values in self.values.items()},
+            heads={head: p[index] for head, p in self.heads.items()},
+            arrays={k: a[index] if k in per_picture else a for k, a in self.arrays.items()},
+            draws={},
+        )
 
 
 def save(path: str | Path, evidence: Evidence) -> None:

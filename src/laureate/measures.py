@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from laureate.scores.arrays import Array
 if TYPE_CHECKING:
     from laureate.judges.bench import Bench, PictureSet
     from laureate.judges.seeing import Seen
+    from laureate.params import Evaluate
 
 EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
 SHARES = ("precision", "recall", "memorisation", "style_read", "content")  # between 0 and 1
@@ -198,6 +200,19 @@ def looks(bench: Bench, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] |
     return None if seen[0] is None or seen[1] is None else (seen[0]["features"], seen[1]["features"])
 
 
+def drawn(evidence: Evidence, references: int, evaluate: Evaluate) -> Evidence:
+    """The evidence with its scores drawn over all `designs`."""
+    resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    chosen = scores_of(evidence, evaluate.neighbours)
+    draws = {key: draw(score, resamples) for key, score in chosen.items() if score is not None}
+    return replace(evidence, draws=draws)
+
+
+def draw(score: Score, resamples: Resamples) -> NDArray[np.float64]:
+    """A score over all `designs`, one after the other."""
+    return np.concatenate([score.resampled(u, v) for u, v in designs(resamples)])
+
+
 def with_interval(
     key: str, score: Score | None, resamples: Resamples
 ) -> tuple[dict[str, float | None], NDArray[np.float64] | None]:
@@ -207,7 +222,7 @@ def with_interval(
     """
     if score is None:
         return {key: None, f"{key}_low": None, f"{key}_high": None}, None
-    draws = np.concatenate([score.resampled(u, v) for u, v in designs(resamples)])
+    draws = draw(score, resamples)
     found = scores.estimate(Kept(score, draws, resamples), resamples)
     low, high = found.low, found.high
     if key in SHARES:
