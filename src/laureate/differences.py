@@ -84,9 +84,7 @@ class Model:
         return Model(measures.drawn(some, self.references, self.evaluate), self.references, self.evaluate)
 
 
-def compare(
-    score: table.Score, rows: Sequence[table.Row], models: Mapping[str, Model]
-) -> list[Difference]:
+def compare(score: table.Score, rows: Sequence[table.Row], models: Mapping[str, Model]) -> list[Difference]:
     """Every model against the baseline, and against the model with the best value of one score.
 
     `models`: those of `rows` that compete; the noise floor does not, as it is no model. Two models are
@@ -108,9 +106,7 @@ def compare(
     return found
 
 
-def subtract(
-    key: str, model: str, against: str, role: str, models: Mapping[str, Model]
-) -> Difference | None:
+def subtract(key: str, model: str, against: str, role: str, models: Mapping[str, Model]) -> Difference | None:
     """One model's score less another's, over the prompts and seeds that both have; None where these are few.
 
     p-values of kernel distances are from permutations within prompts, others from Student's t.

@@ -36,7 +36,6 @@ class Evidence:
         default_factory=dict
     )  # score => its value over resamples
 
-
     def only(self, rows: Sequence[int]) -> Evidence:
         """The same evidence of these pictures alone, in this order; what was drawn over all of them is gone."""
         index = list(rows)

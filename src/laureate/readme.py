@@ -33,7 +33,8 @@ def results(rows: list[table.Row], selected: str) -> str:
     note = (
         "Value and 95 % interval; n pictures per model, all set against "
         f"the same {count} held-out portraits. "
-        "**Bold**: the best, and all whose interval overlaps with the best one's. "
+        "**Bold**: best, and different from every other model, compared prompt by prompt and seed by seed "
+        "(Holm-corrected). ≈: the best value and all that this many pictures do not tell apart from it. "
         "The noise floor scores real portraits against real ones."
     )
     return "\n\n".join([" ".join(page.findings(rows, selected)), table.to_markdown(rows).strip(), note])

@@ -200,9 +200,14 @@ def best(rows: Sequence[Row], score: Score) -> set[str]:
     return {str(row["model"]) for row in rows if row[f"{score.key}_mark"]}
 
 
+def valued(rows: Sequence[Row]) -> list[Score]:
+    """The scores that have a value in any row: a world has no judge for some."""
+    return [s for s in SCORES if any(row[s.key] is not None for row in rows)]
+
+
 def shown(rows: Sequence[Row]) -> list[Score]:
-    """The scores of the short table: those that lead, and have a value in any row."""
-    return [s for s in SCORES if s.leads and any(row[s.key] is not None for row in rows)]
+    """The scores of the short table."""
+    return [s for s in valued(rows) if s.leads]
 
 
 def number(row: Row, key: str) -> float:

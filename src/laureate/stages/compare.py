@@ -28,7 +28,9 @@ def run(params: Params) -> None:
     known = {name: evidence.load(EVIDENCE / f"{name}.safetensors", name) for name in params.models}
     judges = same_judges({name: found.judges for name, found in known.items()})
     models = {
-        str(row["model"]): differences.Model(known[str(row["model"])], int(row["n_reference"]), params.evaluate)
+        str(row["model"]): differences.Model(
+            known[str(row["model"])], int(row["n_reference"]), params.evaluate
+        )
         for row in rows
         if row["model"] != table.FLOOR
     }
