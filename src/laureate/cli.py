@@ -26,6 +26,7 @@ BESIDE = {
     "world": "say which world params.yaml describes, or set its values for another",
     "museum": "serve the museum of invented laureates to a browser",
     "doctor": "say what ails a folder of pictures, and what to do about it",
+    "export": "write an adapter as one file in the form of another program",
     "images": "fetch the pictures of a model that is drawn elsewhere",
     "serve": "draw with the base and the adapters behind OpenAI's images API",
 }
@@ -33,6 +34,7 @@ WHERE = {
     "world": "laureate.worlds:run",
     "museum": "laureate.atelier.museum:serve",
     "doctor": "laureate.doctor:run",
+    "export": "laureate.export:run",
     "images": "laureate.images:run",
     "serve": "laureate.server:run",
 }
@@ -77,7 +79,9 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
     if "params" in wanted:
         from laureate import params
 
-        options["params"] = params.load(file)
+        options["params"] = loaded = params.load(file)
+        if "rank" in options:
+            params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
     command(**options)
@@ -110,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
+    give = commands["export"].add_argument
+    give("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
+    give("--to", required=True, choices=("diffusers", "kohya", "comfyui"), help="who is to load it")
+    give("--out", metavar="FILE", help="where to (default: exports/rank-N-FORM.safetensors)")
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of params.external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")

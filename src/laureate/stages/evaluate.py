@@ -57,7 +57,7 @@ def run(params: Params, model: str) -> None:
     guards.check_count(generated, listing, verb)
     check_portraits(portraits, [question.text for question in questions])
 
-    from laureate import evidence, measures, scores  # late: a missing file has stopped us by now
+    from laureate import evidence, gathering, measures, scores  # late: a missing file has stopped us by now
     from laureate.judges.bench import Bench, open_set
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
@@ -68,12 +68,12 @@ def run(params: Params, model: str) -> None:
     check_pictures(sets)
     bench = Bench(params.evaluate, JUDGED)
     texts = [picture.text for picture in generated]
-    found = measures.gather(
+    found = gathering.gather(
         bench,
         sets,
         model=model,
         names=[picture.name for picture in generated],
-        texts=(texts, [measures.content_of(text, params.prepare.style) for text in texts]),
+        texts=(texts, [gathering.content_of(text, params.prepare.style) for text in texts]),
         clusters=[picture.prompt for picture in generated],
         asked=[picture.asked for picture in generated],
         style=params.evaluate.style,
@@ -90,7 +90,7 @@ def run(params: Params, model: str) -> None:
         interval, drawn = measures.with_interval(key, score, resamples)
         values |= interval
         draws |= {key: drawn} if drawn is not None else {}
-    values |= measures.original(found, first_of_seeds(generated, questions), measures.looks(bench, sets))
+    values |= measures.original(found, first_of_seeds(generated, questions), gathering.looks(bench, sets))
     evidence.save(EVIDENCE / f"{model}.safetensors", replace(found, draws=draws))
     write_json(METRICS / f"{model}.json", values)
 

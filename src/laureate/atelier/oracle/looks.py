@@ -29,7 +29,7 @@ class Judges:
     """The study's judges, loaded when they are first asked, and a hash of who they are."""
 
     def __init__(self, params: Params) -> None:
-        self.folders = {"vision": params.evaluate.vision, "clip": params.evaluate.clip}
+        self.folders = {judge.kind: judge.source for judge in params.evaluate.judges.values()}
         files = [Path(folder) / "model.safetensors" for folder in self.folders.values()]
         self.key = hashlib.sha256("".join(sha256_file(file) for file in files).encode()).hexdigest()[:8]
         self._vision: VisionJudge | None = None
