@@ -50,7 +50,7 @@ COLUMNS = tuple(field.name for field in fields(Difference))
 
 
 def marks(differences: Sequence[Difference]) -> dict[tuple[str, str], str]:
-    """(score, model) => table.BEST where the model with the best value differs from every other, by the tests.
+    """(score, model) => table.BEST where the model with the best value differs from every other.
 
     Else it and all that do not differ from it are table.TIED. A score without tests has no mark.
     """
@@ -70,6 +70,11 @@ class Model:
 
     def __init__(self, evidence: Evidence, references: int, evaluate: params.Evaluate) -> None:
         self.evidence, self.evaluate, self.references = evidence, evaluate, references
+        if list(evidence.settings) != measures.settings_of(evaluate):
+            raise LaureateError(
+                f"{evidence.model} was scored with other parameters of evaluate; "
+                f"run `laureate evaluate --model {evidence.model}` again"
+            )
         self.resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
         self.scores = {
             key: measures.Kept(score, evidence.draws[key], self.resamples)

@@ -33,8 +33,8 @@ def gather(
     """Ask the judges about `sets`: generated (n pictures), holdout (m) and train (t).
 
     `names`: what tells one picture of a model from another, such as prompt and seed: pictures of one name are
-    compared; `clusters`: their prompts; `texts`: each generated picture's prompt, and the prompt without its style phrase; `asked`: attribute =>
-    class, what was asked of it; `style`: the class of the style to learn.
+    compared; `clusters`: their prompts; `texts`: each generated picture's prompt, and the prompt without its
+    style phrase; `asked`: attribute => class, what was asked of it; `style`: the class of the style to learn.
     """
     x, y, t = sets["generated"], sets["holdout"], sets["train"]
     found: dict[str, tuple[Array, Array]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laureate import scores
-from laureate.errors import LaureateError
-from laureate.evidence import FEATURES, Evidence
+from laureate.evidence import Evidence
 from laureate.scores import Resamples, Score
 from laureate.scores.arrays import Array
 
 if TYPE_CHECKING:
-    from laureate.judges.bench import Bench, PictureSet
-    from laureate.judges.seeing import Seen
     from laureate.params import Evaluate
 
-EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
 SHARES = ("precision", "recall", "memorisation", "style_read", "content")  # between 0 and 1
 KEYS = (
     "fid", "kid", "cmmd", "dino", "precision", "recall", "is", "lpips", "lpips_diversity", "memorisation",
@@ -96,7 +92,12 @@ def drawn(evidence: Evidence, references: int, evaluate: Evaluate) -> Evidence:
     resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
     chosen = scores_of(evidence, evaluate.neighbours)
     draws = {key: draw(score, resamples) for key, score in chosen.items() if score is not None}
-    return replace(evidence, draws=draws)
+    return replace(evidence, draws=draws, settings=settings_of(evaluate))
+
+
+def settings_of(evaluate: Evaluate) -> list[int]:
+    """What draws depend on, beside the evidence."""
+    return [evaluate.bootstrap, evaluate.seed, evaluate.neighbours]
 
 
 def draw(score: Score, resamples: Resamples) -> NDArray[np.float64]:

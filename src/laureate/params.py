@@ -200,6 +200,8 @@ class Evaluate(Section):
 class Compare(Section):
     """The table over all models."""
 
+    criterion: Literal["kid", "cmmd", "dino", "fid", "lpips", "style"] = "kid"  # by which ranks are advised
+    margin: float = Field(0.05, gt=0, lt=1)  # of the way from base to best: as good as the best
     published: Name = "data/published.yaml"  # what the study that this one follows has reported
 
 

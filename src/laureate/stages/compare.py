@@ -18,31 +18,33 @@ METRICS = Path("metrics")
 def run(params: Params) -> None:
     """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`.
 
-    => comparison.csv and comparison.md, differences.csv, judges.json, selected.json in metrics/. Raises
-    LaureateError naming a file that is missing, or models that were judged by different judges.
+    => comparison.csv and comparison.md, differences.csv, adviser.json, judges.json and selected.json in
+    metrics/. Raises LaureateError naming a file that is missing, or models that different judges judged.
     """
     reported = published.load(params.compare.published)
     rows = table.read_metrics(METRICS / "models", params.models)
-    from laureate import differences, evidence  # late: a missing file has stopped us by now
+    from laureate import advice, differences, evidence  # late: a missing file has stopped us by now
 
     known = {name: evidence.load(EVIDENCE / f"{name}.safetensors", name) for name in params.models}
     judges = same_judges({name: found.judges for name, found in known.items()})
+    count = int(rows[0]["n_reference"] or 0)
     models = {
-        str(row["model"]): differences.Model(
-            known[str(row["model"])], int(row["n_reference"]), params.evaluate
-        )
-        for row in rows
-        if row["model"] != table.FLOOR
+        name: differences.Model(found, count, params.evaluate)
+        for name, found in known.items()
+        if name != table.FLOOR
     }
+    advised = advice.advise(params, models)
     found = []
     for score in progress(table.SCORES, len(table.SCORES), "compare"):
         found += differences.compare(score, rows, models)
     rows = table.marked(rows, differences.marks(found))
     write_text(METRICS / "comparison.csv", table.to_csv(rows))
     write_text(METRICS / "differences.csv", differences.to_csv(found))
-    text = [table.to_markdown(rows), published.to_markdown(reported, rows)]
+    said = "\n".join(advised["sentences"]) + "\n"
+    text = [table.to_markdown(rows), said, published.to_markdown(reported, rows)]
     write_text(METRICS / "comparison.md", "\n".join(text))
     write_json(METRICS / "judges.json", judges)
+    write_json(METRICS / "adviser.json", advised)
     write_json(METRICS / "selected.json", selected(rows, params.selected))
 
 

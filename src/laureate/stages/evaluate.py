@@ -91,7 +91,10 @@ def run(params: Params, model: str) -> None:
         values |= interval
         draws |= {key: drawn} if drawn is not None else {}
     values |= measures.original(found, first_of_seeds(generated, questions), gathering.looks(bench, sets))
-    evidence.save(EVIDENCE / f"{model}.safetensors", replace(found, draws=draws))
+    evidence.save(
+        EVIDENCE / f"{model}.safetensors",
+        replace(found, draws=draws, settings=measures.settings_of(evaluate)),
+    )
     write_json(METRICS / f"{model}.json", values)
 
 

@@ -131,14 +131,14 @@ def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
         )
         some = redraw.cover(world, studies(few, count, seeds), truths, size.draws, ["kid"])["kid"]
         widths = [np.mean(one.widths) for model, one in some.items() if model != "baseline"]
-        designs.append(
-            {"prompts": count, "seeds": seeds, "width": float(np.mean(widths))} | summary(said)
-        )
+        designs.append({"prompts": count, "seeds": seeds, "width": float(np.mean(widths))} | summary(said))
     return {
-        "sizes": asdict(size) | {"per_prompt": per, "pictures": world.prompts * per, "drawable": world.drawable},
+        "sizes": asdict(size)
+        | {"per_prompt": per, "pictures": world.prompts * per, "drawable": world.drawable},
         "margin": redraw.adviser.MARGIN,
         "scores": {
-            key: {model: one.summary() for model, one in by_model.items()} for key, by_model in covered.items()
+            key: {model: one.summary() for model, one in by_model.items()}
+            for key, by_model in covered.items()
         },
         "advice": advice,
         "designs": designs,
@@ -148,7 +148,14 @@ def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
 def designs_of(world: redraw.World, size: Sizes, per: int) -> list[tuple[int, int]]:
     """Other ways to spend pictures: fewer and more prompts, and one picture of twice as many."""
     k = size.study_prompts
-    wanted = [(max(2, k // 4), per), (max(2, k // 2), per), (k, per), (k * per, 1), (2 * k, per), (4 * k, per)]
+    wanted = [
+        (max(2, k // 4), per),
+        (max(2, k // 2), per),
+        (k, per),
+        (k * per, 1),
+        (2 * k, per),
+        (4 * k, per),
+    ]
     return [design for design in dict.fromkeys(wanted) if design[0] <= world.prompts]
 
 
