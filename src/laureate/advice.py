@@ -1,4 +1,4 @@
-"""What the rank adviser says of a study: its sentences with the price, and all it knows, as metrics/adviser.json."""
+"""What the rank adviser says of a study: its sentences with the price, and all it knows, as JSON."""
 
 from __future__ import annotations
 
