@@ -25,6 +25,7 @@ class Score:
     direction: Literal["lower", "higher"]  # which way is better
     asks: str  # the question it answers, one clause
     percent: bool = False  # a share, shown in per cent
+    leads: bool = False  # shown in the short table; the others are in comparison.csv and on the page
 
     @property
     def arrow(self) -> str:
@@ -34,14 +35,33 @@ class Score:
 
 SCORES: tuple[Score, ...] = (
     Score(
+        "kid",
+        "KID",
+        "lower",
+        "how far the pictures are from the held-out portraits; unbiased at small n",
+        leads=True,
+    ),
+    Score("cmmd", "CMMD", "lower", "the same question, asked of CLIP's features", leads=True),
+    Score("dino", "DINO", "lower", "the same question, asked of DINOv2's features", leads=True),
+    Score(
         "fid",
         "FID",
         "lower",
-        "how far the pictures are from the held-out portraits, as two Gaussians; too high at small n",
+        "the same question, taking both sets for Gaussians; too high at small n",
+        leads=True,
     ),
-    Score("kid", "KID", "lower", "the same question without assuming Gaussians; unbiased at small n"),
     Score(
-        "lpips", "LPIPS", "lower", "how different a picture looks from the held-out portraits, over all pairs"
+        "lpips",
+        "LPIPS",
+        "lower",
+        "how different a picture looks from the held-out portraits, over all pairs",
+        leads=True,
+    ),
+    Score(
+        "style",
+        "Style distance",
+        "lower",
+        "how far line, colour and texture are from the held-out portraits', wherever they are in the picture",
     ),
     Score(
         "style_read",
@@ -49,17 +69,54 @@ SCORES: tuple[Score, ...] = (
         "higher",
         "in how many pictures the judge reads the style to learn",
         percent=True,
+        leads=True,
     ),
     Score(
-        "content", "Content", "higher", "how many of the asked attributes the judge reads back", percent=True
+        "content",
+        "Content",
+        "higher",
+        "how many of the asked attributes the judge reads back",
+        percent=True,
+        leads=True,
     ),
-    Score("clip", "CLIP", "higher", "how well a picture fits its whole prompt"),
-    Score("clip_content", "CLIP content", "higher", "how well it fits the prompt without its style phrase"),
-    Score("is", "IS", "higher", "how clear and how varied the pictures' attributes are"),
+    Score("clip", "CLIP", "higher", "how well a picture fits its whole prompt", leads=True),
+    Score(
+        "clip_content",
+        "CLIP content",
+        "higher",
+        "how well it fits the prompt without its style phrase",
+        leads=True,
+    ),
+    Score(
+        "memorisation",
+        "Memorised",
+        "lower",
+        "how many pictures are nearer to a training portrait than a new portrait would be by chance",
+        percent=True,
+        leads=True,
+    ),
+    Score(
+        "precision",
+        "Precision",
+        "higher",
+        "how many pictures lie among the held-out portraits",
+        percent=True,
+    ),
+    Score(
+        "recall",
+        "Recall",
+        "higher",
+        "how many held-out portraits lie among the pictures",
+        percent=True,
+    ),
+    Score("lpips_diversity", "Diversity", "higher", "how different the pictures of one prompt are"),
+    Score("is", "IS", "higher", "how clear and how varied the pictures' classes are"),
 )
-COUNTS = ("n_generated", "n_reference")
+COUNTS = ("n_generated", "n_prompts", "n_reference")
+ORIGINAL = ("seed_n", "seed_fid", "seed_lpips", "seed_clip", "seed_is")  # the protocol of the original study
 NAMES = ("model", "rank")
-COLUMNS = (*NAMES, *COUNTS, *(s.key + end for s in SCORES for end in ("", "_low", "_high")))
+WHOLE = ("rank", "seed_n", *COUNTS)  # columns of whole numbers
+COLUMNS = (*NAMES, *COUNTS, *(s.key + end for s in SCORES for end in ("", "_low", "_high")), *ORIGINAL)
 
 
 def rank_of(model: str) -> int | None:
@@ -196,4 +253,4 @@ def _digits(width: float, value: float) -> int:
 def _typed(key: str, text: str) -> Value:
     if key == "model" or text == "":
         return text or None
-    return int(text) if key in ("rank", *COUNTS) else float(text)
+    return int(text) if key in WHOLE else float(text)

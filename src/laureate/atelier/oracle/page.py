@@ -76,7 +76,9 @@ def _intervals(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     for key, by_model in by_score.items():
         each = list(by_model.values())
         row = [LABELS[key], str(each[0]["studies"])]
-        row.append(f"{max((one['bias'] / one['spread'] for one in each if one['spread']), key=abs, default=0):+.2f}")
+        row.append(
+            f"{max((one['bias'] / one['spread'] for one in each if one['spread']), key=abs, default=0):+.2f}"
+        )
         for kind in ("interval", "plain", "jackknife"):
             held = [one[f"cover_{kind}"] for one in each]
             row.append(f"{_percent(sum(held) / len(held))} (least {_percent(min(held))})")
@@ -93,7 +95,9 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
             _percent(one["right"]),
             _percent(one["cannot_tell"]),
             _percent(one["settled"]),
-            ", ".join(f"{rank if rank != 'None' else 'none'}: {times}" for rank, times in one["named"].items()),
+            ", ".join(
+                f"{rank if rank != 'None' else 'none'}: {times}" for rank, times in one["named"].items()
+            ),
         ]
         for key, one in by_score.items()
     ]
@@ -119,6 +123,7 @@ def _designs(designs: list[dict[str, Any]]) -> str:
 def _truths(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     models = list(next(iter(by_score.values())))
     rows = [
-        [model.replace("-", " "), *(f"{by_score[key][model]['true']:.4g}" for key in by_score)] for model in models
+        [model.replace("-", " "), *(f"{by_score[key][model]['true']:.4g}" for key in by_score)]
+        for model in models
     ]
     return _table(["model", *(LABELS[key] for key in by_score)], rows)
