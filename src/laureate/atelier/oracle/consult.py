@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from laureate import prompts, scores
+from laureate import gathering, prompts, scores
 from laureate.atelier.oracle import page, pool, redraw
-from laureate.atelier.oracle.looks import Judges, Looks, References, look
+from laureate.atelier.oracle.looks import Judges, References, look
 from laureate.errors import LaureateError
 from laureate.files import write_json, write_text
 from laureate.params import Params
 from laureate.places import WORK
 from laureate.progress import progress
-from laureate.stages.evaluate import content_of
 
 FOLDER = WORK / "oracle"
 METRICS, PAGE = Path("metrics/oracle.json"), Path("docs/oracle.md")
@@ -70,7 +69,7 @@ def gather(params: Params, size: Sizes) -> redraw.World:
     real = look(portraits, judges, "portraits")
     near = References([part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1], judges)
     texts = [prompt.text for prompt in asked]
-    contents = [content_of(text, params.prepare.style) for text in texts]
+    contents = [gathering.content_of(text, params.prepare.style) for text in texts]
     said, kept = (
         np.repeat(judges.clip.texts(t), len(params.sample.seeds), axis=0) for t in (texts, contents)
     )
@@ -83,33 +82,16 @@ def gather(params: Params, size: Sizes) -> redraw.World:
             lpips=near.lpips(parts, model),
             clip=scores.clip_score(looks.clip, said),
             clip_content=scores.clip_content(looks.clip, kept),
-            content=content(looks, judges.vision.classes, wanted),
-            style_read=style(looks, judges.vision.classes, params.evaluate.style),
+            content=gathering.content_read(looks.probabilities, judges.vision.classes, wanted),
+            style_read=gathering.style_read(looks.probabilities, judges.vision.classes, params.evaluate.style),
         )
     return redraw.World(seen, real, len(params.sample.seeds))
-
-
-def content(looks: Looks, classes: dict[str, tuple[str, ...]], asked: Sequence[dict[str, str]]) -> np.ndarray:
-    """(n, attributes): 1 where the judge reads what was asked, 0 where it reads another class, NaN not asked."""
-    from laureate.stages.evaluate import content_read
-
-    return content_read(looks, classes, asked)  # type: ignore[arg-type]  # it reads the probabilities only
-
-
-def style(looks: Looks, classes: dict[str, tuple[str, ...]], wanted: str) -> np.ndarray:
-    """(n,): 1 where the judge reads the style to learn."""
-    from laureate.stages.evaluate import style_read
-
-    return style_read(looks, classes, wanted)  # type: ignore[arg-type]
 
 
 def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
     """Everything the page says, as JSON."""
     per = world.per_prompt
-    truths = {
-        model: redraw.truth(world, model)
-        for model in progress(world.models, len(world.models), "what is true")
-    }
+    truths = redraw.truths(world)
 
     def studies(count: int, of: int = size.study_prompts, seeds: int = per, label: str = "") -> Iterator[Any]:
         drawn = redraw.studies(world, count, of, seeds, size.study_references, size.seed)

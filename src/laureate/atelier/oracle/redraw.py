@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from laureate import adviser, scores
 from laureate.atelier.oracle.looks import Looks
+from laureate.progress import progress
 from laureate.scores import Estimate, Score
 from laureate.scores.kernels import SCALE, SIGMA
 
@@ -22,7 +23,9 @@ INTERVALS = ("kid", "cmmd", "style", "lpips", "clip", "clip_content", "is", "sty
 CRITERIA = ("kid", "cmmd", "style", "lpips")
 BLOCK = 1000
 Rows = NDArray[np.intp]
+Array = NDArray[np.floating]
 Doubles = NDArray[np.float64]
+BlockKernel = Callable[[Doubles, Doubles], Doubles]
 
 
 @dataclass(frozen=True)
@@ -102,27 +105,37 @@ def resamples_of(study: Study, draws: int, seed: int) -> scores.Resamples:
     return scores.resample(prompts, len(study.portraits), draws, seed)
 
 
-def truth(world: World, model: str, keys: Sequence[str] = INTERVALS) -> dict[str, float]:
-    """The same scores of the whole pool against all portraits: what a study estimates.
+def truths(world: World) -> dict[str, dict[str, float]]:
+    """The same scores of the whole pool against all portraits, what a study estimates => model => key => value.
 
     LPIPS is a squared distance, so its mean over all pairs follows from the mean embeddings. FID and IS keep
     the small bias of the pool's own size.
     """
-    seen, looks, real = world.models[model], world.models[model].looks, world.portraits
-    heads = [p for name, p in looks.probabilities.items() if name != "style"]
-    make: dict[str, Callable[[], float]] = {
-        "fid": lambda: scores.frechet_distance(looks.features, real.features),
-        "kid": lambda: discrepancy(looks.features, real.features, polynomial),
-        "cmmd": lambda: discrepancy(looks.clip, real.clip, gaussian),
-        "style": lambda: discrepancy(looks.style, real.style, polynomial),
-        "lpips": lambda: lpips_to_all(looks, real),
-        "clip": lambda: float(seen.clip.mean()),
-        "clip_content": lambda: float(seen.clip_content.mean()),
-        "is": scores.Inception(heads),
-        "style_read": lambda: float(seen.style_read.mean()),
-        "content": lambda: float(np.nanmean(seen.content)),
+    real = world.portraits
+    spaces: dict[str, tuple[str, BlockKernel]] = {
+        "kid": ("features", polynomial),
+        "cmmd": ("clip", gaussian),
+        "style": ("style", polynomial),
     }
-    return {key: make[key]() for key in keys}
+    own = {key: _within(getattr(real, name), kernel) for key, (name, kernel) in spaces.items()}
+    found = {}
+    for model, seen in progress(world.models.items(), len(world.models), "what is true"):
+        looks = seen.looks
+        heads = [p for name, p in looks.probabilities.items() if name != "style"]
+        found[model] = {
+            "fid": scores.frechet_distance(looks.features, real.features),
+            "lpips": lpips_to_all(looks, real),
+            "clip": float(seen.clip.mean()),
+            "clip_content": float(seen.clip_content.mean()),
+            "is": scores.Inception(heads)(),
+            "style_read": float(seen.style_read.mean()),
+            "content": float(np.nanmean(seen.content)),
+        }
+        for key, (name, kernel) in spaces.items():
+            x, y = getattr(looks, name), getattr(real, name)
+            between = _total(x, y, kernel) / (len(x) * len(y))
+            found[model][key] = _within(x, kernel) + own[key] - 2 * between
+    return found
 
 
 def polynomial(a: Doubles, b: Doubles) -> Doubles:
@@ -137,18 +150,17 @@ def gaussian(a: Doubles, b: Doubles) -> Doubles:
     return found
 
 
-def discrepancy(x: Doubles, y: Doubles, kernel: Callable[[Doubles, Doubles], Doubles]) -> float:
-    """The unbiased kernel distance block by block: 10,000 portraits have 100,000,000 pairs."""
+def _total(x: Array, y: Array, kernel: BlockKernel) -> float:
+    """The kernel summed over all pairs, block by block: 10,000 portraits have 100,000,000."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    return sum(float(kernel(x[start : start + BLOCK], y).sum()) for start in range(0, len(x), BLOCK))
 
-    def total(a: Doubles, b: Doubles) -> float:
-        return sum(float(kernel(a[i : i + BLOCK], b).sum()) for i in range(0, len(a), BLOCK))
 
-    def within(z: Doubles) -> float:
-        with_itself = sum(float(kernel(one[None], one[None])[0, 0]) for one in z)
-        return (total(z, z) - with_itself) / (len(z) * (len(z) - 1))
-
-    return within(x) + within(y) - 2 * total(x, y) / (len(x) * len(y))
+def _within(x: Array, kernel: BlockKernel) -> float:
+    """Its mean over pairs of different pictures."""
+    ones = np.asarray(x, dtype=np.float64)
+    itself = sum(float(kernel(one[None], one[None])[0, 0]) for one in ones)
+    return (_total(x, x, kernel) - itself) / (len(x) * (len(x) - 1))
 
 
 def lpips_to_all(x: Looks, y: Looks) -> float:
