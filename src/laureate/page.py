@@ -89,6 +89,7 @@ class Study:
         default_factory=dict
     )  # external model => what never came
     published: published.Published | None = None  # what somebody else reported
+    advice: Sequence[str] = field(default=())  # the rank adviser's sentences
 
     @property
     def models(self) -> list[str]:
@@ -120,7 +121,7 @@ def render(study: Study) -> str:
         title=study.title,
         version=__version__,
         sections=sections,
-        findings=findings(study.rows, study.selected),
+        findings=[*study.advice, *findings(study.rows, study.selected)],
         bootstrap=study.bootstrap,
         scores=table.shown(study.rows),
         asked=table.valued(study.rows),

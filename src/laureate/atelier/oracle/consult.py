@@ -83,7 +83,9 @@ def gather(params: Params, size: Sizes) -> redraw.World:
             clip=scores.clip_score(looks.clip, said),
             clip_content=scores.clip_content(looks.clip, kept),
             content=gathering.content_read(looks.probabilities, judges.vision.classes, wanted),
-            style_read=gathering.style_read(looks.probabilities, judges.vision.classes, params.evaluate.style),
+            style_read=gathering.style_read(
+                looks.probabilities, judges.vision.classes, params.evaluate.style
+            ),
         )
     return redraw.World(seen, real, len(params.sample.seeds))
 
