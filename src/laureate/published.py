@@ -60,13 +60,13 @@ def note(published: Published) -> str:
     return (
         f"Reported, n = {published.n_generated} pictures per model against the {published.n_reference} that "
         "the adapters were trained on, without intervals; not reproducible from what was published. "
-        "Read the columns of figures that were measured here beside them as another measurement, with other "
-        "judges, pictures and references."
+        "Ours, beside them, goes by the same protocol with one picture per prompt, but it is another "
+        "measurement, with other judges and pictures."
     )
 
 
 def cells(published: Published, rows: Sequence[table.Row]) -> list[list[str]]:
-    """Lines of the table, the heading first: name, and per score what was reported and what we measured."""
+    """Lines of the table, the heading first: name, and per score what was reported and what ours get."""
     by_key = {score.key: score for score in table.SCORES}
     ours = {str(row["model"]): row for row in rows}
     keys = list(published.scores)
@@ -78,7 +78,7 @@ def cells(published: Published, rows: Sequence[table.Row]) -> list[list[str]]:
         line = [str(row["model"])]
         for key in keys:
             own = ours.get(str(row["like"]))
-            line += [_reported(row, key), table.show(own, by_key[key])[0] if own and key in by_key else "–"]
+            line += [_reported(row, key), _ours(own, key)]
         lines.append(line)
     return lines
 
@@ -96,6 +96,12 @@ def to_markdown(published: Published, rows: Sequence[table.Row]) -> str:
         note(published),
     ]
     return "\n".join(text) + "\n"
+
+
+def _ours(row: table.Row | None, key: str) -> str:
+    """What our pictures get by the same protocol: one per prompt of the set "seed", without an interval."""
+    value = row.get(f"seed_{key}") if row else None
+    return f"{value:.3g}".replace("-", "−") if isinstance(value, (int, float)) else "–"
 
 
 def _reported(row: dict[str, Any], key: str) -> str:
