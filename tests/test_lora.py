@@ -73,9 +73,9 @@ def test_only_the_adapter_is_trainable(found: base.Base) -> None:
     assert len(trainable) == 2 * len(layers) == 2 * len(lora.find_targets(found.unet(), TARGETS))
 
 
-@pytest.mark.parametrize("alpha", [8.0, 2.5])
-def test_outputs_and_gradients_equal_pefts(found: base.Base, alpha: float) -> None:
-    adapters = [lora.Adapter(8, alpha)]
+@pytest.mark.parametrize(("rank", "alpha"), [(8, 8.0), (4, 2.5), (24, 24.0)])  # 24: wider than some layers
+def test_outputs_and_gradients_equal_pefts(found: base.Base, rank: int, alpha: float) -> None:
+    adapters = [lora.Adapter(rank, alpha)]
     unet = found.unet()
     layers = lora.attach(unet, adapters, TARGETS, seed=0)
     randomise(layers, adapters)
@@ -177,7 +177,8 @@ def test_saving_gives_the_same_bytes_and_loading_the_same_tensors(found: base.Ba
     [
         ([lora.Adapter(4, 4)], ["to_q", "to_z"], r"train\.targets: 'to_z' is not the name.*to_out\.0"),
         ([lora.Adapter(4, 4)], ["conv1"], r"train\.targets: 'conv1' is the Conv2d .*only linear"),
-        ([lora.Adapter(17, 17)], ["to_q"], r"rank 17 is larger than the layer .*to_q is wide \(16\)"),
+        ([lora.Adapter(33, 33)], ["to_q"], r"rank 33 is larger than the widest adapted layer \(32\)"),
+        ([lora.Adapter(4, 4), lora.Adapter(40, 1)], ["to_q", "to_k"], r"rank 40 is larger .* layer \(32\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -185,6 +186,15 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(LaureateError, match=sentence):
         lora.attach(found.unet(), adapters, targets, seed=0)
+
+
+def test_the_shipped_base_has_room_for_rank_256_and_no_more(embedded: Path) -> None:
+    """Its text is 256 wide, its attention 128 and 192: there rank 256 is a full-rank update."""
+    unet = base.find(embedded / "base").unet()
+    with pytest.raises(LaureateError, match=r"rank 257 is larger than the widest adapted layer \(256\)"):
+        lora.attach(unet, [lora.Adapter(4, 4), lora.Adapter(257, 257)], TARGETS, seed=0)
+    layers = lora.attach(unet, [lora.Adapter(256, 256)], TARGETS, seed=0)
+    assert min(layer.base.out_features for layer in layers.values()) == 128
 
 
 def test_damaged_and_foreign_files_are_refused(found: base.Base, tmp_path: Path) -> None:

@@ -104,16 +104,19 @@ def attach(
 
     A starts uniform in +-1/sqrt(in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero, so
     the UNet's output does not change. A depends on (seed, layer), and its first columns are the same for all
-    ranks. Raises LaureateError for an unknown target, or a rank that is larger than a layer is wide.
+    ranks. A rank may be larger than some layers are wide: there the update is of full rank, as in PEFT.
+
+    Raises LaureateError for an unknown target, or a rank that is larger than every layer is wide.
     """
     width = max(adapter.rank for adapter in adapters)
-    layers = {}
-    for name, linear in find_targets(unet, targets).items():
-        narrowest = min(linear.in_features, linear.out_features)
-        if width > narrowest:
-            raise LaureateError(
-                f"rank {width} is larger than the layer {name} is wide ({narrowest}); take it out of ranks"
-            )
+    found, layers = find_targets(unet, targets), {}
+    widest = max(max(linear.in_features, linear.out_features) for linear in found.values())
+    if width > widest:
+        raise LaureateError(
+            f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
+            f"rank {widest}; take it out of ranks"
+        )
+    for name, linear in found.items():
         bound = linear.in_features**-0.5
         start = torch.empty(width, linear.in_features).uniform_(
             -bound, bound, generator=seeds.generator("lora", seed, name)

@@ -132,6 +132,7 @@ class Train(Section):
     seed: Seed = 42
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
+    pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
 
 class Sample(Section):
@@ -302,7 +303,8 @@ def _key(location: tuple[int | str, ...]) -> str:
         elif "[" in part or "(" in part or (text and fields is None):
             continue  # "literal['rank']", "constrained-float", "float": a union's tag
         else:
-            text += f".{part}" if text else part
+            name = part if part.isprintable() else repr(part)
+            text += f".{name}" if text else name
             fields = _under(fields, part)
     return text
 
@@ -385,5 +387,9 @@ def _close(key: str) -> str:
     known: Any = Params
     for part in parent.split(".") if parent else []:
         known = _under(known, part)
+        if known is None:
+            return ""  # a key with points in it
+    if isinstance(known, dict):
+        return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""
