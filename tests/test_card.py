@@ -184,7 +184,8 @@ def test_no_token_no_row_no_name(study: Path, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(LaureateError, match="no HF_TOKEN"):
             push.run(params.load(), 2, "me/style", yes=True)
     table = Path("metrics/comparison.csv")
-    table.write_text("".join(line for line in table.open() if not line.startswith("rank-2,")))
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith("rank-2,")))
     with pytest.raises(LaureateError, match="no row for rank-2"):
         card.run(params.load(), 2)
 

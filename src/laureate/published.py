@@ -60,8 +60,8 @@ def note(published: Published) -> str:
     return (
         f"Reported, n = {published.n_generated} pictures per model against the {published.n_reference} that "
         "the adapters were trained on, without intervals; not reproducible from what was published. "
-        "Read the columns of figures that were measured here beside them as another measurement, with other "
-        "judges, pictures and references."
+        "What is called ours was measured here, with other pictures, references and, in the embedded world, "
+        "other judges: compare the order of the models, not the figures."
     )
 
 
