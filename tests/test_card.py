@@ -86,7 +86,7 @@ def test_the_card_says_what_was_measured_and_has_no_gaps(study: Path) -> None:
     assert base.find("base").fingerprint in text
     assert "float32; learning_rate 0.001, steps 14" in text
     assert "drawn by the project itself" in text
-    for left in ("More Information Needed", "<!--", "[optional]", "None"):
+    for left in ("More Information Needed", "<!--", "[optional]", "None", "Environmental", " \n"):
         assert left not in text
     headings = re.findall(r"^(#+) (.+)$", text, re.MULTILINE)
     for (marks, name), (following, _) in pairwise(headings):

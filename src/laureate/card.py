@@ -110,7 +110,9 @@ def card(
         eval_results=results,
     )
     train = config.get("train", {})
-    recipe = ", ".join(f"{key} {value}" for key, value in train.items() if key not in ("targets",))
+    recipe = ", ".join(
+        f"{key} {value}" for key, value in train.items() if isinstance(value, (str, int, float))
+    )
     pictures = "drawn by the project itself, of invented people" if free else _from(hosts)
     filled = ModelCard.from_template(
         data,
@@ -126,9 +128,10 @@ def card(
         "laureate, or for a statement about a living person.",
         bias_risks_limitations="Trained on few portraits of one hand, it repeats whom they show and how. A "
         "small rank keeps some of the base's looks, a large one may repeat training pictures.",
+        bias_recommendations="Say that a picture was drawn by a model; ask the person whom it portrays first.",
         get_started_code=_start(name, params),
         training_data=f"Portraits {pictures}; SHA-256 of the data set `{about['laureate.dataset']}`."
-        + (f"\n\n**Rights**: {rights}" if rights else "" if free else f"\n\n**Rights**: {RIGHTS}"),
+        + f"\n\n**Rights**: {rights or (FREE if free else RIGHTS)}",
         training_regime=f"{config.get('precision', 'see config.json')}; {recipe}" if recipe else GAP,
         testing_data=f"{row['n_reference']} held-out portraits; {row['n_generated']} pictures per model.",
         testing_metrics="; ".join(f"{score.label}: {score.asks}" for score in table.SCORES)
@@ -139,6 +142,7 @@ def card(
     return without_gaps(str(filled))
 
 
+FREE = "portraits, base and adapter are this project's own work and under its licence."
 RIGHTS = (
     "not cleared. The portraits belong to their makers; weights trained on them must not be published before "
     "whoever holds the rights has agreed."
@@ -150,10 +154,11 @@ def without_gaps(text: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).replace(" [optional]", "")
     head, body = text.split("\n---\n", 1)
     body = re.sub(rf"^\*\*[^*\n]+\*\*\s+{re.escape(GAP)}$", "", body, flags=re.MULTILINE)  # **BibTeX:**
+    body = re.sub(r"^Carbon emissions can be .*$", "", body, flags=re.MULTILINE)  # nobody measured them
     blocks = re.split(r"^(?=#+ )", body, flags=re.MULTILINE)
     kept: list[str] = []
     for block in reversed(blocks):  # from the end: a heading stays for what is kept below it
-        lines = [line for line in block.splitlines() if GAP not in line]
+        lines = [line.rstrip() for line in block.splitlines() if GAP not in line]
         level = len(lines[0]) - len(lines[0].lstrip("#")) if lines else 0
         content = any(line.strip() for line in lines[1:]) or level == 0
         below = bool(kept) and kept[0].startswith("#" * (level + 1))
