@@ -31,6 +31,7 @@ BESIDE = {
     "push": "send that folder to a hub of models; without --yes, say what would be sent",
     "images": "fetch the pictures of a model that is drawn elsewhere",
     "serve": "draw with the base and the adapters behind OpenAI's images API",
+    "oracle": "ask the embedded world how far the study's intervals and advice can be believed",
 }
 WHERE = {
     "world": "laureate.worlds:run",
@@ -41,6 +42,7 @@ WHERE = {
     "push": "laureate.push:run",
     "images": "laureate.images:run",
     "serve": "laureate.server:run",
+    "oracle": "laureate.atelier.oracle:run",
 }
 
 
@@ -136,6 +138,17 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
+    sizes = commands["oracle"].add_argument
+    for name, default, text in (
+        ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),
+        ("references", 10_000, "portraits drawn anew"),
+        ("studies", 200, "small studies drawn from these"),
+        ("study-prompts", 49, "prompts of a small study"),
+        ("study-references", 34, "portraits of a small study"),
+        ("draws", 500, "resamples behind an interval"),
+        ("seed", 7, "of the small studies"),
+    ):
+        sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
