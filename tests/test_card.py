@@ -42,6 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with an adapter and a table."""
     folder = small_base.study(tmp_path_factory.mktemp("pushed"))
     values = yaml.safe_load((folder / "params.yaml").read_text())
+    values["evaluate"] = {"bootstrap": 50}
     values["compare"] = {"published": str(ROOT / "data/published.yaml")}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     found, adapter = base.find(folder / "base"), lora.Adapter(2, 2.0)

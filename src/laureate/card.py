@@ -128,7 +128,7 @@ def card(
         "laureate, or for a statement about a living person.",
         bias_risks_limitations="Trained on few portraits of one hand, it repeats whom they show and how. A "
         "small rank keeps some of the base's looks, a large one may repeat training pictures.",
-        bias_recommendations="Say that a picture was drawn by a model; ask the person whom it portrays first.",
+        bias_recommendations="Say that a picture was drawn by a model; ask whom it portrays first.",
         get_started_code=_start(name, params),
         training_data=f"Portraits {pictures}; SHA-256 of the data set `{about['laureate.dataset']}`."
         + f"\n\n**Rights**: {rights or (FREE if free else RIGHTS)}",
