@@ -147,15 +147,15 @@ def test_the_held_out_numbers_are_fixed_and_even() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    section = params.Train(steps=100, warmup=10, learning_rate=1.0)
-    rates = [training.learning_rate(section, step) for step in range(100)]
+    section = params.Train(steps=100, warmup=10)
+    rates = [training.schedule(section, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.001
     flat = section.model_copy(update={"schedule": "constant"})
-    assert training.learning_rate(flat, 99) == 1.0
+    assert training.schedule(flat, 99) == 1.0
 
 
 # --- the trainer ---

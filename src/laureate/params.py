@@ -13,9 +13,12 @@ from laureate.errors import ParameterError
 
 Rank = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Precision = Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the device is faster with it
 
 
@@ -86,6 +89,27 @@ class Base(Section):
     path: Name = "models/embedded/base"
 
 
+class Endpoint(Section):
+    """Where pictures are asked for over HTTP, in the words of OpenAI's images API."""
+
+    url: str = Field(pattern=r"^https?://\S+$")  # the part before /images/generations
+    model: Name
+    size: str = Field("1024x1024", pattern=r"^([0-9]+x[0-9]+|auto)$")
+    key: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")  # names the variable with the key
+    send_seed: bool = False  # the API has no seeds, some servers take one
+    options: dict[Name, str | int | float | bool] = {}  # further words of a request, such as quality
+    timeout: float = Field(120.0, gt=0)  # seconds for one answer
+    retries: int = Field(2, ge=0)  # further tries after a passing failure
+    minutes: float = Field(60.0, gt=0)  # a run asks for nothing more after that
+    cap: Count = 120  # pictures that one run may ask for
+
+
+class External(Section):
+    """A model whose pictures are drawn elsewhere and lie in data/external/NAME with their manifest."""
+
+    endpoint: Endpoint | None = None  # where `laureate images` fetches them; null: they were put there
+
+
 class Encode(Section):
     """VAE moments and text embeddings, computed once."""
 
@@ -93,14 +117,22 @@ class Encode(Section):
 
 
 class Train(Section):
-    """How every adapter is trained; all ranks share order, noise and time steps."""
+    """How every adapter is trained; all ranks share order, noise and time steps.
+
+    `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
+    """
 
     steps: Count = 240
     batch: Count = 8
-    learning_rate: float = Field(1.0e-3, gt=0)
+    learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
     schedule: Literal["constant", "cosine"] = "cosine"
-    alpha: Literal["rank"] | Annotated[float, Field(gt=0)] = "rank"  # the update is scaled by alpha / rank
+    # the update is scaled by alpha / rank, with rslora by alpha / sqrt(rank)
+    alpha: dict[Rank, Literal["rank"] | Positive] | Literal["rank"] | Positive = "rank"
+    dropout: dict[Rank, Dropout] | Dropout = 0.0  # share of an update's inputs left out in training
+    variant: Literal["lora", "rslora", "dora"] = "lora"
+    init: Literal["random", "pissa"] = "random"  # pissa: the weight's largest singular values
+    # ends of names of layers: linear ones, and convolutions of 1 x 1 or 3 x 3 such as conv1
     targets: list[Name] = Field(["to_q", "to_k", "to_v", "to_out.0"], min_length=1)
     weight_decay: float = Field(1.0e-2, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
@@ -110,6 +142,8 @@ class Train(Section):
     seed: Seed = 42
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
+    # torch.compile of the whole UNet: minutes at first; reduce-overhead and max-autotune use CUDA graphs
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
 
@@ -139,6 +173,8 @@ class Evaluate(Section):
 class Compare(Section):
     """The table over all models."""
 
+    published: Name = "data/published.yaml"  # what the study that this one follows has reported
+
 
 class Report(Section):
     """The page that shows it all."""
@@ -154,6 +190,7 @@ class Params(Section):
     world: Name = "embedded"  # which of `worlds/` the values are from; no stage reads it
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
+    external: dict[ModelName, External] = {}  # models that are drawn elsewhere, by name
     crawl: Crawl = Crawl()
     prepare: Prepare = Prepare()
     base: Base = Base()
@@ -172,7 +209,7 @@ class Params(Section):
     @property
     def models(self) -> list[str]:
         """Every model that is judged, in the order of the table."""
-        return ["noise-floor", "baseline", *self.adapters]
+        return ["noise-floor", "baseline", *self.adapters, *self.external]
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -211,6 +248,11 @@ def parse(text: str, path: str | Path) -> Params:
     return params
 
 
+def of_rank(value: Any, rank: int) -> Any:
+    """The value for a rank, of one value for all ranks or a mapping from rank to value."""
+    return value[rank] if isinstance(value, dict) else value
+
+
 def check_rank(params: Params, rank: int) -> int:
     """Give `rank` back if the study has it. Raises ParameterError."""
     if rank not in params.ranks:
@@ -234,8 +276,18 @@ def _cross_check(params: Params) -> str | None:
         )
     if len(set(params.ranks)) != len(params.ranks):
         return f"ranks must differ from each other, got {params.ranks}"
+    for name in params.external:
+        if name.startswith("rank-") or name in ("baseline", "noise-floor"):
+            return f"external.{name} has the name of a model of the study; call it something else"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
+    for key in ("learning_rate", "alpha", "dropout"):
+        value = getattr(params.train, key)
+        without = [rank for rank in params.ranks if isinstance(value, dict) and rank not in value]
+        if without:
+            return f"train.{key} has no value for rank {without[0]}"
+    if params.train.init == "pissa" and params.train.variant == "dora":
+        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
     if params.crawl.years[0] > params.crawl.years[1]:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
     for kind, pattern in params.crawl.credits.items():
@@ -275,10 +327,24 @@ def _key(location: tuple[int | str, ...]) -> str:
         elif "[" in part or "(" in part or (text and fields is None):
             continue  # "literal['rank']", "constrained-float", "float": a union's tag
         else:
-            text += f".{part}" if text else part
-            annotation = fields.model_fields[part].annotation if part in fields.model_fields else None
-            fields = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+            name = part if part.isprintable() else repr(part)
+            text += f".{name}" if text else name
+            fields = _under(fields, part)
     return text
+
+
+def _under(fields: Any, part: str) -> Any:
+    """What lies below `part`: a Section, {"": Section} for sections by name, or None."""
+    from typing import get_args
+
+    if isinstance(fields, dict):
+        return fields[""]
+    found = fields.model_fields.get(part) if fields else None
+    annotation = found.annotation if found else None
+    for kind in (annotation, *get_args(annotation)):  # the section itself, of a union, or of a mapping
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return {"": kind} if getattr(annotation, "__origin__", None) is dict else kind
+    return None
 
 
 def _wanted(errors: list[Any]) -> str:
@@ -289,19 +355,24 @@ def _wanted(errors: list[Any]) -> str:
         "float_type": "a number",
         "string_type": "text",
         "list_type": "a list",
+        "dict_type": "a mapping",
         "bool_type": "true or false",
         "model_type": "a section of keys",
         "model_attributes_type": "a section of keys",
         "string_too_short": "text that is not empty",
+        "dict_type": "a section of keys",
         "finite_number": "a finite number",
     }
     wanted = []
-    for error in errors:
+    plain = [error for error in errors if error["type"] != "dict_type"]  # a mapping is the rarer wish
+    for error in plain or errors:
         context = error.get("ctx", {})
         if error["type"] in names:
             wanted.append(names[error["type"]])
         elif error["type"] == "literal_error":
             wanted.append(str(context["expected"]))
+        elif error["type"] == "string_pattern_mismatch":
+            wanted.append(f"text of the form {context['pattern']}")
         elif error["type"] == "too_short":
             wanted.append(f"a list of at least {context['min_length']}")
         elif error["type"] == "too_long":
@@ -341,6 +412,10 @@ def _close(key: str) -> str:
     parent, _, name = key.rpartition(".")
     known: Any = Params
     for part in parent.split(".") if parent else []:
-        known = known.model_fields[part].annotation
+        known = _under(known, part)
+        if known is None:
+            return ""  # a key with points in it
+    if isinstance(known, dict):
+        return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""

@@ -19,7 +19,7 @@ from laureate import base, device, tensors
 from laureate.curves import Curves
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, sha256_file, write_bytes, write_json, write_text
-from laureate.params import Params
+from laureate.params import Params, of_rank
 from laureate.places import ADAPTERS, CURVES, ENCODED, WORK
 from laureate.progress import progress
 from laureate.workcache import Checkpoints, Kept, Results, key_of, locked
@@ -31,8 +31,18 @@ if TYPE_CHECKING:
 
 KEPT = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
 WEIGHTS, CONFIG, CURVE = "pytorch_lora_weights.safetensors", "config.json", "curve.csv"
-CODE = ("curves.py", "device.py", "diffusion.py", "lora.py", "seeds.py", "stages/train.py", "training.py")
+CODE = (
+    "curves.py",
+    "device.py",
+    "diffusion.py",
+    "layers.py",
+    "lora.py",
+    "seeds.py",
+    "stages/train.py",
+    "training.py",
+)
 NO_SAY = {"pack", "checkpoint_every"}  # parameters that change no result
+PER_RANK = ("learning_rate", "alpha", "dropout")
 LOOK = 10  # steps between two looks at the losses: each look waits for the device
 
 
@@ -79,12 +89,11 @@ def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
     settings = params.train.model_dump(exclude=NO_SAY)
     return {
         "rank": rank,
-        "alpha": float(rank if params.train.alpha == "rank" else params.train.alpha),
-        "train": settings,
+        "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
         "base": found.fingerprint,
         "dataset": header["dataset"],
         "encoded": sha256_file(ENCODED),
-        "code": key_of({name: sha256_file(package / name) for name in CODE}),
+        "code": key_of({name: sha256_file(package / f"{name}.py") for name in CODE}),
     }
 
 
@@ -99,7 +108,7 @@ def train(
 ) -> None:
     """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
     from laureate import diffusion, lora
-    from laureate.training import Trainer
+    from laureate.training import Trainer, adapter
 
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
@@ -107,7 +116,7 @@ def train(
     trainer = Trainer(
         device.place_unet(found.unet(), where, dtype),
         diffusion.schedule(found.scheduler),
-        [lora.Adapter(rank, content["alpha"]) for rank, content in recipes.items()],
+        [adapter(params.train, rank) for rank in recipes],
         params.train,
         encoded["empty.text"],
         found.scaling_factor,
