@@ -103,7 +103,7 @@ def flops(function: Callable[[], Any]) -> int:
 
 
 def matrix_rate(where: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
-    """FLOP/s of a large product of square matrices, the best of some: a limit that a network can come near."""
+    """FLOP/s of a large product of square matrices, the best of some: what a network can come near."""
     import torch
 
     side = 8192 if where.type == "cuda" else 2048

@@ -159,8 +159,8 @@ def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
 
 
 def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbers: Draw) -> float:
-    """Largest difference from PEFT's gradients on the same numbers, of all adapters and layers, relative to the
-    largest gradient of its tensor. The gradients are taken away again."""
+    """Largest difference from PEFT's gradients on the same numbers, relative to the largest gradient of its
+    tensor; the worst of all adapters and layers. The gradients are taken away again."""
     losses = trainer._losses(examples, numbers).view(len(trainer.adapters), -1).mean(dim=1)
     losses.sum().backward()
     peer.backward(examples, numbers)
