@@ -74,6 +74,7 @@ class Stacked(nn.Module):
         self.keep = 1 - torch.tensor([adapter.dropout for adapter in adapters], device=device)
         self.drops = any(adapter.dropout for adapter in adapters)
         self.generator: torch.Generator | None = None  # set for a training step; None: nothing is left out
+        self.share = (0, 1)  # which part of the samples this process has, of how many
 
     def factors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """(R, fan_in, k) and (R, k, out) whose product, scaled, is the update."""
@@ -90,10 +91,13 @@ class Stacked(nn.Module):
         return (self.m / length).to(dtype)
 
     def drop(self, x: Tensor) -> Tensor:
-        """Leave out inputs, x: (R, n, ...); what is left out is nested: more dropout leaves out more."""
+        """Leave out inputs, x: (R, n, ...), n in the order of samples; more dropout leaves out the same and
+        more. Every process draws for the samples of all of them."""
         if self.generator is None or not self.drops:
             return x
-        drawn = torch.rand(x.shape[1:], device=x.device, generator=self.generator)
+        index, count = self.share
+        everywhere = (count * x.shape[1], *x.shape[2:])
+        drawn = torch.rand(everywhere, device=x.device, generator=self.generator).chunk(count)[index]
         keep = self.keep.view(-1, *[1] * (x.dim() - 1))
         return x * ((drawn < keep) / keep).to(x.dtype)
 

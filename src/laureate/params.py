@@ -355,7 +355,6 @@ def _wanted(errors: list[Any]) -> str:
         "float_type": "a number",
         "string_type": "text",
         "list_type": "a list",
-        "dict_type": "a mapping",
         "bool_type": "true or false",
         "model_type": "a section of keys",
         "model_attributes_type": "a section of keys",

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from laureate import diffusion, lora, seeds
 from laureate.params import Train, of_rank
+from laureate.team import Team
 
 HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
 
@@ -125,11 +126,14 @@ class Trainer:
         train: Train,
         empty: Tensor,
         scaling_factor: float,
+        team: Team = Team(),  # noqa: B008 - frozen
     ) -> None:
-        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption.
+        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption. In a team
+        every process has the same adapters and a share of every batch.
 
-        Raises LaureateError as `lora.attach` does.
+        Raises LaureateError as `lora.attach` does, and for a batch that cannot be shared.
         """
+        self.team, self.share = team, team.share(train.batch)
         self.device = next(unet.parameters()).device
         self.dtype = next(unet.parameters()).dtype
         self.unet, self.train, self.adapters = unet, train, list(adapters)
@@ -163,22 +167,27 @@ class Trainer:
             self.process.steps,
             self.train.caption_dropout,
         )
+        mine = numbers.samples(self.share.start, self.share.stop).to(self.device)
         with self._dropout(step):
-            losses = self._losses(examples, numbers.to(self.device)).view(len(self.adapters), -1).mean(dim=1)
+            losses = self._losses(examples, mine).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
             losses.sum().backward()
+        losses = losses.detach()
+        self.team.add_up([losses, *self._gradients()])
         self._clip()
         self._update(schedule(self.train, step))
-        return losses.detach()
+        return losses
 
     @torch.no_grad()
     def holdout_loss(self, examples: Examples) -> Tensor:
         """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
         numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
-        parts = []
-        for start in range(0, len(numbers.rows), self.train.batch):
-            part = numbers.samples(start, start + self.train.batch).to(self.device)
-            parts.append(self._losses(examples, part).view(len(self.adapters), -1))
-        return torch.cat(parts, dim=1).mean(dim=1)
+        losses = torch.zeros(len(self.adapters), len(numbers.rows), device=self.device)
+        batch = self.train.batch
+        for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
+            part = numbers.samples(start, start + batch).to(self.device)
+            losses[:, start : start + batch] = self._losses(examples, part).view(len(self.adapters), -1)
+        self.team.add_up([losses])
+        return losses.mean(dim=1)
 
     def export(self, index: int) -> dict[str, Tensor]:
         """Adapter number `index` in the layout of diffusers."""
@@ -229,6 +238,7 @@ class Trainer:
         dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
         for name, layer in dropping.items():
             layer.generator = seeds.generator("dropout", self.train.seed, step, name, device=self.device)
+            layer.share = self.team.index, self.team.size
         yield
         for layer in dropping.values():
             layer.generator = None
@@ -244,9 +254,12 @@ class Trainer:
             for weight, old in zip(self.weights, before, strict=bool(before)):
                 weight.copy_(torch.lerp(old, weight, self.shares))
 
+    def _gradients(self) -> list[Tensor]:
+        return [weight.grad for weight in self.weights if weight.grad is not None]
+
     def _clip(self) -> None:
         """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        gradients = self._gradients()
         norms = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(dim=0).sqrt()
         factor = (self.train.max_grad_norm / (norms + 1e-6)).clamp(max=1).view(-1, 1, 1)
         for gradient in gradients:
