@@ -97,8 +97,7 @@ def run(options: argparse.Namespace) -> None:
             for arm in (arms[0], arms[-1]):
                 far = gate.compare(found, arm, pairs[: settings.batch], here, settings.batch)
                 held.append({"precision": asked_for, "arm": arm.name if arm else "baseline", **far})
-    print(harness.table(held, GATE), end="\n\n")
-    harness.report("sample", options, rows, COLUMNS, gate=held, gate_columns=GATE)
+    harness.report("sample", options, rows, COLUMNS, beside={"gate": (held, GATE)})
 
 
 def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
