@@ -19,7 +19,7 @@ setup: $(READY) ## make .venv with the pinned packages
 
 study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
 	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
-	@.venv/bin/dvc repro
+	@.venv/bin/dvc repro report
 	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
 

@@ -33,6 +33,7 @@ from sites_of_faults import (
     to,
 )
 
+from laureate import cli
 from laureate.atelier.collection import Laureate, collection
 from laureate.atelier.museum import drawn
 from laureate.atelier.museum_api import facts_path
@@ -481,7 +482,31 @@ def test_a_dry_run_says_what_it_would_ask_and_asks_nothing(
     assert "GET https://api.nobelprize.org/2.1/laureates?offset=0&limit=100" in told
     assert "crawl@example.org" in told
     assert "5 s" in told
+    assert "before a real crawl" not in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_nobel_world_may_be_looked_at_before_there_is_a_contact(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("params.yaml", "worlds/nobel.yaml", "data/prompts.yaml", "data/prompts-embedded.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.socket.connect", None)  # nothing is asked of any network
+    assert cli.main(["world", "nobel"]) == 0
+    assert cli.main(["crawl", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    for line in ("/robots.txt", "/prizes/lists/all-nobel-prizes/all/"):
+        assert f"GET https://www.nobelprize.org{line}\n" in told
+    assert "GET https://api.nobelprize.org/2.1/laureates?offset=0&limit=250\n" in told
+    assert "User-Agent: laureate/" in told
+    assert "hosts: api.nobelprize.org, www.nobelprize.org\n" in told
+    assert "delay: 5 s between requests" in told
+    assert "before a real crawl: crawl.contact must say who asks https://www.nobelprize.org" in told
+    assert cli.main(["crawl"]) == 2
+    assert "crawl.contact must say" in capsys.readouterr().err
+    assert not (tmp_path / "data/raw").exists()
 
 
 # --- changes between crawls, and crawls cut short

@@ -69,6 +69,7 @@ class Crawl(Section):
 class Prepare(Section):
     """From received bytes to a captioned data set with a held-out part."""
 
+    source: Name = "data/raw"  # what a crawl left, or any folder of pictures: see `laureate doctor`
     resolution: int = Field(128, gt=0, multiple_of=8)
     filter: Literal["lanczos", "bicubic", "box", "hamming"] = "lanczos"  # how pictures are made smaller
     head: Fraction = 0.0  # where the square starts in a tall picture: 0 at its top, 1 at its foot
@@ -76,7 +77,10 @@ class Prepare(Section):
     seed: Seed = 42
     min_train: Count = 40
     min_holdout: Count = 20
+    near: Fraction = 0.1  # share of bits in which the perceptual hashes of two nearly equal pictures differ
     style: Name = "in the style of Nobel Laureate"
+    captioner: Literal["clip", "blip"] = "clip"  # clip: words of the vocabulary; blip: its own words
+    blip: Name = "models/blip"  # a BlipForConditionalGeneration in the layout of transformers
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words a caption can be made of
     confidence: Fraction = 0.6  # what the captioner is less sure of is not said

@@ -40,11 +40,13 @@ def run(
     """
     wanted, out = params.crawl, Path(out or OUT)
     with sites.opened(site or wanted.site, api or (wanted.api if site is None else None)) as place:
-        _check_manners(wanted, place)
+        _check_manners(wanted, place, dry_run)
         state = out.parent / f".{out.name}-crawl"
         options = _options(wanted, place, state)
         if dry_run:
             print(_first_requests(options))
+            if not (place.here or wanted.contact):
+                print(f"before a real crawl: {_NO_CONTACT.format(place.address)}")
             return
         with _alone(state) as lock:
             _crawl(wanted, options, out, state, lock)
@@ -195,8 +197,14 @@ def _options(wanted: Crawl, place: sites.Site, state: Path) -> Any:
     )
 
 
-def _check_manners(wanted: Crawl, place: sites.Site) -> None:
-    """A site that is somebody else's is asked slowly, over https, by someone who can be reached."""
+_NO_CONTACT = "crawl.contact must say who asks {}: a mail address or a page, for the user agent"
+
+
+def _check_manners(wanted: Crawl, place: sites.Site, dry_run: bool) -> None:
+    """A site that is somebody else's is asked slowly, over https, by someone who can be reached.
+
+    A dry run, which asks nothing, may still be without a contact.
+    """
     if place.here:
         return
     if not (place.address.startswith("https://") and place.api.startswith("https://")):
@@ -207,10 +215,8 @@ def _check_manners(wanted: Crawl, place: sites.Site) -> None:
         raise ParameterError(
             f"crawl.delay must be at least 1 second for {place.address}, got {wanted.delay:g}"
         )
-    if not wanted.contact:
-        raise ParameterError(
-            f"crawl.contact must say who asks {place.address}: a mail address or a page, for the user agent"
-        )
+    if not (wanted.contact or dry_run):
+        raise ParameterError(_NO_CONTACT.format(place.address))
 
 
 def _first_requests(options: Any) -> str:
