@@ -31,9 +31,9 @@ class Section(BaseModel):
 class Coverage(Section):
     """How much of a site must be understood for a crawl to count, each as a share."""
 
-    pages: Fraction = 0.8  # facts pages that were read, of those asked for
-    pictures: Fraction = 0.8  # pictures stored, of those wanted
-    credits: Fraction = 0.7  # credit lines that say what the picture is
+    pages: Fraction = 0.5  # facts pages that were read, of those asked for
+    pictures: Fraction = 0.5  # pictures stored, of those wanted
+    credits: Fraction = 0.5  # credit lines that say what the picture is
 
 
 class Crawl(Section):
@@ -49,8 +49,8 @@ class Crawl(Section):
     )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
     credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
-        "illustration": r"\bIll(\.|:|ustration)",
-        "photograph": r"\bPhoto",
+        "illustration": r"(?i)\bill(\.|:|ustrat)",
+        "photograph": r"(?i)\bphoto",
     }
     limit: Count | None = None  # visit so many facts pages, the newest; null: all
     contact: str = ""  # who crawls; goes into the user agent
@@ -63,6 +63,7 @@ class Crawl(Section):
     megabytes: float = Field(20.0, gt=0)  # largest answer
     megapixels: float = Field(50.0, gt=0)  # largest picture
     page_size: Count = 100  # laureates asked of the API at once
+    fresh: float = Field(0.0, ge=0)  # hours for which an answer is not asked for again
     coverage: Coverage = Coverage()
 
 
