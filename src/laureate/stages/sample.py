@@ -26,7 +26,7 @@ def run(params: Params, model: str) -> None:
     Raises LaureateError for bad prompt files, a missing adapter, or one that was trained on another base.
     """
     asked = prompts.load(params.sample.prompts)
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         _check_adapter(adapter, found)
@@ -39,6 +39,7 @@ def run(params: Params, model: str) -> None:
         write_json(folder / "manifest.json", {
             "model": model,
             "base": found.fingerprint,
+            "base_source": found.source,
             "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
             "settings": {
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),

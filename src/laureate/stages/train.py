@@ -42,7 +42,7 @@ def run(params: Params, rank: int) -> None:
     Raises LaureateError if base and encoded data do not belong together, for targets and ranks that do not
     fit the base, and, naming step and rank, for a loss that is not a finite number.
     """
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
     around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
@@ -105,7 +105,7 @@ def train(
     dtype = device.precision(params.train.precision, where)
     encoded = tensors.load(ENCODED)
     trainer = Trainer(
-        device.place_unet(found.unet(), where, dtype),
+        device.place_unet(found.unet(dtype), where, dtype),
         diffusion.schedule(found.scheduler),
         [lora.Adapter(rank, content["alpha"]) for rank, content in recipes.items()],
         params.train,
@@ -117,7 +117,8 @@ def train(
     for index, (rank, content) in enumerate(recipes.items()):
         with results.adding(keys[str(rank)]) as folder:
             lora.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
-            write_json(folder / CONFIG, {**content, "precision": device.name_of(dtype)})
+            about = {"precision": device.name_of(dtype), "base_source": found.source}
+            write_json(folder / CONFIG, {**content, **about})
             write_text(folder / CURVE, curves.csv(index))
 
 
