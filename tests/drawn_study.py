@@ -23,6 +23,7 @@ def draw_study(
     """Fill `folder` with params.yaml, prompts, data set, samples and loss curves => `folder`."""
     asked = yaml.safe_load((ROOT / "data/prompts.yaml").read_text())[:prompts]
     write_text(folder / "data/prompts.yaml", yaml.safe_dump(asked))
+    write_text(folder / "data/published.yaml", (ROOT / "data/published.yaml").read_text())
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values |= {"ranks": list(ranks), "selected": f"rank-{ranks[-1]}"}
     values["sample"] |= {"prompts": ["data/prompts.yaml"], "seeds": [1, 2]}

@@ -22,6 +22,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values |= {"ranks": list(RANKS), "selected": "rank-16"}
     values["sample"]["prompts"] = [str(ROOT / "data/prompts.yaml")]
+    values["compare"]["published"] = str(ROOT / "data/published.yaml")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     write_metrics(tmp_path, RANKS)
     monkeypatch.chdir(tmp_path)

@@ -161,6 +161,42 @@ def test_a_rank_taken_away_leaves_no_row(study: Path) -> None:
         assert [row["model"] for row in csv.DictReader(file)] == ["noise-floor", "baseline", "rank-8"]
 
 
+def test_pictures_drawn_elsewhere_get_a_row_and_leave_it(study: Path) -> None:
+    """A folder tracked with `dvc add`, one of its pictures refused; before it, no such model."""
+    folder = study / "data/external/other"
+    shutil.copytree(study / "data/samples/baseline", folder)
+    rows = json.loads((folder / "manifest.json").read_text())["pictures"]
+    refused = {key: rows[-1][key] for key in ("prompt", "seed")} | {"reason": "refused"}
+    manifest = {"source": "a friend", "pictures": rows[:-1], "missing": [refused]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    run("dvc", "add", "data/external/other", cwd=study)
+    set_parameters(study, {"external": {"other": {}}})
+    assert stages_run(run("dvc", "repro", cwd=study)) == {"evaluate-external@other"} | AFTER_ALL
+    assert stages_run(run("dvc", "repro", cwd=study)) == set()
+    with (study / "metrics/comparison.csv").open() as file:
+        found = {row["model"]: int(row["n_generated"]) for row in csv.DictReader(file)}
+    assert list(found) == [*MODELS, "other"]
+    assert found["other"] == found["baseline"] - 1
+    set_parameters(study, {"external": {}})
+    assert stages_run(run("dvc", "repro", cwd=study)) == AFTER_ALL
+    with (study / "metrics/comparison.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == MODELS
+
+
+def test_a_version_of_the_adapter_can_be_got_by_its_tag(study: Path, tmp_path: Path) -> None:
+    """DVC's model registry: a tag names a version, and who has the repository's address gets the files."""
+    run("dvc", "remote", "add", "--default", "store", tmp_path / "store", cwd=study)
+    run("dvc", "push", "train@rank-8", cwd=study)
+    run("git", "commit", "--quiet", "--all", "--message", "a store", cwd=study)
+    run("gto", "register", "nobel-style", "--version", "v1.0.0", cwd=study)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run("git", "init", "--quiet", cwd=elsewhere)
+    run("dvc", "artifacts", "get", study.as_uri(), "nobel-style", "--rev", "v1.0.0", cwd=elsewhere)
+    for file in (study / "models/lora/rank-8").iterdir():
+        assert (elsewhere / "rank-8" / file.name).read_bytes() == file.read_bytes()
+
+
 def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
     """From the crawl to the page, by way of one rank: the lock file with its hashes does not change."""
     first = (study / "dvc.lock").read_text()

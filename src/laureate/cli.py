@@ -28,6 +28,9 @@ BESIDE = {
     "plan": "say what a study will do and cost, before anything is fetched or trained",
     "museum": "serve the museum of invented laureates to a browser",
     "doctor": "say what ails a folder of pictures, and what to do about it",
+    "export": "write an adapter as one file in the form of another program",
+    "images": "fetch the pictures of a model that is drawn elsewhere",
+    "serve": "draw with the base and the adapters behind OpenAI's images API",
 }
 WHERE = {
     "world": "laureate.worlds:run",
@@ -35,6 +38,9 @@ WHERE = {
     "plan": "laureate.plan:run",
     "museum": "laureate.atelier.museum:serve",
     "doctor": "laureate.doctor:run",
+    "export": "laureate.export:run",
+    "images": "laureate.images:run",
+    "serve": "laureate.server:run",
 }
 
 
@@ -64,7 +70,7 @@ def _stage(verb: str, file: str, options: dict[str, object]) -> None:
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
-        known = loaded.models if verb == "evaluate" else [m for m in loaded.models if m != "noise-floor"]
+        known = loaded.models if verb == "evaluate" else ["baseline", *loaded.adapters]
         params.check_model(str(options["model"]), known)
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
@@ -77,7 +83,9 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
     if "params" in wanted:
         from laureate import params
 
-        options["params"] = params.load(file)
+        options["params"] = loaded = params.load(file)
+        if "rank" in options:
+            params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
     command(**options)
@@ -106,10 +114,18 @@ def _parser() -> argparse.ArgumentParser:
     crawl("--dry-run", action="store_true", help="say what would be asked first, and ask nothing")
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
     for verb in ("sample", "evaluate"):
-        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline or rank-N"
+        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline, rank-N or external"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
+    give = commands["export"].add_argument
+    give("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
+    give("--to", required=True, choices=("diffusers", "kohya", "comfyui"), help="who is to load it")
+    give("--out", metavar="FILE", help="where to (default: exports/rank-N-FORM.safetensors)")
+    commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of params.external")
+    serve = commands["serve"].add_argument
+    serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )

@@ -99,6 +99,11 @@ def _score_axes(axes: Axes, rows: Sequence[table.Row], score: table.Score) -> No
             value, low, high = of(found[0])
             axes.axhspan(low, high, color=colour, alpha=0.16, linewidth=0)
             axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
+    for row in rows:
+        if row["rank"] is None and row["model"] != "noise-floor" and row[score.key] is not None:
+            axes.axhline(of(row)[0], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+            where = {"xy": (1.0, of(row)[0]), "xycoords": ("axes fraction", "data"), "va": "bottom"}
+            axes.annotate(str(row["model"]), ha="right", fontsize=8, color=GREY, **where)
     adapters = [row for row in rows if row["rank"] and row[score.key] is not None]
     ranks = [table.number(row, "rank") for row in adapters]
     values = [of(row) for row in adapters]

@@ -16,6 +16,7 @@ Count = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Precision = Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the device is faster with it
 
 
@@ -122,6 +123,27 @@ class Base(Section):
     downloads: Name = ".work/base"  # files on their way; an interrupted download goes on from there
 
 
+class Endpoint(Section):
+    """Where pictures are asked for over HTTP, in the words of OpenAI's images API."""
+
+    url: str = Field(pattern=r"^https?://\S+$")  # the part before /images/generations
+    model: Name
+    size: str = Field("1024x1024", pattern=r"^([0-9]+x[0-9]+|auto)$")
+    key: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")  # names the variable with the key
+    send_seed: bool = False  # the API has no seeds, some servers take one
+    options: dict[Name, str | int | float | bool] = {}  # further words of a request, such as quality
+    timeout: float = Field(120.0, gt=0)  # seconds for one answer
+    retries: int = Field(2, ge=0)  # further tries after a passing failure
+    minutes: float = Field(60.0, gt=0)  # a run asks for nothing more after that
+    cap: Count = 120  # pictures that one run may ask for
+
+
+class External(Section):
+    """A model whose pictures are drawn elsewhere and lie in data/external/NAME with their manifest."""
+
+    endpoint: Endpoint | None = None  # where `laureate images` fetches them; null: they were put there
+
+
 class Encode(Section):
     """VAE moments and text embeddings, computed once."""
 
@@ -175,6 +197,8 @@ class Evaluate(Section):
 class Compare(Section):
     """The table over all models."""
 
+    published: Name = "data/published.yaml"  # what the study that this one follows has reported
+
 
 class Report(Section):
     """The page that shows it all."""
@@ -190,6 +214,7 @@ class Params(Section):
     world: Name = "embedded"  # which of `worlds/` the values are from; no stage reads it
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
+    external: dict[ModelName, External] = {}  # models that are drawn elsewhere, by name
     crawl: Crawl = Crawl()
     prepare: Prepare = Prepare()
     base: Base = Base()
@@ -208,7 +233,7 @@ class Params(Section):
     @property
     def models(self) -> list[str]:
         """Every model that is judged, in the order of the table."""
-        return ["noise-floor", "baseline", *self.adapters]
+        return ["noise-floor", "baseline", *self.adapters, *self.external]
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -270,6 +295,9 @@ def _cross_check(params: Params) -> str | None:
         )
     if len(set(params.ranks)) != len(params.ranks):
         return f"ranks must differ from each other, got {params.ranks}"
+    for name in params.external:
+        if name.startswith("rank-") or name in ("baseline", "noise-floor"):
+            return f"external.{name} has the name of a model of the study; call it something else"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
     if params.crawl.years[0] > params.crawl.years[1]:
@@ -333,10 +361,24 @@ def _key(location: tuple[int | str, ...]) -> str:
         elif "[" in part or "(" in part or (text and fields is None):
             continue  # "literal['rank']", "constrained-float", "float": a union's tag
         else:
-            text += f".{part}" if text else part
-            annotation = fields.model_fields[part].annotation if part in fields.model_fields else None
-            fields = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+            name = part if part.isprintable() else repr(part)
+            text += f".{name}" if text else name
+            fields = _under(fields, part)
     return text
+
+
+def _under(fields: Any, part: str) -> Any:
+    """What lies below `part`: a Section, {"": Section} for sections by name, or None."""
+    from typing import get_args
+
+    if isinstance(fields, dict):
+        return fields[""]
+    found = fields.model_fields.get(part) if fields else None
+    annotation = found.annotation if found else None
+    for kind in (annotation, *get_args(annotation)):  # the section itself, of a union, or of a mapping
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return {"": kind} if getattr(annotation, "__origin__", None) is dict else kind
+    return None
 
 
 def _wanted(errors: list[Any]) -> str:
@@ -351,6 +393,7 @@ def _wanted(errors: list[Any]) -> str:
         "model_type": "a section of keys",
         "model_attributes_type": "a section of keys",
         "string_too_short": "text that is not empty",
+        "dict_type": "a section of keys",
         "finite_number": "a finite number",
     }
     wanted = []
@@ -360,6 +403,8 @@ def _wanted(errors: list[Any]) -> str:
             wanted.append(names[error["type"]])
         elif error["type"] == "literal_error":
             wanted.append(str(context["expected"]))
+        elif error["type"] == "string_pattern_mismatch":
+            wanted.append(f"text of the form {context['pattern']}")
         elif error["type"] == "too_short":
             wanted.append(f"a list of at least {context['min_length']}")
         elif error["type"] == "too_long":
@@ -399,11 +444,10 @@ def _close(key: str) -> str:
     parent, _, name = key.rpartition(".")
     known: Any = Params
     for part in parent.split(".") if parent else []:
-        field = getattr(known, "model_fields", {}).get(part)
-        if field is None:  # a key that has points in it, or one in a list
-            return ""
-        known = field.annotation
-    if not hasattr(known, "model_fields"):
+        known = _under(known, part)
+        if known is None:
+            return ""  # a key with points in it
+    if isinstance(known, dict):
         return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""

@@ -66,13 +66,14 @@ def rank_of(model: str) -> int | None:
     """`rank-16` => 16, `baseline` => 0 (a base model is an adapter of rank 0), anything else => None."""
     if model == "baseline":
         return 0
-    _, _, rank = model.partition("rank-")
-    return int(rank) if rank.isdigit() else None
+    rank = model.removeprefix("rank-")
+    return int(rank) if rank != model and rank.isdigit() else None
 
 
 def title(model: str) -> str:
-    """The name of a model as a person reads it: `rank-16` => Rank 16."""
-    return model.replace("-", " ").capitalize()
+    """The name of a model as a person reads it: `rank-16` => Rank 16; an external one's stays as it is."""
+    own = model == "noise-floor" or rank_of(model) is not None
+    return model.replace("-", " ").capitalize() if own else model
 
 
 def row(model: str, metrics: dict[str, Value]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from laureate import table
+from laureate import published, table
 from laureate.files import write_json, write_text
 from laureate.params import Params
 
@@ -13,9 +13,12 @@ METRICS = Path("metrics")
 
 def run(params: Params) -> None:
     """metrics/models/NAME.json of the models in `params` => comparison.csv, comparison.md, selected.json."""
+    reported = published.load(params.compare.published)
     rows = table.read_metrics(METRICS / "models", params.models)
     write_text(METRICS / "comparison.csv", table.to_csv(rows))
-    write_text(METRICS / "comparison.md", table.to_markdown(rows))
+    write_text(
+        METRICS / "comparison.md", table.to_markdown(rows) + "\n" + published.to_markdown(reported, rows)
+    )
     write_json(METRICS / "selected.json", selected(rows, params.selected))
 
 

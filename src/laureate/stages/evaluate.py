@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import prompts
+from laureate import external, prompts
 from laureate.errors import LaureateError
 from laureate.files import write_json
 from laureate.params import Params
+from laureate.places import EXTERNAL
 from laureate.progress import progress
 
 if TYPE_CHECKING:
@@ -38,8 +39,14 @@ class Picture:
 
 def run(params: Params, model: str) -> None:
     """Score `model` ("noise-floor", "baseline", "rank-N") into metrics/models/NAME.json."""
-    asked = {prompt.id: prompt.attributes for prompt in prompts.load(params.sample.prompts)}
-    generated = real_pictures("train") if model == "noise-floor" else sampled_pictures(model, asked)
+    asked = prompts.load(params.sample.prompts)
+    attributes = {prompt.id: prompt.attributes for prompt in asked}
+    if model == "noise-floor":
+        generated = real_pictures("train")
+    elif model in params.external:
+        generated = external_pictures(model, asked)
+    else:
+        generated = sampled_pictures(model, attributes)
     references = real_pictures("holdout")
     seen, real = _open(generated), _open(references)
     from laureate.judges import ClipJudge, VisionJudge  # late: a missing file has stopped us by now
@@ -175,6 +182,15 @@ def sampled_pictures(model: str, asked: dict[str, dict[str, str]]) -> list[Pictu
     return [
         Picture(SAMPLES / model / row["file"], row["text"], row["prompt"], asked.get(row["prompt"], {}))
         for row in rows
+    ]
+
+
+def external_pictures(model: str, asked: Sequence[prompts.Prompt]) -> list[Picture]:
+    """The pictures of data/external/NAME that are there, with the attributes of their prompts."""
+    attributes = {prompt.id: prompt.attributes for prompt in asked}
+    return [
+        Picture(EXTERNAL / model / row["file"], row["text"], row["prompt"], attributes[row["prompt"]])
+        for row in external.read(model, asked).drawn
     ]
 
 

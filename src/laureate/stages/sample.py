@@ -29,7 +29,7 @@ def run(params: Params, model: str) -> None:
     found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
-        _check_adapter(adapter, found)
+        check_adapter(adapter, found)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
     names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
     with fresh_folder(SAMPLES / model) as folder:
@@ -103,7 +103,7 @@ def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":
     return torch.randn(shape, generator=seeds.generator("sample", prompt, seed))
 
 
-def _check_adapter(folder: Path, found: base.Base) -> None:
+def check_adapter(folder: Path, found: base.Base) -> None:
     """Fail before anything is loaded if the adapter is missing or belongs to another base."""
     import json
 

@@ -1,0 +1,105 @@
+"""The figures that the study this one follows has printed: data, shown beside ours, never mixed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from laureate import table
+from laureate.errors import LaureateError
+
+DIGITS = {"fid": 4, "lpips": 4, "clip": 4, "is": 2, "is_deviation": 2}  # as they were printed
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table that somebody has published."""
+
+    source: str  # address of the repository or paper
+    file: str  # the file there, with its commit
+    n_generated: int  # pictures per model
+    n_reference: int  # pictures they were compared with
+    scores: dict[str, str]  # key => how it was computed there
+    rows: list[dict[str, Any]]  # model (its name there), like (ours), and a number per score
+
+
+def load(path: str | Path) -> Published:
+    """Read a file in the form of data/published.yaml. Raises LaureateError naming file and key."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = Published(
+            source=str(values["source"]),
+            file=f"{values['file']} at {str(values['commit'])[:7]}",
+            n_generated=int(values["n_generated"]),
+            n_reference=int(values["n_reference"]),
+            scores={str(key): str(text) for key, text in values["scores"].items()},
+            rows=[dict(row) for row in values["rows"]],
+        )
+    except FileNotFoundError:
+        raise LaureateError(f"there is no file {path}; see compare.published in params.yaml") from None
+    except KeyError as error:
+        raise LaureateError(f"{path} lacks the key {error.args[0]}") from None
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    known = {"model", "like", *found.scores, *(f"{key}_deviation" for key in found.scores)}
+    for number, row in enumerate(found.rows, start=1):
+        if not {"model", "like", *found.scores} <= set(row) <= known:
+            raise LaureateError(f"{path}, row {number}: a row has model, like, {', '.join(found.scores)}")
+        for key in found.scores:
+            if key not in DIGITS or isinstance(row[key], bool) or not isinstance(row[key], (int, float)):
+                raise LaureateError(f"{path}, row {number}: {key} must be a number of a known score")
+    return found
+
+
+def note(published: Published) -> str:
+    """What the figures are worth, in two sentences."""
+    return (
+        f"Reported, n = {published.n_generated} pictures per model against the {published.n_reference} that "
+        "the adapters were trained on, without intervals; not reproducible from what was published. "
+        "Read the columns of figures that were measured here beside them as another measurement, with other "
+        "judges, pictures and references."
+    )
+
+
+def cells(published: Published, rows: Sequence[table.Row]) -> list[list[str]]:
+    """Lines of the table, the heading first: name, and per score what was reported and what we measured."""
+    by_key = {score.key: score for score in table.SCORES}
+    ours = {str(row["model"]): row for row in rows}
+    keys = list(published.scores)
+    lines = [["model"]]
+    for key in keys:
+        head = f"{by_key[key].label} {by_key[key].arrow}" if key in by_key else key
+        lines[0] += [f"{head} reported", "ours"]
+    for row in published.rows:
+        line = [str(row["model"])]
+        for key in keys:
+            own = ours.get(str(row["like"]))
+            line += [_reported(row, key), table.show(own, by_key[key])[0] if own and key in by_key else "–"]
+        lines.append(line)
+    return lines
+
+
+def to_markdown(published: Published, rows: Sequence[table.Row]) -> str:
+    """What was reported beside what we measured, with source, n and a warning, as Markdown."""
+    head, *lines = cells(published, rows)
+    text = [
+        f"Reported in {published.source} ({published.file})",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|---|" + "--:|" * (len(head) - 1),
+        *("| " + " | ".join(line) + " |" for line in lines),
+        "",
+        note(published),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def _reported(row: dict[str, Any], key: str) -> str:
+    """0.3194, or 1.90 ± 0.36 where a deviation was printed."""
+    text = f"{row[key]:.{DIGITS[key]}f}"
+    deviation = row.get(f"{key}_deviation")
+    return text if deviation is None else f"{text} ± {deviation:.{DIGITS[key]}f}"
