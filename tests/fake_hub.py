@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -94,10 +96,12 @@ class Handler(BaseHTTPRequestHandler):
             self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
             return
         siblings = []
-        for path, data in contents(self.hub.repositories[name]).items():
-            row = {"rfilename": path, "size": len(data), "blobId": blob(data)}
+        for path, file in contents(self.hub.repositories[name]).items():
+            row: dict[str, object] = {"rfilename": path, "size": file.stat().st_size}
             if path.endswith(LARGE):
-                row["lfs"] = {"sha256": sha(data), "size": len(data), "pointerSize": 135}
+                row["lfs"] = {"sha256": sha(file), "size": file.stat().st_size, "pointerSize": 135}
+            else:
+                row["blobId"] = git_blob(file)
             siblings.append(row)
         self._json({"id": name, "modelId": name, "sha": COMMIT, "tags": [], "siblings": siblings})
 
@@ -106,8 +110,8 @@ class Handler(BaseHTTPRequestHandler):
             self._json({"Code": 10010205001, "Message": "not found", "Success": False, "Data": None}, 404)
             return
         rows = [
-            {"Path": path, "Size": len(data), "Sha256": sha(data), "Type": "blob"}
-            for path, data in contents(self.hub.repositories[name]).items()
+            {"Path": path, "Size": file.stat().st_size, "Sha256": sha(file), "Type": "blob"}
+            for path, file in contents(self.hub.repositories[name]).items()
         ]
         rows.append({"Path": "unet", "Size": 0, "Sha256": "", "Type": "tree"})
         self._json({"Code": 200, "Success": True, "Data": {"Files": rows}})
@@ -116,12 +120,13 @@ class Handler(BaseHTTPRequestHandler):
         if not (folder / name).is_file():
             self._error(404, "EntryNotFound", "Entry not found")
             return
-        data = (folder / name).read_bytes()
-        size, start = len(data), 0
-        headers = {"ETag": f'"{sha(data) if name.endswith(LARGE) else blob(data)}"', "X-Repo-Commit": COMMIT}
+        file = folder / name
+        size, start = file.stat().st_size, 0
+        headers = {
+            "ETag": f'"{sha(file) if name.endswith(LARGE) else git_blob(file)}"',
+            "X-Repo-Commit": COMMIT,
+        }
         headers |= {"X-Linked-Size": str(size), "X-Linked-Etag": headers["ETag"], "Accept-Ranges": "bytes"}
-        if name in self.hub.lies:
-            data = data[:-1] + bytes([data[-1] ^ 1])
         wanted = self.headers.get("Range")
         if wanted and not self.hub.deaf:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -135,13 +140,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if name in self.hub.cut and self.hub.cuts:
-            self.hub.cuts -= 1
-            self.wfile.write(data[start : start + self.hub.cut[name]])
-            self.wfile.flush()
-            self.close_connection = True
-            return
-        self.wfile.write(data[start:])
+        with file.open("rb") as opened:
+            opened.seek(start)
+            if name in self.hub.cut and self.hub.cuts:
+                self.hub.cuts -= 1
+                self.wfile.write(opened.read(self.hub.cut[name]))
+                self.wfile.flush()
+                self.close_connection = True
+            elif name in self.hub.lies:
+                data = opened.read()
+                self.wfile.write(data[:-1] + bytes([data[-1] ^ 1]))
+            else:
+                shutil.copyfileobj(opened, self.wfile, 1 << 20)
 
     def _json(self, value: object, status: int = 200) -> None:
         body = json.dumps(value).encode()
@@ -161,17 +171,25 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, Path]:
     """The files of a repository by name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {path.relative_to(folder).as_posix(): path for path in files}
 
 
-def sha(data: bytes) -> str:
+def sha(file: Path) -> str:
     """SHA-256, as large file storage names a content."""
-    return hashlib.sha256(data).hexdigest()
+    status = file.stat()
+    return _sha(file, status.st_mtime_ns, status.st_size)
 
 
-def blob(data: bytes) -> str:
+@lru_cache
+def _sha(file: Path, changed: int, size: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def git_blob(file: Path) -> str:
     """SHA-1 of a git blob, as git names a content."""
+    data = file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

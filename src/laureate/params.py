@@ -153,7 +153,8 @@ class Encode(Section):
 class Train(Section):
     """How every adapter is trained; all ranks share order, noise and time steps."""
 
-    steps: Count = 240
+    steps: Count = 240  # updates, where epochs is null
+    epochs: Count | None = None  # how often every picture is seen; wins over steps
     batch: Count = 8
     learning_rate: float = Field(1.0e-3, gt=0)
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -170,6 +171,10 @@ class Train(Section):
     checkpoint_every: Count = 80
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
+    def steps_for(self, pictures: int) -> int:
+        """Updates for so many pictures: the last epoch may end within a batch, which is filled up."""
+        return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
+
 
 class Sample(Section):
     """One picture per (prompt, seed), from the base and from every adapter."""
@@ -180,6 +185,8 @@ class Sample(Section):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures drawn at once
+    resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
+    blank: Fraction = 0.1  # share of pictures of one colour that fails the stage: numbers that overflowed
     precision: Precision = "auto"
     negative_prompt: str = ""
 
@@ -229,6 +236,11 @@ class Params(Section):
     def adapters(self) -> list[str]:
         """Names of the adapters: `rank-4`, `rank-8`, ..."""
         return [f"rank-{rank}" for rank in self.ranks]
+
+    @property
+    def drawn_at(self) -> int:
+        """Pixels along a side of every picture that is drawn."""
+        return self.sample.resolution or self.prepare.resolution
 
     @property
     def models(self) -> list[str]:

@@ -42,7 +42,7 @@ def run(params: Params, rank: int) -> None:
     Raises LaureateError if base and encoded data do not belong together, for targets and ranks that do not
     fit the base, and, naming step and rank, for a loss that is not a finite number.
     """
-    found = base.expected(params.base)
+    found, params = base.expected(params.base), counted(params)
     recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
     around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
@@ -63,6 +63,15 @@ def run(params: Params, rank: int) -> None:
         kept = checkpoints.find()
         if not kept or all(results.find(key) or keys.get(name) != key for name, key in kept.keys.items()):
             checkpoints.remove()
+
+
+def counted(params: Params) -> Params:
+    """The same parameters with `train.steps` as `train.epochs` and the encoded pictures make it."""
+    if params.train.epochs is None:
+        return params
+    pictures = len(json.loads(tensors.metadata(ENCODED).get("train.files", "[]")))
+    steps = params.train.steps_for(pictures)
+    return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
 
 
 def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
