@@ -171,7 +171,10 @@ class Remember(_Middleware):
         return response
 
     async def _unchanged(self, request: Request, entry: Entry) -> bool:
-        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes."""
+        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes.
+
+        A picture that is gone (404, 410) or that has other marks or another size is asked for again.
+        """
         assert self.crawler.engine is not None
         head = Request(
             request.url, method="HEAD", meta={"handle_httpstatus_all": True, "dont_redirect": True}
@@ -179,16 +182,20 @@ class Remember(_Middleware):
         _add_marks(head, entry)
         try:
             answer = await self.crawler.engine.download_async(head)
-        except Exception:  # noqa: BLE001  # whatever broke the HEAD, the GET that follows will tell it
+        except Exception:  # noqa: BLE001  # some servers know no HEAD and break it off
+            return True
+        if answer.status in (404, 410):
             return False
-        if answer.status in (304, 405, 501):
+        if answer.status != 200:
             return True
         size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
+        if answer.headers.get("Content-Encoding"):
+            size = ""  # that of what was packed
         marks = [(answer.headers.get(name) or b"").decode("latin-1") for name in _MARKS[1:]]
         same = all(
             new == old or not new for new, old in zip(marks, (entry.etag, entry.modified), strict=True)
         )
-        return bool(answer.status == 200 and same and size in ("", str(entry.size)))
+        return bool(same and size in ("", str(entry.size)))
 
     def _kept_answer(self, request: Request, entry: Entry) -> Response:
         """An answer made of a kept body."""

@@ -51,7 +51,8 @@ class Options:
     @property
     def places(self) -> frozenset[str]:
         """The `host:port` of every address that may be asked."""
-        return frozenset(place(address) for address in (self.site, self.api)) | frozenset(self.hosts)
+        named = {host if "://" in host else f"https://{host}" for host in self.hosts}
+        return frozenset(place(address) for address in (self.site, self.api, *named))
 
     def public(self, address: str) -> str:
         """An address as it is written down: a site on a passing port has a lasting name."""
@@ -61,10 +62,12 @@ class Options:
 
     def kind(self, credit: str) -> str:
         """What a credit line says a picture is: `illustration`, `photograph`, or `unknown` when unclear."""
-        kinds = [kind for kind, pattern in self.credits if re.search(pattern, credit)]
+        kinds = [kind for kind, pattern in self.credits if re.search(pattern, credit, re.IGNORECASE)]
         return kinds[0] if len(kinds) == 1 else "unknown"
 
 
 def place(address: str) -> str:
-    """The `host` or `host:port` of an address, in lower case. Raises ValueError for a broken one."""
-    return urlsplit(address).netloc.rpartition("@")[2].lower()
+    """The `host`, or `host:port` where it is not the scheme's port. Raises ValueError for no address."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2].lower()
+    return host.removesuffix(":443" if parts.scheme == "https" else ":80")

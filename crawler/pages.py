@@ -24,6 +24,7 @@ CATEGORIES: dict[str, str] = {  # as the API writes them, as an address writes t
     "peace": "pea",
     "economic sciences": "eco",
     "economic-sciences": "eco",
+    **{code: code for code in ("phy", "che", "med", "lit", "pea", "eco")},
 }
 FACTS_LINK = "laureate facts"
 ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -63,7 +64,7 @@ class LaureatesAnswer:
     def __init__(self, text: str, address: str) -> None:
         self.address = address
         try:
-            answer = json.loads(text)
+            answer = json.loads(text.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             answer = None
         self._answer: dict[str, Any] = answer if isinstance(answer, dict) else {}
@@ -94,6 +95,12 @@ class LaureatesAnswer:
             count = int(count)
         return count if isinstance(count, int) and not isinstance(count, bool) else None
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the answer says that another one follows; where it leads is not believed."""
+        links = self._answer.get("links")
+        return bool(isinstance(links, dict) and links.get("next"))
+
     def _entry(self, row: Any, number: int) -> LaureateEntry | None:
         """One laureate, or None and a problem."""
         if not isinstance(row, dict):
@@ -104,7 +111,7 @@ class LaureatesAnswer:
         if not ID.fullmatch(identity):
             self.problems.append(f"laureate {number} has no usable id (field 'id': {str(value)[:40]!r})")
             return None
-        organisation = "orgName" in row
+        organisation = "orgName" in row or ("founded" in row and "gender" not in row)
         name = _english(row.get("orgName")) if organisation else ""
         for field in ("knownName", "fullName", "familyName"):
             name = name or _english(row.get(field))
@@ -141,9 +148,11 @@ class LaureatesAnswer:
             yield PrizeEntry(int(year), category, links[0] if links else None)
 
     def _facts(self, links: Any) -> Iterator[str]:
-        """Addresses among `links` that are marked as facts pages."""
-        for link in _listed(links):
-            if isinstance(link, dict) and FACTS_LINK in _listed(link.get("class")):
+        """Addresses among `links` that are marked as facts pages, or look like one."""
+        found = [link for link in _listed(links) if isinstance(link, dict)]
+        marked = [link for link in found if FACTS_LINK in _listed(link.get("class"))]
+        for link in marked or found:
+            if marked or re.search(r"/facts/?$", str(link.get("href"))):
                 address = _address(self.address, link.get("href"))
                 if address is not None:
                     yield address
@@ -152,22 +161,23 @@ class LaureatesAnswer:
 class PrizeList:
     """The list of all prizes: an independent word on who there is."""
 
-    LINK = "div.card-prize .card-prize--laureates--links a, div.by_year p a"
+    LINK = ".card-prize .card-prize--laureates--links a, .by_year p a"
     SENTENCE = re.compile(
-        r"awarded\s+([\d,]+)\s+times\s+to\s+([\d,]+)\s+(?:laureates|people|individuals|persons)",
+        r"awarded\s+(\d[\d,]*)\s+times\s+to\s+(\d[\d,]*)\s+(?:\w+\s+){0,3}?(?:laureates|people|individuals|persons)",
         re.IGNORECASE,
     )
 
     def __init__(self, text: str, address: str) -> None:
         self.address = address
         self._page = _selector(text)
+        self._base = _base(self._page, address)
 
     @cached_property
     def facts(self) -> dict[str, PrizeEntry]:
         """Facts page => its prize, as far as the address tells it. Raises NotFound when there is none."""
         found: dict[str, PrizeEntry] = {}
         for value in self._page.css(self.LINK).xpath("@href").getall():
-            address = _address(self.address, value)
+            address = _address(self._base, value)
             match = address and re.search(r"/prizes/([a-z-]+)/(\d{4})/[^/]+/facts/?$", urlsplit(address).path)
             if address and match and match[1] in CATEGORIES and YEAR.fullmatch(match[2]):
                 found[address] = PrizeEntry(int(match[2]), CATEGORIES[match[1]], address)
@@ -178,21 +188,24 @@ class PrizeList:
     @property
     def counts(self) -> tuple[int, int] | None:
         """(prizes, people and organisations) of the sentence "awarded N times to M ...", None without it."""
-        match = self.SENTENCE.search(" ".join(self._page.xpath("//body//p//text()").getall()))
+        match = self.SENTENCE.search(
+            " ".join(self._page.xpath("//body//text()[not(parent::script or parent::style)]").getall())
+        )
         return (_number(match[1]), _number(match[2])) if match else None
 
 
 class FactsPage:
     """A laureate's facts page: who it is about, the portrait's address, the credit line."""
 
-    SECTION = "section.laureate-facts"
-    NAME = "section.laureate-facts h1"
-    IMAGE = "section.laureate-facts div.image"
-    CREDIT = "section.laureate-facts .figcaption__attribution"
+    SECTION = ".laureate-facts"
+    NAME = ".laureate-facts h1"
+    IMAGE = ".laureate-facts .image"
+    CREDIT = ".figcaption__attribution"
 
     def __init__(self, text: str, address: str) -> None:
         self.address = address
         self._page = _selector(text)
+        self._base = _base(self._page, address)
 
     @property
     def id(self) -> str:
@@ -211,30 +224,48 @@ class FactsPage:
     @property
     def image(self) -> str:
         """The portrait's address, also where it is loaded late (`data-src`, `srcset`, `noscript`)."""
-        for value in _sources(self._page.css(self.IMAGE)[:1]):
-            address = _address(self.address, value)
-            if address is not None:
-                return address
-        raise NotFound("portrait", f"{self.IMAGE} img", self.address)
+        return self._portrait[1]
 
     @property
     def credit(self) -> str:
         """The credit line under the portrait."""
-        text = _text(self._page.css(self.CREDIT)[:1])
+        image = self._portrait[0]  # a line elsewhere on the page is about another picture
+        around = image.xpath("ancestor::figure[1] | following-sibling::*[1][not(descendant-or-self::img)]")
+        lines = [*image.css(self.CREDIT), *around.css(self.CREDIT)]
+        text = _text(SelectorList(lines[:1]))
         if not text:
-            raise NotFound("credit line", self.CREDIT, self.address)
+            raise NotFound("credit line", f"{self.IMAGE} {self.CREDIT}", self.address)
         return text
+
+    @cached_property
+    def _portrait(self) -> tuple[Selector, str]:
+        """The first `.image` that holds a picture, and its address.
+
+        An address that is no good is not passed over: what stands beside it is but a placeholder.
+        """
+        for image in self._page.css(self.IMAGE):
+            values = (value.strip() for value in _sources(SelectorList([image])))
+            best = next((value for value in values if value and not value.startswith(("data:", "#"))), None)
+            address = _address(self._base, best)
+            if address is not None:
+                return image, address
+        raise NotFound("portrait", f"{self.IMAGE} img", self.address)
+
+
+_LATE = "@*[starts-with(name(), 'data-') and contains(name(), 'src')"
 
 
 def _sources(image: SelectorList[Selector]) -> Iterator[str]:
-    """Addresses of the picture in a `div.image`, best first: a `src` beside a `data-src` is a placeholder."""
-    yield from image.css("img::attr(data-src)").getall()
+    """Addresses of the picture in an `.image`, best first: a `src` beside others may be a placeholder."""
+    yield from image.xpath(f".//img/{_LATE} and not(contains(name(), 'srcset'))]").getall()
     yield from image.css("noscript img::attr(src)").getall()
     for text in image.css("noscript::text").getall():  # where a parser keeps its content as text
         yield from _selector(text).css("img::attr(src)").getall() if "<img" in text else ()
-    yield from _widest(image.css("img::attr(data-srcset), source::attr(data-srcset)").getall())
+    yield from _widest(image.xpath(f".//img/{_LATE} and contains(name(), 'srcset')]").getall())
+    yield from _widest(image.css("img::attr(srcset)").getall())
     yield from image.css("img::attr(src)").getall()
-    yield from _widest(image.css("img::attr(srcset), source::attr(srcset)").getall())
+    yield from _widest(image.xpath(f".//source/{_LATE}]").getall())
+    yield from _widest(image.css("source::attr(srcset)").getall())
 
 
 def _widest(sets: Iterable[str]) -> Iterator[str]:
@@ -243,6 +274,17 @@ def _widest(sets: Iterable[str]) -> Iterator[str]:
         found = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
         sizes = [(float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in found]
         yield from (link for _, link in sorted(sizes, key=lambda pair: -pair[0]))
+
+
+def same_page(address: str) -> str:
+    """An address as it is compared: host and path, without scheme, query, fragment and last slash."""
+    parts = urlsplit(address)
+    return f"{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _base(page: Selector, address: str) -> str:
+    """What relative addresses on a page are relative to: its `<base href>`, or the page itself."""
+    return _address(address, page.css("base::attr(href)").get()) or address
 
 
 def _address(base: str, value: Any) -> str | None:

@@ -13,7 +13,15 @@ from twisted.python.failure import Failure
 from crawler.events import tell
 from crawler.items import Fault, Portrait, Skipped
 from crawler.options import Options
-from crawler.pages import FactsPage, LaureateEntry, LaureatesAnswer, NotFound, PrizeEntry, PrizeList
+from crawler.pages import (
+    FactsPage,
+    LaureateEntry,
+    LaureatesAnswer,
+    NotFound,
+    PrizeEntry,
+    PrizeList,
+    same_page,
+)
 
 Yielded = Iterator[Request | Fault | Skipped | Portrait]
 
@@ -27,6 +35,7 @@ class LaureateSpider(Spider):
         super().__init__(**arguments)
         self.options = options
         self.laureates: dict[str, LaureateEntry] = {}
+        self.count: int | None = None  # how many there are, as the API says
         self.listed: PrizeList | None = None
         self.seen: set[tuple[str, int, str]] = set()
 
@@ -53,10 +62,9 @@ class LaureateSpider(Spider):
             yield self._fault("api", response.url, str(error))
         for problem in answer.problems:
             yield self._fault("api", response.url, problem)
-        reached = offset + answer.received
-        full = answer.received >= self.options.page_size
-        if len(self.laureates) > known and (full or reached < (answer.count or 0)):
-            yield self._answer(reached)
+        reached, self.count = offset + answer.received, answer.count
+        if len(self.laureates) > known and (reached != answer.count or answer.has_next):
+            yield self._answer(reached)  # until nothing new comes: counts and links may be wrong
             return
         if answer.count is not None and answer.count != len(self.laureates):
             wrong = f"meta.count says {answer.count} laureates, {len(self.laureates)} came"
@@ -67,14 +75,14 @@ class LaureateSpider(Spider):
         """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
         yield from self._cross_check()
         visits: dict[str, tuple[PrizeEntry, LaureateEntry | None]] = {}
-        claimed = {prize.facts for entry in self.laureates.values() for prize in entry.prizes}
+        claimed = {same_page(p.facts) for e in self.laureates.values() for p in e.prizes if p.facts}
         for entry in self.laureates.values():
             if entry.organisation:
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
                 continue
             visits |= {p.facts: (p, entry) for p in entry.prizes if p.facts is not None and self._wanted(p)}
         for address, prize in self._listed().items():
-            if address not in claimed and self._wanted(prize):
+            if same_page(address) not in claimed and self._wanted(prize):
                 visits[address] = (prize, None)
         order = sorted(visits, key=lambda address: (-visits[address][0].year, address))[: self.options.limit]
         tell("pages", total=len(order))
@@ -130,11 +138,19 @@ class LaureateSpider(Spider):
         """A request that brought nothing: say why, and go on."""
         request: Request = failure.request  # Scrapy puts it there
         about = request.meta["about"]
-        yield self._fault(about, request.url, reason_of(failure.value))
+        asked = (request.meta.get("redirect_urls") or [request.url])[0]
+        reason = reason_of(failure.value)
+        if "portrait" in request.cb_kwargs:
+            reason = f"the portrait on {request.cb_kwargs['portrait']['page']}: {reason}"
+        yield self._fault(about, asked, reason)
         if about == "list":
             yield self._answer(0)
-        elif about == "api" and self.laureates:
-            yield from self._visits()
+        elif about == "api":
+            onward = request.cb_kwargs["offset"] + self.options.page_size
+            if onward < (self.count or 0):
+                yield self._answer(onward)
+            else:
+                yield from self._visits()
         elif about in ("page", "picture"):
             tell(about)
 
@@ -144,14 +160,16 @@ class LaureateSpider(Spider):
         if self.listed is None or not listed:
             return
         prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
-        linked = {prize.facts for prize in prizes if prize.facts}
-        for address in sorted(linked - listed.keys()):
-            yield self._fault("check", address, "linked by the API, not on the list page")
-        for address in sorted(listed.keys() - linked):
-            yield self._fault("check", address, "on the list page, not linked by the API")
+        linked = {same_page(prize.facts): prize.facts for prize in prizes if prize.facts}
+        known = {same_page(address): address for address in listed}
+        for page in sorted(linked.keys() - known.keys()):
+            yield self._fault("check", linked[page], "linked by the API, not on the list page")
+        for page in sorted(known.keys() - linked.keys()):
+            yield self._fault("check", known[page], "on the list page, not linked by the API")
         awarded = len({(prize.year, prize.category) for prize in prizes})
         counts = self.listed.counts
-        if counts is not None and counts != (awarded, len(prizes)):
+        people = (len(prizes), len(self.laureates))  # some sites count those who won twice once
+        if counts is not None and (counts[0] != awarded or counts[1] not in people):
             counted = " to ".join(map(str, counts))
             reason = f"the list page counts {counted} prizes and people, the API {awarded} to {len(prizes)}"
             yield self._fault("check", self.listed.address, reason)

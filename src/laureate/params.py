@@ -46,7 +46,7 @@ class Crawl(Section):
     )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
     credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
-        "illustration": r"\bIll(\.|:|ustration)",
+        "illustration": r"\bIll(\.|:|ustrat)",
         "photograph": r"\bPhoto",
     }
     limit: Count | None = None  # visit so many facts pages, the newest; null: all
