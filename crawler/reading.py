@@ -17,6 +17,7 @@ CATEGORIES: dict[str, str] = {  # as the API writes them, as an address writes t
     "peace": "pea",
     "economic sciences": "eco",
     "economic-sciences": "eco",
+    **{code: code for code in ("phy", "che", "med", "lit", "pea", "eco")},
 }
 YEAR = re.compile(r"(1[89]|20)[0-9][0-9]")
 PORTS = {"http": 80, "https": 443}
@@ -47,6 +48,12 @@ def absolute(base: str, value: Any) -> str | None:
         return urlunsplit((parts.scheme, where, parts.path or "/", parts.query, ""))
     except (ValueError, UnicodeError):
         return None
+
+
+def same_page(address: str) -> str:
+    """An address for comparing: scheme, query, fragment and a slash at the end make no other page."""
+    parts = urlsplit(address)
+    return f"{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def base_of(page: Selector, address: str) -> str:

@@ -106,8 +106,9 @@ def _captions(
     if not rows:
         return {}
     judge = ClipJudge.load(wanted.clip)
-    texts = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
-    silent = [row for row in rows if texts[row["file"]] is None]
+    told = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
+    texts = {file: text for file, text in told.items() if text is not None}
+    silent = [row for row in rows if row["file"] not in texts]
     seen = [pictures[row["file"]] for row in silent]
     if silent and wanted.captioner == "blip":
         from laureate.blip import BlipCaptioner
