@@ -14,6 +14,12 @@ import pytest
 from sites_of_faults import Fault, Faulty, crawled, fails, few, image, same_bytes, site, status
 
 KILLS = 20
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+from laureate.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_crawl_that_was_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -95,7 +101,7 @@ def begun(address: str, folder: Path) -> subprocess.Popen[str]:
     (folder / "prompts.yaml").touch()
     words = ["--site", address, "--api", f"{address}/2.1", "--out", "raw"]
     return subprocess.Popen(
-        [sys.executable, "-m", "laureate", "crawl", *words],
+        [sys.executable, "-c", COMMAND, "crawl", *words],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
