@@ -99,7 +99,8 @@ def facts(person: Person, site: str) -> str:
     <section id=s class="wide laur-{identity} dark laureate-facts"><header><h1>Pérson  {n}</h1></header>
     <div class="left"><figure class="f"><div class="b image"><b>{picture}</b></div>
     <figcaption>{line}</figcaption></figure></div></section></main><aside>
-    <figure><div class="image"><img src="/ad.jpg"></div><p class="figcaption__attribution">Photo: an advertisement</p></figure></aside></div></body></html>"""
+    <figure><div class="image"><img src="/ad.jpg"></div><p class="figcaption__attribution">Photo: X</p>
+    </figure></aside></div></body></html>"""
 
 
 def answer(crowd: list[Person], offset: int, site: str) -> str:
