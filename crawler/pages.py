@@ -83,7 +83,8 @@ class FactsPage:
             if (match := self.LAUREATE.search(section.xpath("@class").get("")))
         ]
         named.sort(key=lambda pair: pair[0] != expected)
-        self._id, self._section = named[0] if named else (None, None)
+        self._id: str | None = named[0][0] if named else None
+        self._section: Selector | None = named[0][1] if named else None
 
     @property
     def id(self) -> str:
