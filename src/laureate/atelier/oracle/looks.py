@@ -1,4 +1,5 @@
-"""What the judges see in the oracle's pictures, kept per part; layers are too large to keep and are reduced at once."""
+"""What the judges see in the oracle's pictures, kept per part; layers are too large to keep and are reduced
+at once."""
 
 from __future__ import annotations
 
@@ -93,7 +94,7 @@ def look(parts: Sequence[Part], judges: Judges, label: str) -> Looks:
 
 
 class References:
-    """The layers of some portraits, read when the first model needs them: LPIPS of all pairs, kept per model."""
+    """The layers of some portraits, read when a model needs them: LPIPS of all pairs, kept per model."""
 
     def __init__(self, parts: Sequence[Part], judges: Judges) -> None:
         self.parts, self.judges = parts, judges

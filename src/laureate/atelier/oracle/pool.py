@@ -1,7 +1,8 @@
-"""The oracle's pictures: many prompts from every model, many portraits from the museum; kept, and taken up again.
+"""The oracle's pictures: many prompts from every model, many portraits from the museum; kept, and taken up
+again.
 
-Pictures are kept in parts, each named by a hash of all that it depends on: another adapter, another step count or
-another prompt gives another name, and a run that was broken off goes on where it was.
+Pictures are kept in parts, each named by a hash of all that it depends on: another adapter, another step
+count or another prompt gives another name, and a run that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -55,9 +56,11 @@ def fresh_prompts(count: int, known: Iterable[Prompt]) -> list[Prompt]:
 
 
 def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Path) -> list[Part]:
-    """Draw every prompt with every seed of the study from `model`; the rows are prompt-major => parts in order.
+    """Draw every prompt with every seed of the study from `model`; the rows are prompt-major => parts in
+    order.
 
-    Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another base.
+    Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another
+    base.
     """
     found = base.find(params.base.path)
     adapter = None if model == "baseline" else ADAPTERS / model

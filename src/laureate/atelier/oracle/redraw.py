@@ -1,8 +1,8 @@
 """Studies drawn again and again from the oracle's pictures: how often do interval and adviser tell the truth?
 
 A study takes prompts from the pool, with all their pictures, and references from the portraits, all without
-replacement, and goes the way of a real one: the same scores, intervals and adviser. Nothing is trained or drawn anew.
-Pure functions of what the judges saw.
+replacement, and goes the way of a real one: the same scores, intervals and adviser. Nothing is trained or
+drawn anew. Pure functions of what the judges saw.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BlockKernel = Callable[[Doubles, Doubles], Doubles]
 
 @dataclass(frozen=True)
 class Seen:
-    """One model's pictures in the pool: what judges saw, and values of each by itself; rows are prompt-major."""
+    """One model's pictures in the pool, prompt by prompt: what judges saw, and values of each by itself."""
 
     looks: Looks
     lpips: NDArray[np.float32]  # (n, r): to the first r portraits
@@ -106,7 +106,8 @@ def resamples_of(study: Study, draws: int, seed: int) -> scores.Resamples:
 
 
 def truths(world: World) -> dict[str, dict[str, float]]:
-    """The same scores of the whole pool against all portraits, what a study estimates => model => key => value.
+    """The same scores of the whole pool against all portraits, what a study estimates => model => key =>
+    value.
 
     LPIPS is a squared distance, so its mean over all pairs follows from the mean embeddings. FID and IS keep
     the small bias of the pool's own size.
@@ -179,10 +180,12 @@ class Coverage:
     widths: list[float]
 
     def add(self, found: Estimate, plain: tuple[float, float], unseen: tuple[float, float]) -> None:
-        """Take note of a study. `unseen`: the shares of the pool's prompts and portraits that it did not draw.
+        """Take note of a study. `unseen`: the shares of the pool's prompts and portraits that it did not
+        draw.
 
-        A study that draws a tenth of a pool is nearer to the pool than to the population, so its intervals are
-        narrowed by as much (the finite-population correction) before they are asked whether they hold the pool's value.
+        A study that draws a tenth of a pool is nearer to the pool than to the population, so its intervals
+        are narrowed by as much (the finite-population correction) before they are asked whether they hold the
+        pool's value.
         """
         from scipy.stats import t
 

@@ -1,0 +1,53 @@
+"""page: put the tables of the results into a page of the docs, where it is marked."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks import harness
+from laureate.errors import LaureateError
+from laureate.files import write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--page and --results."""
+    parser.add_argument("--page", type=Path, default=Path("docs/performance.md"), metavar="FILE")
+    parser.add_argument("--results", type=Path, default=harness.RESULTS, metavar="DIR")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write every part between `<!-- results: NAME -->` and `<!-- /results -->` anew, from NAME.json.
+
+    Raises LaureateError if the page has no marks, or names a result that is not there.
+    """
+    text = options.page.read_text(encoding="utf-8")
+    marks = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+    if not marks.search(text):
+        raise LaureateError(f"{options.page} has no part marked <!-- results: NAME -->")
+    write_text(
+        options.page, marks.sub(lambda found: found[1] + _part(options.results, found[2]) + found[3], text)
+    )
+
+
+def _part(results: Path, name: str) -> str:
+    """One result: its table, where it was measured and with which versions."""
+    path = results / f"{name}.json"
+    if not path.is_file():
+        raise LaureateError(f"there is no result {path}; run `python -m benchmarks {name.split('-')[0]}`")
+    result = harness.read(path)
+    table = harness.table(result["rows"], result["columns"], markdown=True)
+    return f"{table}\n\n{_where(result)}\n"
+
+
+def _where(result: dict[str, Any]) -> str:
+    """The machine, the versions and the limits, as a sentence each."""
+    facts = result["machine"]
+    place = facts["gpu"] or f"{facts['cpu']}, {facts['cores']} cores ({', '.join(facts['features'])})"
+    packages = ", ".join(f"{name} {result['versions'][name]}" for name in ("torch", "diffusers", "peft"))
+    limits = "".join(
+        f" Square products of {dtype}: {rate / 1e12:.2f} TFLOP/s."
+        for dtype, rate in result.get("limits", {}).items()
+    )
+    repeats = result["options"]["repeats"]
+    return f"<sub>{place}; {packages}; {repeats} repeats, load {facts['load']}.{limits}</sub>"
