@@ -85,8 +85,8 @@ def meaning(found: adviser.Advice, margin: float) -> list[str]:
     if found.rank in (None, found.best):
         return []
     return [
-        f"Tied means that these pictures show it to lie within {100 * margin:.3g} % of the way from the untuned "
-        "base to the best, even where a test finds a difference."
+        f"Tied means that these pictures show it to lie within {100 * margin:.3g} % of the way from the "
+        "untuned base to the best, even where a test finds a difference."
     ]
 
 
