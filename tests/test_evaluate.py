@@ -13,7 +13,7 @@ import yaml
 from drawn_study import draw_study
 from PIL import Image
 
-from laureate import cli, evidence, measures, params, places, scores, table
+from laureate import cli, evidence, gathering, measures, params, places, scores, table
 from laureate.errors import LaureateError
 from laureate.stages import evaluate
 
@@ -195,15 +195,15 @@ def test_what_was_asked_is_read_back_attribute_by_attribute() -> None:
         "style": one_hot(0, 1, 1, of=2),
     }
     asked = [{"hair": "bald", "headwear": "hat"}, {}, {"hair": "short"}]
-    found = measures.content_read(seen, CLASSES, asked)
+    found = gathering.content_read(seen, CLASSES, asked)
     np.testing.assert_array_equal(found, [[1, 0], [np.nan, np.nan], [0, np.nan]])
-    assert np.isnan(measures.content_read(seen, CLASSES, [{}, {}, {}])).all()
+    assert np.isnan(gathering.content_read(seen, CLASSES, [{}, {}, {}])).all()
 
 
 def test_the_style_is_read_by_its_name() -> None:
     seen = {"style": one_hot(0, 1, 1, of=2)}
-    np.testing.assert_array_equal(measures.style_read(seen, CLASSES, "laureate"), [0, 1, 1])
-    np.testing.assert_array_equal(measures.style_read(seen, CLASSES, "comic"), [1, 0, 0])
+    np.testing.assert_array_equal(gathering.style_read(seen, CLASSES, "laureate"), [0, 1, 1])
+    np.testing.assert_array_equal(gathering.style_read(seen, CLASSES, "comic"), [1, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_style_is_read_by_its_name() -> None:
     ],
 )
 def test_the_content_of_a_prompt_is_all_but_the_style(text: str, content: str) -> None:
-    assert measures.content_of(text, "in the style of Nobel Laureate") == content
+    assert gathering.content_of(text, "in the style of Nobel Laureate") == content
 
 
 def test_a_share_where_all_agree_still_has_an_interval() -> None:

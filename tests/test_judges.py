@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from laureate import measures, scores
+from laureate import gathering, scores
 from laureate.atelier import attributes, portrait
 from laureate.errors import LaureateError
 from laureate.judges import ClipJudge, VisionJudge
@@ -107,7 +107,7 @@ def test_all_pairs_lpips_is_the_lpips_package_with_the_judges_net_whatever_batch
     rng = np.random.default_rng(seed)
     noise = [Image.fromarray(rng.integers(0, 256, (128, 128, 3)).astype(np.uint8)) for _ in range(5)]
     judge = VisionJudge.load(tiny_models / "vision", batch=batch)
-    embedded = [measures.lpips_of(judge.see(part)) for part in ([noise[i] for i in order], noise)]
+    embedded = [gathering.lpips_of(judge.see(part)) for part in ([noise[i] for i in order], noise)]
     found = scores.lpips(*embedded)
     metric, images = judge.metric(), pixels(noise, 128) / 127.5 - 1
     with torch.inference_mode():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from laureate import measures, params, scores
+from laureate import gathering, params, scores
 from laureate.errors import LaureateError
 from laureate.files import sha256_file
 from laureate.judges import bench, weights
@@ -103,13 +103,13 @@ def test_all_pairs_lpips_is_the_lpips_package_pair_by_pair(folder: Path, net: st
 
     judge = load(folder, f"lpips-{net}", 2)
     x, y = noise(1, seed=1), noise(2, seed=2)
-    found = scores.lpips(*(measures.lpips_of(judge.see(part)) for part in (x, y)))
+    found = scores.lpips(*(gathering.lpips_of(judge.see(part)) for part in (x, y)))
     a, b = (pixels(part, 256) / 127.5 - 1 for part in (x, y))
     with torch.inference_mode():
         expected = [[float(judge.module(p[None], q[None])) for q in b] for p in a]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.min(expected) > 1e-3
-    assert scores.lpips(*(measures.lpips_of(judge.see(x)) for _ in "12"))[0, 0] == pytest.approx(0, abs=1e-5)
+    assert scores.lpips(*(gathering.lpips_of(judge.see(x)) for _ in "12"))[0, 0] == pytest.approx(0, abs=1e-5)
 
 
 def test_weights_of_another_net_are_refused_by_name(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,25 @@ class Evidence:
     heads: Mapping[str, Array]  # head => class probabilities (n, k), the style's left out
     arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)
     judges: Mapping[str, Any]  # who said it: `Bench.record`
+    settings: Sequence[int] = ()  # resamples, seed and neighbours of the draws
     draws: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict
     )  # score => its value over resamples
+
+    def only(self, rows: Sequence[int]) -> Evidence:
+        """The same evidence of these pictures alone, in this order; draws over all of them are gone."""
+        index = list(rows)
+        per_picture = {"lpips", "train"}
+        return replace(
+            self,
+            pictures=[self.pictures[row] for row in index],
+            clusters=[self.clusters[row] for row in index],
+            sets={role: (x[index], y) for role, (x, y) in self.sets.items()},
+            values={key: values[index] for key, values in self.values.items()},
+            heads={head: p[index] for head, p in self.heads.items()},
+            arrays={k: a[index] if k in per_picture else a for k, a in self.arrays.items()},
+            draws={},
+        )
 
 
 def save(path: str | Path, evidence: Evidence) -> None:
@@ -47,7 +63,7 @@ def save(path: str | Path, evidence: Evidence) -> None:
     for name in ("values", "heads", "arrays", "draws"):
         arrays |= {f"{name}/{key}": value for key, value in getattr(evidence, name).items()}
     about = {
-        name: getattr(evidence, name) for name in ("model", "pictures", "clusters", "judges")
+        name: getattr(evidence, name) for name in ("model", "pictures", "clusters", "judges", "settings")
     }  # one entry: the writer of the package orders several by chance
     header = {"laureate": json.dumps(about, sort_keys=True)}
     write_bytes(path, as_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, header))

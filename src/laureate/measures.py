@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laureate import scores
-from laureate.errors import LaureateError
-from laureate.evidence import FEATURES, Evidence
-from laureate.scores import Score
+from laureate.evidence import Evidence
+from laureate.scores import Resamples, Score
 from laureate.scores.arrays import Array
 
 if TYPE_CHECKING:
-    from laureate.judges.bench import Bench, PictureSet
-    from laureate.judges.seeing import Seen
     from laureate.params import Evaluate
 
-EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
 SHARES = ("precision", "recall", "memorisation", "style_read", "content")  # between 0 and 1
 KEYS = (
     "fid", "kid", "cmmd", "dino", "precision", "recall", "is", "lpips", "lpips_diversity", "memorisation",
     "style", "style_read", "content", "clip", "clip_content",
 )  # fmt: skip
-
-
-def gather(
-    bench: Bench,
-    sets: Mapping[str, PictureSet],
-    *,
-    model: str,
-    texts: tuple[Sequence[str], Sequence[str]],
-    clusters: Sequence[str],
-    asked: Sequence[Mapping[str, str]],
-    style: str,
-) -> Evidence:
-    """Ask the judges about `sets`: generated (n pictures), holdout (m) and train (t).
-
-    `texts`: each generated picture's prompt, and the prompt without its style phrase; `asked`: attribute =>
-    class, what was asked of it; `style`: the class of the style to learn.
-    """
-    x, y, t = sets["generated"], sets["holdout"], sets["train"]
-    found: dict[str, tuple[Array, Array]] = {}
-    for role in FEATURES:
-        seen, real = bench.see(role, x), bench.see(role, y)
-        if seen is not None and real is not None:
-            found[role] = (of_role(role, seen), of_role(role, real))
-    looks, words, contents = bench.see("looks", x), bench.texts(texts[0]), bench.texts(texts[1])
-    values: dict[str, Array] = {}
-    pictures = bench.see("text", x)
-    if pictures is not None and words is not None and contents is not None:
-        values["clip"] = scores.clip_score(pictures["features"], words)
-        values["clip_content"] = scores.clip_content(pictures["features"], contents)
-    reading = bench.see("attributes", x)
-    if reading is not None:
-        values["style_read"] = style_read(heads_of(reading), bench.classes(), style)
-        values["content"] = content_read(heads_of(reading), bench.classes(), asked)
-    arrays: dict[str, Array] = {}
-    layers = [bench.see("lpips", part) for part in (x, y, t)]
-    if layers[0] is not None and layers[1] is not None and layers[2] is not None:
-        a, b, c = (lpips_of(seen) for seen in layers if seen is not None)
-        arrays["lpips"] = scores.lpips(a, b)
-        if x.digest != t.digest:  # training pictures are no news to themselves
-            arrays["train"] = scores.lpips(a, c)
-            arrays["chance"] = scores.lpips(b, c).min(axis=1)
-        values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
-    heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
-    names = [file.name for file in x.files]
-    return Evidence(model, names, list(clusters), found, values, heads, arrays, bench.record())
 
 
 def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
@@ -133,101 +87,74 @@ def rounded(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
-def of_role(role: str, seen: Seen) -> Array:
-    """The features that a role looks at."""
-    return scores.style_features(layers_of(seen)[:EARLY]) if role == "style" else seen["features"]
+def drawn(evidence: Evidence, references: int, evaluate: Evaluate) -> Evidence:
+    """The evidence with its scores drawn over all `designs`."""
+    resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    chosen = scores_of(evidence, evaluate.neighbours)
+    draws = {key: draw(score, resamples) for key, score in chosen.items() if score is not None}
+    return replace(evidence, draws=draws, settings=settings_of(evaluate))
 
 
-def layers_of(seen: Seen) -> list[Array]:
-    """A judge's feature maps, shallow to deep."""
-    return [seen[f"layers/{index}"] for index in range(sum(name.startswith("layers/") for name in seen))]
+def settings_of(evaluate: Evaluate) -> list[int]:
+    """What draws depend on, beside the evidence."""
+    return [evaluate.bootstrap, evaluate.seed, evaluate.neighbours]
 
 
-def lpips_of(seen: Seen) -> list[Array]:
-    """A judge's LPIPS embedding, with its channel weights where it has learned ones."""
-    layers = layers_of(seen)
-    weights = [seen[f"weights/{index}"] for index in range(len(layers))] if "weights/0" in seen else None
-    return scores.lpips_embedding(layers, weights)
-
-
-def heads_of(seen: Seen) -> dict[str, Array]:
-    """Head => class probabilities (n, k)."""
-    return {
-        name.removeprefix("probabilities/"): p
-        for name, p in seen.items()
-        if name.startswith("probabilities/")
-    }
-
-
-def style_read(probabilities: Mapping[str, Array], classes: Mapping[str, Sequence[str]], style: str) -> Array:
-    """(n,) float64: 1 where the most likely class of the head "style" is `style`, else 0."""
-    if style not in classes.get("style", ()):
-        known = ", ".join(classes.get("style", ()))
-        raise LaureateError(f"evaluate.style is {style!r}, but the vision judge knows the styles {known}")
-    likely = probabilities["style"].argmax(axis=1)
-    return np.asarray(likely == list(classes["style"]).index(style), dtype=np.float64)
-
-
-def content_read(
-    probabilities: Mapping[str, Array],
-    classes: Mapping[str, Sequence[str]],
-    asked: Sequence[Mapping[str, str]],
-) -> Array:
-    """(n, attributes) float64: 1 where what was asked is read, 0 where another class is, NaN not asked."""
-    heads = [name for name in classes if name != "style"]
-    found = np.full((len(asked), len(heads)), np.nan)
-    for column, name in enumerate(heads):
-        likely = probabilities[name].argmax(axis=1)
-        for row, wanted in enumerate(asked):
-            if name in wanted:
-                found[row, column] = float(classes[name][likely[row]] == wanted[name])
-    return found
-
-
-def content_of(text: str, style: str) -> str:
-    """A prompt without its style phrase: "A man, in the style of X." => "A man."."""
-    head, found, tail = text.partition(style)
-    return (head.rstrip(" ,") + tail).strip() if found else text
-
-
-def looks(bench: Bench, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] | None:
-    """Features of the generated and of the training pictures, for the original protocol's FID."""
-    seen = [bench.see("looks", sets[part]) for part in ("generated", "train")]
-    return None if seen[0] is None or seen[1] is None else (seen[0]["features"], seen[1]["features"])
+def draw(score: Score, resamples: Resamples) -> NDArray[np.float64]:
+    """A score over all `designs`, one after the other."""
+    return np.concatenate([score.resampled(u, v) for u, v in designs(resamples)])
 
 
 def with_interval(
-    key: str, score: Score | None, evidence: Evidence, references: int, evaluate: Evaluate
-) -> tuple[dict[str, float | None], Any]:
+    key: str, score: Score | None, resamples: Resamples
+) -> tuple[dict[str, float | None], NDArray[np.float64] | None]:
     """One score over all pictures with its 95 % interval => ({KEY, KEY_low, KEY_high}, its draws).
 
-    The draws are the score over every resample, in an order that models with the same prompts share.
+    The draws are the score over all `designs`, for `Kept`.
     """
     if score is None:
         return {key: None, f"{key}_low": None, f"{key}_high": None}, None
-    value = score()
-    low, high, draws = _interval(score, evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    draws = draw(score, resamples)
+    found = scores.estimate(Kept(score, draws, resamples), resamples)
+    low, high = found.low, found.high
     if key in SHARES:
-        if low == high:  # all pictures agree: resampling them shows no spread
-            low, high = scores.wilson_interval(value, len(set(evidence.clusters)))
+        if high - low < 1e-9:  # all pictures agree: resampling them shows no spread
+            low, high = scores.wilson_interval(min(1.0, max(0.0, found.value)), len(resamples.groups))
         low, high = max(0.0, low), min(1.0, high)
-    found = {key: value, f"{key}_low": low, f"{key}_high": high}
-    return {name: rounded(number) for name, number in found.items()}, draws
+    values = {key: found.value, f"{key}_low": low, f"{key}_high": high}
+    return {name: rounded(value) for name, value in values.items()}, draws
 
 
-def _interval(score: Score, clusters: Sequence[str], references: int, draws: int, seed: int) -> Any:
-    members: dict[Any, list[int]] = {}
-    for row, cluster in enumerate(clusters):
-        members.setdefault(cluster, []).append(row)
-    groups = list(members.values())
-    rng = np.random.default_rng(seed)
-    u, v = np.zeros((draws, len(clusters))), np.zeros((draws, references))
-    for draw in range(draws):
-        for i in rng.integers(len(groups), size=len(groups)):
-            u[draw, groups[i]] += 1
-        v[draw] = np.bincount(rng.integers(references, size=references), minlength=references)
-    values = score.resampled(u, v)
-    value = score()
-    good = values[np.isfinite(values)]
-    low, high = np.quantile(good - good.mean() + value, [0.025, 0.975])
-    return float(min(low, value)), float(max(high, value)), values
+def designs(resamples: Resamples) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """How often each picture and each reference counts, in everything an estimate asks of a score.
+
+    All of them once; the bootstrap's draws; all but one prompt; all but one reference.
+    """
+    g, m, n = len(resamples.groups), resamples.references, resamples.pictures
+    return [
+        (np.ones((1, n)), np.ones((1, m))),
+        (resamples.of_pictures(resamples.prompt_counts), resamples.reference_counts),
+        (resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))),
+        (np.ones((m, n)), 1 - np.eye(m)),
+    ]
+
+
+class Kept(scores.Score):
+    """A score whose draws are known: two models are compared without drawing either again."""
+
+    def __init__(self, score: Score, draws: NDArray[np.float64], resamples: Resamples) -> None:
+        self.score, self.pictures, self.references = score, resamples.pictures, resamples.references
+        self.known: dict[bytes, NDArray[np.float64]] = {}
+        start = 0
+        for u, v in designs(resamples):
+            self.known[_key(u, v)] = draws[start : start + len(u)]
+            start += len(u)
+
+    def resampled(self, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Score.resampled`."""
+        found = self.known.get(_key(u, v))
+        return self.score.resampled(u, v) if found is None else found
+
+
+def _key(u: NDArray[np.float64], v: NDArray[np.float64]) -> bytes:
+    return hashlib.sha256(u.tobytes() + b"/" + v.tobytes()).digest()

@@ -59,7 +59,7 @@ def _hub(source: str, judge: str) -> Path:
     match = HUB.fullmatch(source)
     if not match:
         raise LaureateError(
-            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, with /FOLDER behind it if need be"
+            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, or /FOLDER behind it"
         )
     repository, revision, folder = match.groups()
     from huggingface_hub import snapshot_download

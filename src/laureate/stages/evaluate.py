@@ -35,6 +35,7 @@ class Picture:
     text: str
     prompt: str  # pictures of one prompt are one cluster of the bootstrap
     asked: Mapping[str, str]  # attribute => class; empty where nothing is known
+    name: str  # the same for two models' pictures of one prompt and seed
 
 
 def run(params: Params, model: str) -> None:
@@ -56,7 +57,7 @@ def run(params: Params, model: str) -> None:
     guards.check_count(generated, listing, verb)
     check_portraits(portraits, [question.text for question in questions])
 
-    from laureate import evidence, measures  # late: a missing file has stopped us by now
+    from laureate import evidence, gathering, measures, scores  # late: a missing file has stopped us by now
     from laureate.judges.bench import Bench, open_set
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
@@ -67,11 +68,12 @@ def run(params: Params, model: str) -> None:
     check_pictures(sets)
     bench = Bench(params.evaluate, JUDGED)
     texts = [picture.text for picture in generated]
-    found = measures.gather(
+    found = gathering.gather(
         bench,
         sets,
         model=model,
-        texts=(texts, [measures.content_of(text, params.prepare.style) for text in texts]),
+        names=[picture.name for picture in generated],
+        texts=(texts, [gathering.content_of(text, params.prepare.style) for text in texts]),
         clusters=[picture.prompt for picture in generated],
         asked=[picture.asked for picture in generated],
         style=params.evaluate.style,
@@ -81,15 +83,18 @@ def run(params: Params, model: str) -> None:
         "n_prompts": len(set(found.clusters)),
         "n_reference": len(portraits["holdout"]),
     }
-    chosen, draws = measures.scores_of(found, params.evaluate.neighbours), {}
+    count, evaluate = len(portraits["holdout"]), params.evaluate
+    resamples = scores.resample(found.clusters, count, evaluate.bootstrap, evaluate.seed)
+    chosen, draws = measures.scores_of(found, evaluate.neighbours), {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
-        interval, resampled = measures.with_interval(
-            key, score, found, len(portraits["holdout"]), params.evaluate
-        )
+        interval, drawn = measures.with_interval(key, score, resamples)
         values |= interval
-        draws |= {key: resampled} if resampled is not None else {}
-    values |= measures.original(found, first_of_seeds(generated, questions), measures.looks(bench, sets))
-    evidence.save(EVIDENCE / f"{model}.safetensors", replace(found, draws=draws))
+        draws |= {key: drawn} if drawn is not None else {}
+    values |= measures.original(found, first_of_seeds(generated, questions), gathering.looks(bench, sets))
+    evidence.save(
+        EVIDENCE / f"{model}.safetensors",
+        replace(found, draws=draws, settings=measures.settings_of(evaluate)),
+    )
     write_json(METRICS / f"{model}.json", values)
 
 
@@ -130,7 +135,13 @@ def sampled_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Pi
         ) from None
     asked = {question.id: question.attributes for question in questions}
     return [
-        Picture(SAMPLES / model / row["file"], row["text"], row["prompt"], asked.get(row["prompt"], {}))
+        Picture(
+            SAMPLES / model / row["file"],
+            row["text"],
+            row["prompt"],
+            asked.get(row["prompt"], {}),
+            f"{row['prompt']}_{row['seed']}",
+        )
         for row in rows
     ]
 
@@ -139,7 +150,13 @@ def external_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[P
     """The pictures of data/external/NAME that are there, with the attributes of their prompts."""
     asked = {question.id: question.attributes for question in questions}
     return [
-        Picture(EXTERNAL / model / row["file"], row["text"], row["prompt"], asked[row["prompt"]])
+        Picture(
+            EXTERNAL / model / row["file"],
+            row["text"],
+            row["prompt"],
+            asked[row["prompt"]],
+            f"{row['prompt']}_{row['seed']}",
+        )
         for row in external.read(model, questions).drawn
     ]
 
@@ -152,4 +169,7 @@ def real_pictures(part: str) -> list[Picture]:
     except FileNotFoundError:
         raise LaureateError(f"{listing} does not exist; run `laureate prepare` first") from None
     rows = [json.loads(line) for line in lines if line.strip()]
-    return [Picture(DATASET / part / row["file_name"], row["text"], row["file_name"], {}) for row in rows]
+    return [
+        Picture(DATASET / part / row["file_name"], row["text"], row["file_name"], {}, row["file_name"])
+        for row in rows
+    ]

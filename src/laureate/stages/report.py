@@ -103,6 +103,7 @@ def gather(params: Params) -> page.Study:
         sheets=(PROMPTS, TUNED, MATRIX),
         missing={name: found.missing for name, found in elsewhere.items() if found.missing},
         published=published.load(params.compare.published),
+        advice=_json(METRICS / "adviser.json", "compare")["sentences"],
     )
 
 

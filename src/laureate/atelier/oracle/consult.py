@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from laureate import measures, prompts, scores
+from laureate import gathering, prompts, scores
 from laureate.atelier.oracle import page, pool, redraw
 from laureate.atelier.oracle.looks import Judges, References, look
 from laureate.errors import LaureateError
@@ -69,7 +69,7 @@ def gather(params: Params, size: Sizes) -> redraw.World:
     real = look(portraits, judges, "portraits")
     near = References([part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1], judges)
     texts = [prompt.text for prompt in asked]
-    contents = [measures.content_of(text, params.prepare.style) for text in texts]
+    contents = [gathering.content_of(text, params.prepare.style) for text in texts]
     said, kept = (
         np.repeat(judges.clip.texts(t), len(params.sample.seeds), axis=0) for t in (texts, contents)
     )
@@ -82,8 +82,10 @@ def gather(params: Params, size: Sizes) -> redraw.World:
             lpips=near.lpips(parts, model),
             clip=scores.clip_score(looks.clip, said),
             clip_content=scores.clip_content(looks.clip, kept),
-            content=measures.content_read(looks.probabilities, judges.vision.classes, wanted),
-            style_read=measures.style_read(looks.probabilities, judges.vision.classes, params.evaluate.style),
+            content=gathering.content_read(looks.probabilities, judges.vision.classes, wanted),
+            style_read=gathering.style_read(
+                looks.probabilities, judges.vision.classes, params.evaluate.style
+            ),
         )
     return redraw.World(seen, real, len(params.sample.seeds))
 
