@@ -103,7 +103,7 @@ def flops(function: Callable[[], Any]) -> int:
 
 
 def matrix_rate(where: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
-    """FLOP/s of a large product of square matrices, the best of some: a limit that a network can come near."""
+    """FLOP/s of a large product of square matrices, the best of some: what a network can come near."""
     import torch
 
     side = 8192 if where.type == "cuda" else 2048
@@ -148,11 +148,14 @@ def report(
     options: argparse.Namespace,
     rows: Sequence[Row],
     columns: Mapping[str, str],
+    *,
+    beside: Mapping[str, tuple[Sequence[Row], Mapping[str, str]]] | None = None,
     **more: Any,
 ) -> Path:
     """Print the table and write everything as JSON; gives the file.
 
-    `columns`: key in a row => its title in the table. `more`: what else belongs into the JSON.
+    `columns`: key in a row => its title in the table. `beside`: further tables by name, each as rows and
+    columns. `more`: what else belongs into the JSON.
     """
     import torch
 
@@ -170,6 +173,9 @@ def report(
         "rows": [dict(row) for row in rows],
     }
     print(table(rows, columns))
+    for title, (others, titles) in (beside or {}).items():
+        result.setdefault("beside", {})[title] = {"columns": dict(titles), "rows": list(map(dict, others))}
+        print(f"\n{title}:\n{table(others, titles)}")
     write_json(target, result)
     print(f"\n{target}")
     return Path(target)

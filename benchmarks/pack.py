@@ -32,7 +32,7 @@ COLUMNS = {
     "batch": "batch",
     "latent": "latents",
     "ours_seconds": "ours s",
-    "peer_seconds": "PEFT × 6 s",
+    "peer_seconds": "PEFT s",
     "ratio": "ratio",
     "ratio_low": "from",
     "ratio_high": "to",
@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> None:
     from laureate import device
 
     where = device.pick()
-    sizes = [tuple(map(int, text.split("x"))) for text in options.sizes or []] or SIZES[where.type]
-    if options.quick:
-        sizes = sizes[:1]
+    sizes = sizes_of(options, SIZES[where.type])
     dtypes = list(dict.fromkeys(device.precision(name, where) for name in options.precision))
     limits = {device.name_of(dtype): harness.matrix_rate(where, dtype) for dtype in dtypes}
     rows = []
@@ -68,6 +66,13 @@ def run(options: argparse.Namespace) -> None:
         for batch, side in sizes:
             rows.append(measure(options, where, dtype, batch, side, limits[device.name_of(dtype)]))
     harness.report("pack", options, rows, COLUMNS, limits=limits)
+
+
+def sizes_of(options: argparse.Namespace, default: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Batch and side of the latents as asked, `BATCHxSIDE` each; with --quick only the first."""
+    asked = [text.split("x") for text in options.sizes or []]
+    sizes = [(int(batch), int(side)) for batch, side in asked] or default
+    return sizes[:1] if options.quick else sizes
 
 
 def measure(
@@ -115,18 +120,12 @@ def contestants(
     from benchmarks.peft_peer import PeftModels
     from laureate import device, diffusion, lora
     from laureate.params import Train
-    from laureate.training import Examples, Trainer
+    from laureate.training import Trainer
 
     found = bases.find(name)
     settings = Train(batch=batch, targets=TARGETS, warmup=0, schedule="constant", caption_dropout=0.0)
     unet = device.place_unet(found.unet(), where, dtype)
-    source = torch.Generator().manual_seed(0)
-    channels, width = unet.config.in_channels, unet.config.cross_attention_dim
-    examples = Examples(
-        mean=torch.randn(PICTURES, channels, side, side, generator=source).to(where),
-        logvar=torch.full((PICTURES, channels, side, side), -6.0, device=where),
-        text=torch.randn(PICTURES, 77, width, generator=source).to(where, dtype),
-    )
+    examples = data(unet, where, side)
     adapters = [lora.Adapter(rank, float(rank)) for rank in ranks]
     process = diffusion.schedule(found.scheduler)
     peer = PeftModels(
@@ -136,7 +135,9 @@ def contestants(
         settings,
         found.scaling_factor,
     )
-    trainer = Trainer(unet, process, adapters, settings, torch.zeros(1, 77, width), found.scaling_factor)
+    empty = torch.zeros(1, *examples.text.shape[1:])
+    trainer = Trainer(unet, process, adapters, settings, empty, found.scaling_factor)
+    source = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for (
             layer
@@ -149,6 +150,22 @@ def contestants(
     return trainer, peer, examples
 
 
+def data(unet: Any, where: torch.device, side: int) -> Examples:
+    """Made-up encoded pictures and captions that fit a UNet."""
+    import torch
+
+    from laureate.training import Examples
+
+    source = torch.Generator().manual_seed(0)
+    shape = (PICTURES, unet.config.in_channels, side, side)
+    text = torch.randn(PICTURES, 77, unet.config.cross_attention_dim, generator=source)
+    return Examples(
+        mean=torch.randn(shape, generator=source).to(where),
+        logvar=torch.full(shape, -6.0, device=where),
+        text=text.to(where, unet.dtype),
+    )
+
+
 def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
     """The random numbers of one step."""
     from laureate.training import draw
@@ -159,8 +176,8 @@ def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
 
 
 def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbers: Draw) -> float:
-    """Largest difference from PEFT's gradients on the same numbers, of all adapters and layers, relative to
-    the largest gradient of its tensor. The gradients are taken away again."""
+    """Largest difference from PEFT's gradients on the same numbers, relative to the largest gradient of its
+    tensor; the worst of all adapters and layers. The gradients are taken away again."""
     losses = trainer._losses(examples, numbers).view(len(trainer.adapters), -1).mean(dim=1)
     losses.sum().backward()
     peer.backward(examples, numbers)

@@ -17,27 +17,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write every part between `<!-- results: NAME -->` and `<!-- /results -->` anew, from NAME.json.
+    """Write every part between `<!-- results: NAME -->` and `<!-- /results -->` anew, from NAME.json;
+    `NAME#TABLE` takes a table that is beside the result's own.
 
     Raises LaureateError if the page has no marks, or names a result that is not there.
     """
     text = options.page.read_text(encoding="utf-8")
-    marks = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+    marks = re.compile(r"(<!-- results: (\S+?)(?:#(\S+))? -->\n).*?(<!-- /results -->)", re.DOTALL)
     if not marks.search(text):
         raise LaureateError(f"{options.page} has no part marked <!-- results: NAME -->")
-    write_text(
-        options.page, marks.sub(lambda found: found[1] + _part(options.results, found[2]) + found[3], text)
-    )
+    parts = marks.sub(lambda found: found[1] + _part(options.results, found[2], found[3]) + found[4], text)
+    write_text(options.page, parts)
 
 
-def _part(results: Path, name: str) -> str:
-    """One result: its table, where it was measured and with which versions."""
+def _part(results: Path, name: str, beside: str | None) -> str:
+    """One table, and under a result's own one where it was measured and with which versions."""
     path = results / f"{name}.json"
     if not path.is_file():
         raise LaureateError(f"there is no result {path}; run `python -m benchmarks {name.split('-')[0]}`")
     result = harness.read(path)
-    table = harness.table(result["rows"], result["columns"], markdown=True)
-    return f"{table}\n\n{_where(result)}\n"
+    if beside:
+        other = result.get("beside", {}).get(beside)
+        if not other:
+            raise LaureateError(f"{path} has no table {beside!r} beside its own")
+        return harness.table(other["rows"], other["columns"], markdown=True) + "\n"
+    return f"{harness.table(result['rows'], result['columns'], markdown=True)}\n\n{_where(result)}\n"
 
 
 def _where(result: dict[str, Any]) -> str:

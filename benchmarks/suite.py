@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,14 @@ def run(options: argparse.Namespace) -> None:
     """One row per model, and their sum."""
     if options.quick:
         options.models, options.pictures, options.references = 1, 4, 3
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         sets = draw(Path(folder), options)
         inception, alex = judges()
         mine, theirs = Ours(inception, alex, sets["references"]), Peer(inception, alex, sets["references"])
         for model in [name for name in sets if name != "references"]:
-            ours = harness.timed(lambda model=model: mine.score(sets[model]))
-            peer = harness.timed(lambda model=model: theirs.score(sets[model]))
+            ours = harness.timed(partial(mine.score, sets[model]))
+            peer = harness.timed(partial(theirs.score, sets[model]))
             rows.append(
                 {
                     "model": model,

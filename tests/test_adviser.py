@@ -137,7 +137,7 @@ def test_it_is_right_in_nineteen_of_twenty_studies() -> None:
 
 def test_what_it_cannot_advise_on_is_refused() -> None:
     ranks, base, resamples = study({4: 0.0})
-    with pytest.raises(LaureateError, match=r"needs ranks and a margin between 0 and 1, got \[\]"):
+    with pytest.raises(LaureateError, match="needs ranks"):
         adviser.advise({}, base, resamples)
     with pytest.raises(LaureateError, match="and 1.5"):
         adviser.advise(ranks, base, resamples, margin=1.5)

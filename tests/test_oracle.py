@@ -174,7 +174,7 @@ def test_intervals_cover_and_the_adviser_is_right_where_the_truth_is_plain() -> 
 
 
 def test_an_interval_of_a_study_that_draws_everything_is_not_credited() -> None:
-    """The whole pool is its own truth: the finite-population correction leaves nothing to be right by luck."""
+    """A study that draws nearly all of the pool is near it by luck: that must not count as covering."""
     found = redraw.Coverage(1.0, [], {}, [])
     found.add(scores.Estimate(1.1, 0.9, 1.3, 0.01, 0.0, 10), (0.9, 1.3), (0.01, 1.0))
     assert found.summary()["cover_interval"] == 0.0

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from drawn_study import draw_study, write_metrics
 
 from laureate import cli, params, readme, table
@@ -89,3 +91,19 @@ def test_a_readme_without_markers_is_refused() -> None:
         readme.with_results("# laureate", "results")
     with pytest.raises(LaureateError, match="/results"):
         readme.with_results(readme.START, "results")
+
+
+def test_every_command_it_shows_can_be_read(text: str) -> None:
+    """Each `laureate …` line of the code blocks has a verb and options that the command line knows."""
+    parser = cli._parser()
+    lines = re.findall(r"^    (laureate .+?)(?:  +#.*)?$", text, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        parser.parse_args(shlex.split(line)[1:])  # exits where it cannot
+
+
+def test_the_external_models_it_shows_are_valid_parameters(text: str) -> None:
+    shown = re.findall(r"```yaml\n(external:.+?)```", text, re.DOTALL)
+    assert len(shown) == 1
+    found = params.Params.model_validate(yaml.safe_load(shown[0]))
+    assert set(found.external) == {"by-hand", "gpt-image"}

@@ -71,12 +71,12 @@ class Advice:
             found.append(f"Take rank {self.rank}: the best, and no smaller rank is shown to come close.")
         else:
             found.append(f"Take rank {self.rank}: the smallest that is tied with the best, rank {self.best}.")
-        open_ranks = [f.rank for f in self.findings if f.verdict == "undecided" and f.rank < (self.rank or 0)]
+        named = self.rank or 0
+        open_ranks = [f.rank for f in self.findings if f.verdict == "undecided" and f.rank < named]
         if open_ranks:
             names = " and ".join(", ".join(map(str, open_ranks)).rsplit(", ", 1))
-            found.append(
-                f"Rank{'s' if len(open_ranks) > 1 else ''} {names} may do as well: not enough pictures to tell."
-            )
+            which = f"Rank{'s' if len(open_ranks) > 1 else ''} {names}"
+            found.append(f"{which} may do as well: not enough pictures to tell.")
         if self.rank is None or open_ranks:
             found.append(
                 f"About {self.pictures_wanted} pictures ({self.prompts_wanted} prompts) would tell."

@@ -103,8 +103,10 @@ def _score_axes(axes: Axes, rows: Sequence[table.Row], score: table.Score) -> No
     for row in rows:
         if row["rank"] is None and row["model"] != "noise-floor" and row[score.key] is not None:
             axes.axhline(of(row)[0], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-            where = {"xy": (1.0, of(row)[0]), "xycoords": ("axes fraction", "data"), "va": "bottom"}
-            axes.annotate(str(row["model"]), ha="right", fontsize=8, color=GREY, **where)
+            axes.annotate(
+                str(row["model"]), (1.0, of(row)[0]), xycoords=("axes fraction", "data"),
+                ha="right", va="bottom", fontsize=8, color=GREY,
+            )  # fmt: skip
     adapters = [row for row in rows if row["rank"] and row[score.key] is not None]
     ranks = [table.number(row, "rank") for row in adapters]
     values = [of(row) for row in adapters]

@@ -34,10 +34,10 @@ class Seen:
 
     looks: Looks
     lpips: NDArray[np.float32]  # (n, r): to the first r portraits
-    clip: Doubles  # (n,) CLIP score with the prompt,
-    clip_content: Doubles  # and with the prompt less its style
-    content: Doubles  # (n, attributes) 1 read back, 0 not, NaN not asked
-    style_read: Doubles  # (n,) 1 where the judge reads the style
+    clip: Array  # (n,) CLIP score with the prompt,
+    clip_content: Array  # and with the prompt less its style
+    content: Array  # (n, attributes) 1 read back, 0 not, NaN not asked
+    style_read: Array  # (n,) 1 where the judge reads the style
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,11 @@ def gaussian(a: Doubles, b: Doubles) -> Doubles:
 
 def _total(x: Array, y: Array, kernel: BlockKernel) -> float:
     """The kernel summed over all pairs, block by block: 10,000 portraits have 100,000,000."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return sum(float(kernel(x[start : start + BLOCK], y).sum()) for start in range(0, len(x), BLOCK))
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    total = 0.0
+    for start in range(0, len(a), BLOCK):
+        total += float(kernel(a[start : start + BLOCK], b).sum())
+    return total
 
 
 def _within(x: Array, kernel: BlockKernel) -> float:
