@@ -20,6 +20,8 @@ from laureate.places import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
 from laureate.progress import progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from laureate.judges.bench import PictureSet
 
 METRICS = Path("metrics/models")
@@ -85,7 +87,8 @@ def run(params: Params, model: str) -> None:
     }
     count, evaluate = len(portraits["holdout"]), params.evaluate
     resamples = scores.resample(found.clusters, count, evaluate.bootstrap, evaluate.seed)
-    chosen, draws = measures.scores_of(found, evaluate.neighbours), {}
+    chosen = measures.scores_of(found, evaluate.neighbours)
+    draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
         interval, drawn = measures.with_interval(key, score, resamples)
         values |= interval
