@@ -60,6 +60,10 @@ The same question by KID, for other studies. *Width*: of the 95 % interval of a 
 
 {_designs(found["designs"])}
 
+## What the study takes from it
+
+{_choices(found)}
+
 ## True values
 
 {_truths(found["scores"])}
@@ -123,6 +127,40 @@ def _designs(designs: list[dict[str, Any]]) -> str:
         for one in designs
     ]
     return _table(["prompts", "per prompt", "pictures", "width", "right", "cannot tell", "settled"], rows, 0)
+
+
+def _choices(found: dict[str, Any]) -> str:
+    """The defaults, each with the numbers that speak for or against it."""
+    size, by_score = found["sizes"], found["scores"]
+    unbiased = ("kid", "cmmd", "lpips", "clip")
+
+    def least(kind: str) -> float:
+        return min(
+            sum(one[f"cover_{kind}"] for one in by_score[key].values()) / len(by_score[key])
+            for key in unbiased
+        )
+
+    lines = [
+        "- **Bootstrap.** Of KID, CMMD, LPIPS and CLIP the interval covers least "
+        f"{_percent(least('interval'))}, the plain one {_percent(least('plain'))}, the jackknife's "
+        f"{_percent(least('jackknife'))}. The table has the first."
+    ]
+    advice = found["advice"]
+    each = "; ".join(
+        f"{LABELS[key]} {_percent(one['right'])} right, {_percent(one['settled'])} settled"
+        for key, one in advice.items()
+    )
+    lines.append(f"- **Kernel.** The adviser by {each}. It goes by KID, which looks at the whole picture.")
+    designs = {(one["prompts"], one["seeds"]): one for one in found["designs"]}
+    k, per = size["study_prompts"], size["per_prompt"]
+    now, spread = designs[(k, per)], designs.get((k * per, 1))
+    if spread and per > 1:
+        lines.append(
+            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is {now['width']:.3f} wide "
+            f"for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} prompts × 1. Two per prompt are the "
+            "least that show how varied the pictures of one prompt are."
+        )
+    return "\n".join(lines)
 
 
 def _truths(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
