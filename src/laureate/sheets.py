@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 PAPER, INK, GOLD, GREY, RULE = "#faf7f0", "#16130f", "#a5811a", "#6b645a", "#ddd6c7"
 GAP, MARGIN = 24, 56
@@ -81,12 +81,6 @@ def matrix(
         for column, picture in enumerate(pictures):
             sheet.paste(enlarge(picture, tile), (MARGIN + side + column * (tile + gap), y))
     return sheet
-
-
-def square(picture: Image.Image) -> Image.Image:
-    """RGB of any shape => RGB, as wide as high, the picture whole in the middle of paper."""
-    side = max(picture.size)
-    return ImageOps.pad(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS, PAPER)
 
 
 def absent(reason: str, side: int = 256) -> Image.Image:
