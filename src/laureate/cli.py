@@ -24,6 +24,8 @@ STAGES = {
 }
 BESIDE = {
     "world": "say which world params.yaml describes, or set its values for another",
+    "fetch": "bring the base model to base.path from the first of base.sources that has it",
+    "plan": "say what a study will do and cost, before anything is fetched or trained",
     "museum": "serve the museum of invented laureates to a browser",
     "doctor": "say what ails a folder of pictures, and what to do about it",
     "export": "write an adapter as one file in the form of another program",
@@ -35,6 +37,8 @@ BESIDE = {
 }
 WHERE = {
     "world": "laureate.worlds:run",
+    "fetch": "laureate.sources:fetch",
+    "plan": "laureate.plan:run",
     "museum": "laureate.atelier.museum:serve",
     "doctor": "laureate.doctor:run",
     "export": "laureate.export:run",

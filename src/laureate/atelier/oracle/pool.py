@@ -59,7 +59,7 @@ def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Pat
 
     Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another base.
     """
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         sample.check_adapter(adapter, found)
