@@ -153,6 +153,7 @@ def test_the_command_writes_a_file_that_says_where_it_is_from(study: Path, to: s
     about = tensors.metadata(path)
     found = base.find("base")
     assert about["laureate.base"] == found.fingerprint
+    assert about["laureate.base_source"] == found.source
     assert about["laureate.dataset"] == "d" * 64
     assert about["laureate.commit"] == shell("git", "rev-parse", "HEAD", cwd=study).strip()
     assert json.loads(about["laureate.recipe"]) == {"rank": 2, "alpha": 1.0}

@@ -34,7 +34,7 @@ def run(params: Params, rank: int, rights: str = "") -> Path:
     from laureate.stages.sample import check_adapter
 
     name, folder = f"rank-{rank}", ADAPTERS / f"rank-{rank}"
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     check_adapter(folder, found)
     rows = table.read_csv(TABLE)
     if name not in [row["model"] for row in rows]:
@@ -125,7 +125,7 @@ def card(
         f"“{params.prepare.style}”.",
         model_type="LoRA adapter for the attention layers of a Stable Diffusion UNet",
         license="Apache-2.0" if free else "see Rights",
-        base_model=f"`{Path(params.base.path).name}`, SHA-256 of its files `{about['laureate.base']}`",
+        base_model=f"{about['laureate.base_source']}, SHA-256 of its files `{about['laureate.base']}`",
         direct_use=f"Draw portraits in this one style. End a prompt with “, {params.prepare.style}.”. The "
         "adapter belongs to the base named above and to no other.",
         out_of_scope_use="Pictures that pass for portraits by the artist, for official portraits of a "

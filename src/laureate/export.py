@@ -69,6 +69,7 @@ def origin(folder: Path, found: base.Base, rank: int) -> dict[str, str]:
         "laureate.version": __version__,
         "laureate.rank": str(rank),
         "laureate.base": found.fingerprint,
+        "laureate.base_source": found.source,
         "laureate.dataset": str(config.get("dataset", "unknown")),
         "laureate.commit": commit(),
         "laureate.recipe": json.dumps(recipe, sort_keys=True),

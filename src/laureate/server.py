@@ -150,10 +150,10 @@ def _known(studio: Studio, name: str) -> None:
 def _size(text: str, studio: Studio) -> tuple[int, int]:
     """`256x128` => (256, 128); `auto` is the study's own. Raises Wrong outside of what can be drawn."""
     if text == "auto":
-        return studio.params.prepare.resolution, studio.params.prepare.resolution
+        return studio.params.drawn_at, studio.params.drawn_at
     found = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
     width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    unit, most = studio.multiple, max(LARGEST, studio.params.prepare.resolution)
+    unit, most = studio.multiple, max(LARGEST, studio.params.drawn_at)
     if not all(0 < side <= most and side % unit == 0 for side in (width, height)):
         raise Wrong(
             400,
