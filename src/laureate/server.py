@@ -10,6 +10,7 @@ import io
 import os
 import re
 import secrets
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,6 +72,8 @@ def run(params: Params, host: str, port: int) -> None:
     with listening:
         address, at = listening.getsockname()[:2]
         print(f"http://{address}:{at}/v1 speaks the images API; stop it with Ctrl-C", flush=True)
+        if not address.startswith("127.") and not os.environ.get(KEY):
+            print(f"anybody who reaches {host} may draw: set {KEY} to ask for a key", file=sys.stderr)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
