@@ -214,8 +214,15 @@ def test_sheets_have_one_form_whatever_the_base_draws(side: int) -> None:
     assert sheets.matrix(cells, ["Baseline", "Rank 16"], "A", "b").size == (966, 2646)
 
 
-def test_a_picture_that_never_came_is_a_tile_with_the_reason() -> None:
-    tile = sheets.absent("refused: this request names a real person, which the content policy does not allow")
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "refused: this request names a real person, which the content policy does not allow",
+        "refused: safety_violations=[public_figures,and_what_else_there_is]. More of it.",
+    ],
+)
+def test_a_picture_that_never_came_is_a_tile_with_the_reason(reason: str) -> None:
+    tile = sheets.absent(reason)
     grey = tile.convert("L")
     ink = grey.point(lambda value: 255 if value < 160 else 0).getbbox()
     assert ink is not None

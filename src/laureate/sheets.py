@@ -6,6 +6,7 @@ so that neither is blurred by the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -84,7 +85,8 @@ def matrix(
 
 
 def absent(reason: str, side: int = 256) -> Image.Image:
-    """A tile in the place of a picture that there is none of, with the reason. => RGB"""
+    """A tile in the place of a picture that never came, with the first sentence of the reason. => RGB"""
+    reason = re.sub(r"(\S{18})(?=\S)", r"\1 ", reason.split(". ")[0])  # no word wider than the tile
     tile = Image.new("RGB", (side, side), "#eee8da")
     draw, face = ImageDraw.Draw(tile), font(round(side / 11), "Italic")
     lines = _wrap(reason, face, side - side // 8)[:6]
