@@ -20,12 +20,14 @@ from typing import Any
 
 import pytest
 import small_base
+import yaml
 
 torch = pytest.importorskip("torch")
 
 from laureate import base, lora, params, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.stages import encode, train  # noqa: E402
+from laureate.team import Team  # noqa: E402
 from laureate.workcache import Checkpoints, Results, locked  # noqa: E402
 
 RANKS = (2, 4)
@@ -421,6 +423,44 @@ def train_slowly(study: params.Params, telling: Any) -> None:
 
     os.fsync, training.Trainer.step = slow_sync, tell_and_step  # type: ignore[method-assign]
     train.run(changed(study, checkpoint_every=1), rank=4)
+
+
+def test_two_processes_train_what_one_does(study: params.Params) -> None:
+    """Each on half of every batch, by `accelerate launch`; what they leave is picked up by one process."""
+    study = changed(study, dropout=0.2)
+    Path("params.yaml").write_text(yaml.safe_dump(study.model_dump()))
+    train.run(study, rank=2)
+    train.run(study, rank=4)
+    one = {rank: lora.load(train.ADAPTERS / f"rank-{rank}")[0] for rank in RANKS}
+    curves = {rank: curve(rank) for rank in RANKS}
+    forget()
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += [
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
+    done = subprocess.run([*launch, "-m", "laureate", "train", "--rank", "2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("14/14") == 1, "one of them shows progress"
+    assert subprocess.run(command(4), check=False).returncode == 0
+    for rank in RANKS:
+        for name, tensor in lora.load(train.ADAPTERS / f"rank-{rank}")[0].items():
+            assert (tensor - one[rank][name]).norm() <= 1e-4 * tensor.norm(), name
+        for ours, theirs in zip(curve(rank), curves[rank], strict=True):
+            for key in ("loss", "holdout_loss"):
+                assert float(ours[key]) == pytest.approx(float(theirs[key]), rel=1e-4)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    assert [Team(index, 2).share(8) for index in range(2)] == [slice(0, 4), slice(4, 8)]
+    with pytest.raises(LaureateError, match=r"train\.batch 8 cannot be shared evenly by 3 processes"):
+        Team(0, 3).share(8)
 
 
 def command(rank: int) -> list[str]:

@@ -13,6 +13,8 @@ from laureate.errors import ParameterError
 
 Rank = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
@@ -151,15 +153,23 @@ class Encode(Section):
 
 
 class Train(Section):
-    """How every adapter is trained; all ranks share order, noise and time steps."""
+    """How every adapter is trained; all ranks share order, noise and time steps.
+
+    `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
+    """
 
     steps: Count = 240  # updates, where epochs is null
     epochs: Count | None = None  # how often every picture is seen; wins over steps
     batch: Count = 8
-    learning_rate: float = Field(1.0e-3, gt=0)
+    learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
     schedule: Literal["constant", "cosine"] = "cosine"
-    alpha: Literal["rank"] | Annotated[float, Field(gt=0)] = "rank"  # the update is scaled by alpha / rank
+    # the update is scaled by alpha / rank, with rslora by alpha / sqrt(rank)
+    alpha: dict[Rank, Literal["rank"] | Positive] | Literal["rank"] | Positive = "rank"
+    dropout: dict[Rank, Dropout] | Dropout = 0.0  # share of an update's inputs left out in training
+    variant: Literal["lora", "rslora", "dora"] = "lora"
+    init: Literal["random", "pissa"] = "random"  # pissa: the weight's largest singular values
+    # ends of names of layers: linear ones, and convolutions of 1 x 1 or 3 x 3 such as conv1
     targets: list[Name] = Field(["to_q", "to_k", "to_v", "to_out.0"], min_length=1)
     weight_decay: float = Field(1.0e-2, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
@@ -169,6 +179,8 @@ class Train(Section):
     seed: Seed = 42
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
+    # torch.compile of the whole UNet: minutes at first; reduce-overhead and max-autotune use CUDA graphs
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
     def steps_for(self, pictures: int) -> int:
@@ -284,6 +296,11 @@ def parse(text: str, path: str | Path) -> Params:
     return params
 
 
+def of_rank(value: Any, rank: int) -> Any:
+    """The value for a rank, of one value for all ranks or a mapping from rank to value."""
+    return value[rank] if isinstance(value, dict) else value
+
+
 def check_rank(params: Params, rank: int) -> int:
     """Give `rank` back if the study has it. Raises ParameterError."""
     if rank not in params.ranks:
@@ -312,6 +329,13 @@ def _cross_check(params: Params) -> str | None:
             return f"external.{name} has the name of a model of the study; call it something else"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
+    for key in ("learning_rate", "alpha", "dropout"):
+        value = getattr(params.train, key)
+        without = [rank for rank in params.ranks if isinstance(value, dict) and rank not in value]
+        if without:
+            return f"train.{key} has no value for rank {without[0]}"
+    if params.train.init == "pissa" and params.train.variant == "dora":
+        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
     if params.crawl.years[0] > params.crawl.years[1]:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
     for kind, pattern in params.crawl.credits.items():
@@ -409,7 +433,8 @@ def _wanted(errors: list[Any]) -> str:
         "finite_number": "a finite number",
     }
     wanted = []
-    for error in errors:
+    plain = [error for error in errors if error["type"] != "dict_type"]  # a mapping is the rarer wish
+    for error in plain or errors:
         context = error.get("ctx", {})
         if error["type"] in names:
             wanted.append(names[error["type"]])

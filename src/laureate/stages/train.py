@@ -11,6 +11,8 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +21,10 @@ from laureate import base, device, tensors
 from laureate.curves import Curves
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, sha256_file, write_bytes, write_json, write_text
-from laureate.params import Params
+from laureate.params import Params, of_rank
 from laureate.places import ADAPTERS, CURVES, ENCODED, WORK
 from laureate.progress import progress
+from laureate.team import Team, joined
 from laureate.workcache import Checkpoints, Kept, Results, key_of, locked
 
 if TYPE_CHECKING:
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 
 KEPT = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
 WEIGHTS, CONFIG, CURVE = "pytorch_lora_weights.safetensors", "config.json", "curve.csv"
-CODE = ("curves.py", "device.py", "diffusion.py", "lora.py", "seeds.py", "stages/train.py", "training.py")
+CODE = ("curves", "device", "diffusion", "layers", "lora", "seeds", "stages/train", "team", "training")
 NO_SAY = {"pack", "checkpoint_every"}  # parameters that change no result
+PER_RANK = ("learning_rate", "alpha", "dropout")
 LOOK = 10  # steps between two looks at the losses: each look waits for the device
 
 
@@ -47,18 +51,14 @@ def run(params: Params, rank: int) -> None:
     around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
     results, checkpoints = Results(KEPT / "results"), Checkpoints(KEPT / "checkpoints")
-    with locked(KEPT):
-        result = results.find(keys[str(rank)])
-        if result:
-            print(f"rank {rank} is trained already: taken from {result}", file=sys.stderr)
-        else:
-            kept = checkpoints.find()
-            if kept and not _continues(kept, keys, rank, params.train.pack):
-                kept = None
-            pack = [int(name) for name in kept.keys] if kept else _pack(params, rank, recipes, keys, results)
-            train(params, found, {each: recipes[each] for each in pack}, keys, results, checkpoints, kept)
-            result = results.folder / keys[str(rank)]
-        _put_in_place(result, rank)
+    with joined() as team, locked(KEPT) if team.first else nullcontext():
+        plan = team.told(_plan(params, rank, recipes, keys, results, checkpoints) if team.first else None)
+        if plan:
+            pack = {each: recipes[each] for each in plan.pack}
+            train(params, found, pack, keys, results, checkpoints, plan.kept, team)
+        if not team.first:
+            return
+        _put_in_place(results.folder / keys[str(rank)], rank)
         results.keep_only(keys.values())
         kept = checkpoints.find()
         if not kept or all(results.find(key) or keys.get(name) != key for name, key in kept.keys.items()):
@@ -72,6 +72,14 @@ def counted(params: Params) -> Params:
     pictures = len(json.loads(tensors.metadata(ENCODED).get("train.files", "[]")))
     steps = params.train.steps_for(pictures)
     return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained."""
+
+    pack: list[int]
+    kept: Kept | None  # where to go on
 
 
 def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
@@ -88,12 +96,11 @@ def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
     settings = params.train.model_dump(exclude=NO_SAY)
     return {
         "rank": rank,
-        "alpha": float(rank if params.train.alpha == "rank" else params.train.alpha),
-        "train": settings,
+        "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
         "base": found.fingerprint,
         "dataset": header["dataset"],
         "encoded": sha256_file(ENCODED),
-        "code": key_of({name: sha256_file(package / name) for name in CODE}),
+        "code": key_of({name: sha256_file(package / f"{name}.py") for name in CODE}),
     }
 
 
@@ -105,10 +112,11 @@ def train(
     results: Results,
     checkpoints: Checkpoints,
     kept: Kept | None,
+    team: Team,
 ) -> None:
     """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
     from laureate import diffusion, lora
-    from laureate.training import Trainer
+    from laureate.training import Trainer, adapter
 
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
@@ -116,13 +124,16 @@ def train(
     trainer = Trainer(
         device.place_unet(found.unet(dtype), where, dtype),
         diffusion.schedule(found.scheduler),
-        [lora.Adapter(rank, content["alpha"]) for rank, content in recipes.items()],
+        [adapter(params.train, rank) for rank in recipes],
         params.train,
         encoded["empty.text"],
         found.scaling_factor,
+        team,
     )
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
     curves = fit(trainer, _examples(encoded, trainer), of_pack, checkpoints, kept)
+    if not team.first:
+        return
     for index, (rank, content) in enumerate(recipes.items()):
         with results.adding(keys[str(rank)]) as folder:
             lora.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
@@ -146,7 +157,8 @@ def fit(
         first = kept.done["steps"]
         trainer.restore(kept.state(), first)
         print(f"{label}: going on after step {first}, from {kept.path}", file=sys.stderr)
-    for step in progress(range(first, settings.steps), None, label):
+    steps = range(first, settings.steps)
+    for step in progress(steps, None, label) if trainer.team.first else steps:
         held = trainer.holdout_loss(data["holdout"]) if step % settings.holdout_every == 0 else None
         curves.add(step, trainer.step(data["train"], step))
         if held is not None:
@@ -154,27 +166,40 @@ def fit(
         if (step + 1) % LOOK == 0:
             curves.look()
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
-            # the curves are looked at first: a checkpoint must not keep what made a loss infinite
-            checkpoints.write(keys, {"steps": step + 1, **curves.kept()}, trainer.state())
+            done = {"steps": step + 1, **curves.kept()}  # fails before anything infinite is written
+            if trainer.team.first:
+                checkpoints.write(keys, done, trainer.state())
     curves.row(settings.steps, trainer.holdout_loss(data["holdout"]))
     return curves
 
 
-def _pack(
+def _plan(
     params: Params,
     rank: int,
     recipes: Mapping[int, dict[str, Any]],
     keys: Mapping[str, str],
     results: Results,
-) -> list[int]:
-    """The ranks to train: the one that was asked for, and unless it is to be alone all that are missing."""
+    checkpoints: Checkpoints,
+) -> Plan | None:
+    """What to train so that there is a result of `rank`: nothing, what a checkpoint was written for, or the
+    rank with, unless it is to be alone, all that are missing."""
+    result = results.find(keys[str(rank)])
+    if result:
+        print(f"rank {rank} is trained already: taken from {result}", file=sys.stderr)
+        return None
+    kept = checkpoints.find()
+    if kept and _continues(kept, keys, rank, params.train.pack):
+        return Plan([int(name) for name in kept.keys], kept)
     if not params.train.pack:
-        return [rank]
-    return [
-        each
-        for each, content in recipes.items()
-        if each == rank or not (results.find(keys[str(each)]) or _in_place(each, content))
-    ]
+        return Plan([rank], None)
+    return Plan(
+        [
+            each
+            for each, content in recipes.items()
+            if each == rank or not (results.find(keys[str(each)]) or _in_place(each, content))
+        ],
+        None,
+    )
 
 
 def _in_place(rank: int, content: dict[str, Any]) -> bool:
