@@ -126,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
+    commands["plan"].add_argument(
+        "--pictures", type=int, metavar="N", help="to train on, where there is no data set yet"
+    )
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
