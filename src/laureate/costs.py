@@ -125,6 +125,8 @@ def training(
         text=torch.empty(1, TOKENS, width, dtype=dtype, device="meta"),
     )
     trainer.restore(trainer.state(), 1)  # makes the optimiser's moments, as if one update were done
+    for state in trainer.optimizer.state.values():
+        state["step"] = torch.tensor(1.0)  # is asked for its value
     held = sum(weight.numel() for weight in trainer.weights)
     moments = [value for state in trainer.optimizer.state.values() for value in state.values()]
     with counting(unet, attention, moments) as (flops, alive):
