@@ -20,7 +20,7 @@ setup: $(READY) ## make .venv with the pinned packages
 study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
 	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
 	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch
-	@.venv/bin/dvc repro
+	@.venv/bin/dvc repro report
 	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
 

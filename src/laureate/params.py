@@ -31,9 +31,9 @@ class Section(BaseModel):
 class Coverage(Section):
     """How much of a site must be understood for a crawl to count, each as a share."""
 
-    pages: Fraction = 0.8  # facts pages that were read, of those asked for
-    pictures: Fraction = 0.8  # pictures stored, of those wanted
-    credits: Fraction = 0.7  # credit lines that say what the picture is
+    pages: Fraction = 0.5  # facts pages that were read, of those asked for
+    pictures: Fraction = 0.5  # pictures stored, of those wanted
+    credits: Fraction = 0.5  # credit lines that say what the picture is
 
 
 class Crawl(Section):
@@ -49,8 +49,8 @@ class Crawl(Section):
     )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
     credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
-        "illustration": r"\bIll(\.|:|ustration)",
-        "photograph": r"\bPhoto",
+        "illustration": r"(?i)\bill(\.|:|ustrat)",
+        "photograph": r"(?i)\bphoto",
     }
     limit: Count | None = None  # visit so many facts pages, the newest; null: all
     contact: str = ""  # who crawls; goes into the user agent
@@ -63,12 +63,14 @@ class Crawl(Section):
     megabytes: float = Field(20.0, gt=0)  # largest answer
     megapixels: float = Field(50.0, gt=0)  # largest picture
     page_size: Count = 100  # laureates asked of the API at once
+    fresh: float = Field(0.0, ge=0)  # hours for which an answer is not asked for again
     coverage: Coverage = Coverage()
 
 
 class Prepare(Section):
     """From received bytes to a captioned data set with a held-out part."""
 
+    source: Name = "data/raw"  # what a crawl left, or any folder of pictures: see `laureate doctor`
     resolution: int = Field(128, gt=0, multiple_of=8)
     filter: Literal["lanczos", "bicubic", "box", "hamming"] = "lanczos"  # how pictures are made smaller
     head: Fraction = 0.0  # where the square starts in a tall picture: 0 at its top, 1 at its foot
@@ -76,7 +78,10 @@ class Prepare(Section):
     seed: Seed = 42
     min_train: Count = 40
     min_holdout: Count = 20
+    near: Fraction = 0.1  # share of bits in which the perceptual hashes of two nearly equal pictures differ
     style: Name = "in the style of Nobel Laureate"
+    captioner: Literal["clip", "blip"] = "clip"  # clip: words of the vocabulary; blip: its own words
+    blip: Name = "models/blip"  # a BlipForConditionalGeneration in the layout of transformers
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words a caption can be made of
     confidence: Fraction = 0.6  # what the captioner is less sure of is not said
@@ -203,12 +208,51 @@ class Sample(Section):
     negative_prompt: str = ""
 
 
+JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+
+
+class Judge(Section):
+    """One judge: which model it is and where its weights are."""
+
+    kind: JudgeKind
+    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
+
+
+class Roles(Section):
+    """Which judge answers for which scores; null: none does, and they have no value."""
+
+    looks: Name | None = "vision"  # FID, KID, precision and recall, IS
+    text: Name | None = "clip"  # CLIP and CLIP content
+    cmmd: Name | None = "clip"  # CMMD
+    dino: Name | None = None  # the kernel distance on DINOv2's features
+    lpips: Name | None = "vision"  # LPIPS, diversity and memorisation
+    style: Name | None = "vision"  # the kernel distance in style space
+    attributes: Name | None = "vision"  # style and content that are read off a picture
+
+
+KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
+    "looks": ("vision", "inception", "dino", "clip"),
+    "text": ("clip",),
+    "cmmd": ("clip", "dino", "vision"),
+    "dino": ("dino", "vision"),
+    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "attributes": ("vision",),
+}
+
+
 class Evaluate(Section):
     """Which judges look at the pictures, and how the uncertainty is drawn."""
 
-    clip: Name = "models/embedded/clip"
-    vision: Name = "models/embedded/vision"
-    style: Name = "laureate"  # the vision judge's class for the style to learn
+    judges: dict[Name, Judge] = {
+        "vision": Judge(kind="vision", source="models/embedded/vision"),
+        "clip": Judge(kind="clip", source="models/embedded/clip"),
+    }
+    roles: Roles = Roles()
+    batch: Count = 32  # pictures a judge looks at at once
+    style: Name = "laureate"  # the class of the style to learn, for the role `attributes`
+    neighbours: Count = 3  # to the how-manieth a picture's surroundings reach, in precision and recall
     bootstrap: Count = 1000  # resamples behind every interval
     seed: Seed = 42
 
@@ -216,6 +260,8 @@ class Evaluate(Section):
 class Compare(Section):
     """The table over all models."""
 
+    criterion: Literal["kid", "cmmd", "dino", "fid", "lpips", "style"] = "kid"  # by which ranks are advised
+    margin: float = Field(0.05, gt=0, lt=1)  # of the way from base to best: as good as the best
     published: Name = "data/published.yaml"  # what the study that this one follows has reported
 
 
@@ -343,6 +389,9 @@ def _cross_check(params: Params) -> str | None:
             re.compile(pattern)
         except re.error as error:
             return f"crawl.credits.{kind} is no regular expression: {error}"
+    complaint = _check_roles(params.evaluate)
+    if complaint:
+        return complaint
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
     for index, source in enumerate(params.base.sources):
@@ -352,6 +401,21 @@ def _cross_check(params: Params) -> str | None:
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _check_roles(evaluate: Evaluate) -> str | None:
+    """A complaint about a role without a judge, or with one that cannot play it."""
+    for role, name in evaluate.roles:
+        if name is None:
+            continue
+        if name not in evaluate.judges:
+            known = ", ".join(evaluate.judges)
+            return f"evaluate.roles.{role} is {name!r}: choose one of evaluate.judges ({known}) or null"
+        kind = evaluate.judges[name].kind
+        if kind not in KINDS[role]:
+            kinds = ", ".join(KINDS[role])
+            return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
     return None
 
 

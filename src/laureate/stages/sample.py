@@ -66,6 +66,19 @@ def draw(
     import torch
     from PIL import Image
 
+    # a lower precision would show as bands on plain paper
+    vae = device.place(found.vae(), device.pick(), torch.float32)
+    for drawn in latents(found, adapter, pairs, params):
+        for pixels in base.decode(vae, drawn, found.scaling_factor):
+            yield Image.fromarray(pixels.numpy(), "RGB")
+
+
+def latents(
+    found: base.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
+) -> "Iterator[Tensor]":
+    """Yield the latents of the pictures, (k, c, h, w) float32, for every batch of (prompt, seed), in order."""
+    import torch
+
     from laureate import diffusion, lora
 
     settings, where = params.sample, device.pick()
@@ -76,18 +89,14 @@ def draw(
     rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
     unet = found.unet()
     if adapter:
-        lora.merge(
-            unet, *lora.load(adapter)
-        )  # in float32, before a lower precision rounds base and update together
+        # in float32, before a lower precision rounds base and update together
+        lora.merge(unet, *lora.load(adapter))
     unet = device.place_unet(unet, where, device.precision(settings.precision, where))
-    vae = device.place(
-        found.vae(), where, torch.float32
-    )  # a lower precision would show as bands on plain paper
     side = params.drawn_at // found.downscale
     noise = torch.stack(
         [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
     )
-    batches = diffusion.sample(
+    yield from diffusion.sample(
         unet,
         diffusion.solver(found.scheduler, settings.scheduler),
         embedded[rows].to(where),
@@ -97,9 +106,6 @@ def draw(
         guidance=settings.guidance,
         batch=settings.batch,
     )
-    for latents in batches:
-        for pixels in base.decode(vae, latents, found.scaling_factor):
-            yield Image.fromarray(pixels.numpy(), "RGB")
 
 
 def is_blank(picture: Any) -> bool:

@@ -65,6 +65,14 @@ def run(params: Params, rank: int) -> None:
             checkpoints.remove()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained."""
+
+    pack: list[int]
+    kept: Kept | None  # where to go on
+
+
 def counted(params: Params) -> Params:
     """The same parameters with `train.steps` as `train.epochs` and the encoded pictures make it."""
     if params.train.epochs is None:
@@ -72,14 +80,6 @@ def counted(params: Params) -> Params:
     pictures = len(json.loads(tensors.metadata(ENCODED).get("train.files", "[]")))
     steps = params.train.steps_for(pictures)
     return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be trained."""
-
-    pack: list[int]
-    kept: Kept | None  # where to go on
 
 
 def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Pat
     found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
-        sample._check_adapter(adapter, found)
+        sample.check_adapter(adapter, found)
     seeds = params.sample.seeds
     made_by = {
         "base": found.fingerprint,
