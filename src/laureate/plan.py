@@ -158,6 +158,7 @@ def said(params: Params, plan: Plan) -> list[str]:
     """What will happen, in words."""
     train, sample, models = params.train, params.sample, 1 + len(params.ranks)
     epochs = plan.steps * train.batch / plan.train
+    order = "all ranks together" if train.pack else "one rank after the other"
     sources = ", then ".join(source.name for source in params.base.sources)
     lines = [
         f"World {params.world}: pictures from {params.crawl.site}",
@@ -166,15 +167,12 @@ def said(params: Params, plan: Plan) -> list[str]:
         f"Sources, in order: {sources}",
         f"Pictures: {plan.train} to train on, {plan.holdout} held out, at {params.prepare.resolution} px",
         f"Training: ranks {', '.join(map(str, params.ranks))}; {plan.steps} updates of {train.batch} "
-        f"pictures each ({epochs:.0f} epochs){', all ranks together' if train.pack else ', one rank after the other'}",
+        f"pictures each ({epochs:.0f} epochs), {order}",
         f"Drawing: {plan.drawn} pictures of each of {models} models at {params.drawn_at} px, {sample.steps} "
         f"steps, guidance {sample.guidance:g}",
     ]
-    missing = (
-        0
-        if plan.shape.fetched or params.base.sources[0].kind in ("folder", "file")
-        else weights(params, plan)
-    )
+    here = plan.shape.fetched or params.base.sources[0].kind in ("folder", "file")
+    missing = 0 if here else weights(params, plan)
     lines.append(
         f"To fetch: {missing / 1e9:.1f} GB of base, and the portraits" if missing else "To fetch: portraits"
     )
