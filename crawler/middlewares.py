@@ -8,6 +8,7 @@ cannot; `Patience` waits when the site asks for it, and stops when it says no;
 import asyncio
 import time
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -18,6 +19,7 @@ from scrapy.http import Headers, Response
 from scrapy.responsetypes import responsetypes
 
 from crawler.kept import Entry, Kept
+from crawler.names import is_private, may_be_private
 from crawler.options import Options, place
 
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
@@ -58,6 +60,9 @@ class Hosts(_Middleware):
         if where not in self.options.places:
             known = ", ".join(sorted(self.options.places))
             raise IgnoreRequest(f"{request.url[:200]} is on another host: only {known} may be asked")
+        host = urlsplit(request.url).hostname or ""
+        if is_private(host) and not may_be_private(self.options, host):
+            raise IgnoreRequest(f"{request.url[:200]} is a private address, and not the site's own")
         if self.options.site.startswith("https:") and scheme != "https":
             raise IgnoreRequest(f"the site is asked by https, and this leads to http: {request.url[:200]}")
 

@@ -34,6 +34,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
         },
         "ITEM_PIPELINES": {"crawler.pipelines.Check": 100, "crawler.pipelines.Collect": 200},
         # safety
+        "TWISTED_DNS_RESOLVER": "crawler.names.PublicNames",
         "DOWNLOAD_HANDLERS": {"data": None, "file": None, "ftp": None, "s3": None},
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "DOWNLOAD_TIMEOUT": options.timeout,

@@ -66,8 +66,9 @@ class LaureateSpider(Spider):
         if len(self.laureates) > known and (reached != answer.count or answer.has_next):
             yield self._answer(reached)  # until nothing new comes: counts and links may be wrong
             return
-        if answer.count is not None and answer.count != len(self.laureates):
-            wrong = f"meta.count says {answer.count} laureates, {len(self.laureates)} came"
+        if answer.count != len(self.laureates):
+            told = "does not say how many" if answer.count is None else f"says {answer.count}"
+            wrong = f"meta.count {told} laureates there are, {len(self.laureates)} came"
             yield self._fault("api", response.url, wrong)
         yield from self._visits()
 

@@ -148,8 +148,9 @@ def damaged(draw: st.DrawFn, data: bytes, often: int = 3) -> bytes:
     return data
 
 
-PIECES = """<section class="laureate-facts laur-1">|</section>|<div class="image">|</div>|<noscript>|</noscript>|
-<img src="|<img data-src="|" srcset="|">|<h1>|<p class="figcaption__attribution">|<base href="|<![CDATA[|<!--|
+PIECES = """<section class="laureate-facts laur-1">|</section>|<div class="image">|</div>|<noscript>|
+</noscript>|<img src="|<img data-src="|" srcset="|">|<h1>|<p class="figcaption__attribution">|<base href="|
+<![CDATA[|<!--|
 &#0;|&#xFFFFFFFF;|http://[::1|//|%zz|, 2x|
 laur-../../x|file:///etc/passwd|../../../|\x00|Ill. N.|
 http://10.0.0.1/

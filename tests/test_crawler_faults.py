@@ -1,15 +1,21 @@
 """The crawler against sites that are wrong: in one place each, and as a whole."""
 
 import gzip
+import io
 import json
+import time
 import zlib
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from PIL import Image
 from sites_of_faults import (
     Fault,
+    Faulty,
     body,
     crawled,
     drip,
@@ -24,10 +30,12 @@ from sites_of_faults import (
     report_of,
     reset,
     short,
+    silent,
     site,
     status,
     to,
 )
+from w3lib.url import safe_url_string
 
 from laureate.atelier.collection import Laureate
 from laureate.atelier.museum import drawn
@@ -37,7 +45,38 @@ from laureate.params import Crawl
 
 # --- a site full of faults: one crawl, many tests
 
-PEOPLE = few(26)
+
+def until_a_date(handler: Faulty) -> None:
+    """503, and the date of a second ago."""
+    handler.say(503, b"no", Retry_After=formatdate(time.time() - 1, usegmt=True))
+
+
+def animation() -> bytes:
+    """A GIF of three frames."""
+    buffer, frames = io.BytesIO(), [Image.new("L", (40, 60), level) for level in (0, 90, 200)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def rotated() -> bytes:
+    """A JPEG that is shown turned."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40)).save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def huge_png() -> bytes:
+    """A PNG of 100 million pixels, in few bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = (10_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    data = zlib.compress(b"\0" * 1251 * 10_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
 FAULTS: dict[str, Callable[[Laureate], tuple[str, Fault]]] = {
     "page 404": lambda p: (page(p), status(404)),
     "page 410": lambda p: (page(p), status(410)),
@@ -76,10 +115,26 @@ FAULTS: dict[str, Callable[[Laureate], tuple[str, Fault]]] = {
         ),
     ),
     "picture huge": lambda p: (image(p), body(huge_png(), "image/png")),
+    "picture silent": lambda p: (image(p), silent),
+    "picture a cut JPEG": lambda p: (image(p), body(picture_bytes((300, 300))[:-200])),
+    "leads to a private address": lambda p: (page(p), to("http://10.0.0.1/prizes/")),
+    "picture leads to a private address": lambda p: (image(p), to("http://169.254.169.254/latest/")),
+    "429 for ever": lambda p: (image(p), status(429)),
     "passing 500": lambda p: (image(p), first(status(500))),
     "passing 429": lambda p: (image(p), first(status(429, Retry_After="0"))),
+    "passing 429 that names no time": lambda p: (image(p), first(status(429))),
+    "passing 503 until a date": lambda p: (image(p), first(until_a_date)),
     "sound": lambda p: (image(p), lambda h: h.send(h.plain())),
 }
+AS_RECEIVED: dict[str, bytes] = {  # what a crawl leaves to `prepare`: every byte as it came
+    "CMYK": picture_bytes(form="JPEG", mode="CMYK"),
+    "16-bit": picture_bytes(form="PNG", mode="I;16"),
+    "alpha": picture_bytes(form="PNG", mode="RGBA"),
+    "animated": animation(),
+    "EXIF-rotated": rotated(),
+}
+NAMES = ("%C3%98yvind.jpg", "A%CC%8Asa.jpg", "robert%20b1.jpg", "Øyvind b.jpg", "../../up.jpg", "/etc/passwd")
+PEOPLE = few(len(FAULTS) + len(AS_RECEIVED) + len(NAMES))
 REASONS = {
     "page 404": "HTTP status 404",
     "page 410": "HTTP status 410",
@@ -103,18 +158,12 @@ REASONS = {
     "picture too large": "Cancel",
     "picture a bomb": "exceeded",
     "picture huge": "it has 10000 x 10000 pixels",
+    "picture silent": "Timeout",
+    "picture a cut JPEG": "it cannot be decoded",
+    "leads to a private address": "http://10.0.0.1/prizes/ is on another host",
+    "picture leads to a private address": "http://169.254.169.254/latest/ is on another host",
+    "429 for ever": "HTTP status 429",
 }
-
-
-def huge_png() -> bytes:
-    """A PNG of 100 million pixels, in few bytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    head = (10_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
-    data = zlib.compress(b"\0" * 1251 * 10_000, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +171,16 @@ def faulty(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, list[dict[str, Any]], dict[str, Any], dict[str, Laureate]]:
     """One crawl of a site where every person but the last few has a fault of their own."""
-    victims = dict(zip(FAULTS, PEOPLE, strict=True))
+    victims = dict(zip([*FAULTS, *AS_RECEIVED, *NAMES], PEOPLE, strict=True))
+    faults = dict(fault(victims[name]) for name, fault in FAULTS.items())
+    faults |= {image(victims[name]): body(data) for name, data in AS_RECEIVED.items()}
+    for name in NAMES:
+        person = victims[name]
+        faults[page(person)] = edited(lambda t, p=person, n=name: t.replace(image(p), n))
+        path = urlsplit(safe_url_string(urljoin(f"http://h{page(person)}", name))).path
+        faults[path] = body(drawn(portrait_of(person)))
     out = tmp_path_factory.mktemp("faulty") / "raw"
-    with site(PEOPLE, dict(fault(victims[name]) for name, fault in FAULTS.items())) as (address, _):
+    with site(PEOPLE, faults) as (address, _):
         rows, report = crawled(address, out, megabytes=1.0, megapixels=20.0)
     return out, rows, report, victims
 
@@ -139,10 +195,25 @@ def test_a_fault_is_reported_with_its_reason_and_place(faulty: Any, name: str) -
     assert key(person) not in {f"{row['id']}-{row['year']}-{row['category']}" for row in rows}
 
 
-@pytest.mark.parametrize("name", ["passing 500", "passing 429", "sound"])
+@pytest.mark.parametrize("name", [name for name in FAULTS if name.startswith("passing")] + ["sound"])
 def test_what_passes_is_tried_again(faulty: Any, name: str) -> None:
     out, _, _, victims = faulty
     assert (out / f"{key(victims[name])}.jpg").read_bytes() == drawn(portrait_of(victims[name]))
+
+
+@pytest.mark.parametrize("name", AS_RECEIVED)
+def test_pictures_of_every_kind_are_stored_as_they_were_received(faulty: Any, name: str) -> None:
+    out, rows, _, victims = faulty
+    (row,) = (row for row in rows if row["id"] == victims[name].id)
+    assert (out / row["file"]).read_bytes() == AS_RECEIVED[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_lies_in_the_store_whatever_its_address_is(faulty: Any, name: str) -> None:
+    out, rows, _, victims = faulty
+    (row,) = (row for row in rows if row["id"] == victims[name].id)
+    assert row["file"] == f"{key(victims[name])}.jpg"
+    assert (out / row["file"]).read_bytes() == drawn(portrait_of(victims[name]))
 
 
 def test_an_unknown_credit_is_quarantined(faulty: Any) -> None:
@@ -157,7 +228,9 @@ def test_nothing_of_a_fault_is_written(faulty: Any) -> None:
     assert {path.name for path in out.iterdir()} == {row["file"] for row in rows if row["file"]} | {
         "portraits.jsonl"
     }
-    assert len([row for row in rows if row["file"]]) == 3
+    assert len([row for row in rows if row["file"]]) == len(FAULTS) - len(REASONS) - 1 + len(
+        AS_RECEIVED
+    ) + len(NAMES)
 
 
 def test_the_summary_lists_every_fault(faulty: Any) -> None:
