@@ -62,7 +62,7 @@ class Hosts(_Middleware):
             raise IgnoreRequest(f"{request.url[:200]} is on another host: only {known} may be asked")
         host = urlsplit(request.url).hostname or ""
         if is_private(host) and not may_be_private(self.options, host):
-            raise IgnoreRequest(f"{request.url[:200]} is a private address, and not the site's own")
+            raise IgnoreRequest(f"{request.url[:200]} is a private address, which {self.options.site} is not")
         if self.options.site.startswith("https:") and scheme != "https":
             raise IgnoreRequest(f"the site is asked by https, and this leads to http: {request.url[:200]}")
 

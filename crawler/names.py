@@ -1,4 +1,4 @@
-"""Names of hosts to addresses: a further host of the site may not be one of this machine or its network."""
+"""Names of hosts to addresses: a public site may not lead to this machine or into its network."""
 
 import ipaddress
 import socket
@@ -25,7 +25,7 @@ class PublicNames(CachingThreadedResolver):
         return made
 
     def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> Any:
-        """The address of a name. Fails with OSError for a private one, unless it is the site's own."""
+        """The address of a name. Fails with OSError for a private one, unless the site is private."""
         found = super().getHostByName(name, timeout)
         found.addCallback(self._checked, name)
         return found
@@ -45,7 +45,7 @@ def is_private(host: str) -> bool:
 
 
 def may_be_private(options: Options, host: str) -> bool:
-    """Whether a host is the configured site or API itself, or none that is crawled (a proxy)."""
-    own = {urlsplit(address).hostname for address in (options.site, options.api)}
-    named = {place.rpartition(":")[0] or place for place in options.places} | options.places
-    return host.lower() in own or host.lower() not in named
+    """Whether a host may be in a private network: the site is there, or it is a proxy's."""
+    own = urlsplit(options.site).hostname or ""
+    named = {urlsplit(f"//{place}").hostname for place in options.places}
+    return own == "localhost" or is_private(own) or host.lower() not in named

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scrapy import Request
+from scrapy.exceptions import IgnoreRequest
 from sites_of_faults import few
 
 from crawler.kept import Kept
-from crawler.middlewares import retry_after
+from crawler.middlewares import Hosts, retry_after
+from crawler.names import PublicNames
 from crawler.options import Options, place
 from crawler.pages import FactsPage, LaureatesAnswer, NotFound, PrizeList, same_page
 from laureate.atelier.museum import Museum
@@ -317,3 +321,32 @@ def test_addresses_of_one_page_are_one() -> None:
     )
     assert place("https://H:443/") == place("https://user@h/") == "h"
     assert place("http://h:443/") == "h:443"
+
+
+@pytest.mark.parametrize(
+    ("site", "address", "fine"),
+    [
+        ("https://www.nobelprize.org", "https://10.0.0.1/a.jpg", False),
+        ("https://www.nobelprize.org", "https://[::1]/a.jpg", False),
+        ("https://www.nobelprize.org", "https://169.254.169.254/latest", False),
+        ("https://www.nobelprize.org", "http://www.nobelprize.org/a.jpg", False),
+        ("https://www.nobelprize.org", "https://www.nobelprize.org.example.org/a.jpg", False),
+        ("https://www.nobelprize.org", "https://evil@www.nobelprize.org:443/a.jpg", True),
+        ("http://127.0.0.1:8000", "http://10.0.0.1/a.jpg", True),
+    ],
+)
+def test_no_private_address_is_asked_unless_the_site_is_one(site: str, address: str, fine: bool) -> None:
+    named = ("10.0.0.1", "[::1]", "169.254.169.254")
+    options = Options(site, f"{site}/2.1", "state", hosts=named)
+    crawler: Any = SimpleNamespace(settings={"LAUREATE": options})
+    with nullcontext() if fine else pytest.raises(IgnoreRequest):
+        Hosts(crawler).process_request(Request(address))
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
+    checked = PublicNames(SimpleNamespace(), 0, 1.0)
+    checked.options = Options("https://www.nobelprize.org", "https://api.nobelprize.org/2.1", "state")
+    with pytest.raises(OSError, match=r"www\.nobelprize\.org leads to the private address 192\.168\.0\.1"):
+        checked._checked("192.168.0.1", "www.nobelprize.org")
+    assert checked._checked("8.8.8.8", "www.nobelprize.org") == "8.8.8.8"
+    assert checked._checked("192.168.0.1", "proxy.here") == "192.168.0.1"
