@@ -10,18 +10,12 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from crawler.answers import LaureateEntry, LaureatesAnswer, PrizeEntry
 from crawler.events import tell
 from crawler.items import Fault, Portrait, Skipped
 from crawler.options import Options
-from crawler.pages import (
-    FactsPage,
-    LaureateEntry,
-    LaureatesAnswer,
-    NotFound,
-    PrizeEntry,
-    PrizeList,
-    same_page,
-)
+from crawler.pages import FactsPage, PrizeList
+from crawler.reading import NotFound
 
 Yielded = Iterator[Request | Fault | Skipped | Portrait]
 
@@ -35,7 +29,6 @@ class LaureateSpider(Spider):
         super().__init__(**arguments)
         self.options = options
         self.laureates: dict[str, LaureateEntry] = {}
-        self.count: int | None = None  # how many there are, as the API says
         self.listed: PrizeList | None = None
         self.seen: set[tuple[str, int, str]] = set()
 
@@ -62,39 +55,42 @@ class LaureateSpider(Spider):
             yield self._fault("api", response.url, str(error))
         for problem in answer.problems:
             yield self._fault("api", response.url, problem)
-        reached, self.count = offset + answer.received, answer.count
-        if len(self.laureates) > known and (reached != answer.count or answer.has_next):
-            yield self._answer(reached)  # until nothing new comes: counts and links may be wrong
+        reached = offset + answer.received
+        # a count may be missing or wrong, and an answer shorter than was asked: only a count that is just
+        # reached, or an answer with nothing new, is the end
+        if len(self.laureates) > known and reached != answer.count:
+            yield self._answer(reached)
             return
-        if answer.count != len(self.laureates):
-            told = "does not say how many" if answer.count is None else f"says {answer.count}"
-            wrong = f"meta.count {told} laureates there are, {len(self.laureates)} came"
+        if answer.count is not None and answer.count != len(self.laureates):
+            wrong = f"meta.count says {answer.count} laureates, {len(self.laureates)} came"
             yield self._fault("api", response.url, wrong)
         yield from self._visits()
 
     def _visits(self) -> Yielded:
         """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
         yield from self._cross_check()
-        visits: dict[str, tuple[PrizeEntry, LaureateEntry | None]] = {}
-        claimed = {same_page(p.facts) for e in self.laureates.values() for p in e.prizes if p.facts}
+        visits: dict[tuple[int, str, str], tuple[PrizeEntry, LaureateEntry | None]] = {}
+        claimed = {_page(prize.facts) for entry in self.laureates.values() for prize in entry.prizes}
         for entry in self.laureates.values():
             if entry.organisation:
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
                 continue
-            visits |= {p.facts: (p, entry) for p in entry.prizes if p.facts is not None and self._wanted(p)}
+            for prize in entry.prizes:
+                if prize.facts is not None and self._wanted(prize):
+                    visits[-prize.year, prize.facts, prize.category] = (prize, entry)
         for address, prize in self._listed().items():
-            if same_page(address) not in claimed and self._wanted(prize):
-                visits[address] = (prize, None)
-        order = sorted(visits, key=lambda address: (-visits[address][0].year, address))[: self.options.limit]
+            if _page(address) not in claimed and self._wanted(prize):
+                visits[-prize.year, address, prize.category] = (prize, None)
+        order = sorted(visits)[: self.options.limit]
         tell("pages", total=len(order))
-        for address in order:
-            prize, laureate = visits[address]
-            yield self._request(address, self.parse_facts, "page", prize=prize, entry=laureate)
+        for visit in order:
+            prize, laureate = visits[visit]
+            yield self._request(visit[1], self.parse_facts, "page", prize=prize, entry=laureate)
 
     def parse_facts(self, response: Response, prize: PrizeEntry, entry: LaureateEntry | None) -> Yielded:
         """Read a facts page and follow to its picture, when pictures of its kind are wanted."""
         tell("page")
-        page = FactsPage(_decoded(response), response.url)
+        page = FactsPage(_decoded(response), response.url, expected=entry.id if entry else None)
         try:
             identity = page.id
             if entry is not None and entry.id != identity:
@@ -139,19 +135,12 @@ class LaureateSpider(Spider):
         """A request that brought nothing: say why, and go on."""
         request: Request = failure.request  # Scrapy puts it there
         about = request.meta["about"]
-        asked = (request.meta.get("redirect_urls") or [request.url])[0]
-        reason = reason_of(failure.value)
-        if "portrait" in request.cb_kwargs:
-            reason = f"the portrait on {request.cb_kwargs['portrait']['page']}: {reason}"
-        yield self._fault(about, asked, reason)
+        first = request.meta.get("redirect_urls", [request.url])[0]  # where the site's pages led
+        yield self._fault(about, first, reason_of(failure.value))
         if about == "list":
             yield self._answer(0)
         elif about == "api":
-            onward = request.cb_kwargs["offset"] + self.options.page_size
-            if onward < (self.count or 0):
-                yield self._answer(onward)
-            else:
-                yield from self._visits()
+            yield from self._visits()  # what came before, and what the list page knows
         elif about in ("page", "picture"):
             tell(about)
 
@@ -161,18 +150,23 @@ class LaureateSpider(Spider):
         if self.listed is None or not listed:
             return
         prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
-        linked = {same_page(prize.facts): prize.facts for prize in prizes if prize.facts}
-        known = {same_page(address): address for address in listed}
-        for page in sorted(linked.keys() - known.keys()):
+        linked = {_page(prize.facts): prize.facts for prize in prizes if prize.facts}
+        there = {_page(address): address for address in listed}
+        for page in sorted(linked.keys() - there.keys()):
             yield self._fault("check", linked[page], "linked by the API, not on the list page")
-        for page in sorted(known.keys() - linked.keys()):
-            yield self._fault("check", known[page], "on the list page, not linked by the API")
+        for page in sorted(there.keys() - linked.keys()):
+            yield self._fault("check", there[page], "on the list page, not linked by the API")
         awarded = len({(prize.year, prize.category) for prize in prizes})
-        counts = self.listed.counts
-        people = (len(prizes), len(self.laureates))  # some sites count those who won twice once
-        if counts is not None and (counts[0] != awarded or counts[1] not in people):
+        counts, years = self.listed.counts, self.listed.years
+        # some sites count a person once for every prize, some once for all of them
+        if counts is not None and counts not in ((awarded, len(prizes)), (awarded, len(self.laureates))):
             counted = " to ".join(map(str, counts))
             reason = f"the list page counts {counted} prizes and people, the API {awarded} to {len(prizes)}"
+            yield self._fault("check", self.listed.address, reason)
+        found = sorted(prize.year for prize in prizes) or [0]
+        if years is not None and years != (found[0], found[-1]):
+            told = "the list page speaks of the years {} to {}, the API of {} to {}"
+            reason = told.format(*years, found[0], found[-1])
             yield self._fault("check", self.listed.address, reason)
 
     def _listed(self) -> dict[str, PrizeEntry]:
@@ -208,6 +202,11 @@ class LaureateSpider(Spider):
         """A fault, its addresses as they are written down."""
         public = self.options.public
         return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
+
+
+def _page(address: str | None) -> str | None:
+    """An address for comparing: a slash at the end and the scheme make no other page."""
+    return address and address.partition("://")[2].rstrip("/")
 
 
 def reason_of(error: BaseException) -> str:

@@ -95,10 +95,14 @@ def report_of(out: Path) -> dict[str, Any]:
     return report
 
 
-def picture_bytes(size: tuple[int, int] = (40, 60), form: str = "JPEG", mode: str = "RGB") -> bytes:
-    """A small picture in a file format."""
+def picture_bytes(
+    size: tuple[int, int] = (40, 60), form: str = "JPEG", mode: str = "RGB", **options: Any
+) -> bytes:
+    """A small picture of noise in a file format."""
     buffer = io.BytesIO()
-    Image.new(mode, size, 128 if mode in ("L", "I;16") else None or 0).save(buffer, form)
+    noise = Image.effect_noise(size, 90)
+    image = Image.new(mode, size, 1000) if mode == "I;16" else noise.convert(mode)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 

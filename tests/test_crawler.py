@@ -1,4 +1,4 @@
-"""The crawler against servers on loopback: what it finds, what it never does, what changed since."""
+"""The crawler on a sound site: what it finds, what it writes, what it says of a site that has changed."""
 
 import hashlib
 from pathlib import Path
@@ -10,28 +10,20 @@ from sites_of_faults import (
     body,
     crawled,
     edited,
-    fails,
     few,
     image,
     page,
     picture_bytes,
-    reset,
     same_bytes,
-    silent,
     site,
     status,
 )
 
-from laureate import cli
 from laureate.atelier.collection import collection
 from laureate.atelier.museum import drawn
-from laureate.atelier.museum_pages import LIST_PATH
 from laureate.crawled import read_manifest
-from laureate.errors import ParameterError
 from laureate.params import Crawl, Params
 from laureate.stages import crawl
-
-# --- a whole and sound site
 
 
 @pytest.fixture(scope="module")
@@ -152,113 +144,6 @@ def test_years_categories_and_kinds_narrow_the_crawl(tmp_path: Path) -> None:
     assert {row["category"] for row in rows} <= {"phy", "lit"}
     assert all(row["file"] for row in rows if row["kind"] != "unknown")
     assert not [line for line in log.asked if "/2023/" in line]
-
-
-# --- manners
-
-
-@pytest.mark.parametrize("fault", [status(500), silent, reset], ids=["500", "no answer", "reset"])
-def test_robots_that_cannot_be_read_close_the_site(tmp_path: Path, fault: Fault) -> None:
-    with site(few(2), {"/robots.txt": fault}) as (address, log):
-        fails(r"robots\.txt could not", address, tmp_path, retries=0, timeout=0.5)
-    assert set(log.asked) == {"GET /robots.txt"}
-
-
-def test_no_robots_file_leaves_the_site_open(tmp_path: Path) -> None:
-    with site(few(1), {"/robots.txt": status(404)}) as (address, _):
-        assert len(crawled(address, tmp_path / "raw")[0]) == 1
-
-
-def test_robots_that_disallow_are_obeyed(tmp_path: Path) -> None:
-    person = few(1)[0]
-    rules = b"User-agent: laureate\nDisallow: /images/\n"
-    with site([person], {"/robots.txt": body(rules, "text/plain")}) as (address, log):
-        fails(r"robots\.txt", address, tmp_path)
-    assert not [line for line in log.asked if "/images/" in line]
-
-
-def test_a_storm_of_refusals_ends_the_crawl(tmp_path: Path) -> None:
-    people = few(8)
-    with site(people, {page(person): status(403) for person in people}) as (address, log):
-        fails("refused 3 times", address, tmp_path, refusals=3)
-    assert len([line for line in log.asked if "/facts/" in line]) <= 4
-
-
-def test_a_site_that_asks_for_a_long_pause_is_left_alone(tmp_path: Path) -> None:
-    with site(few(2), {"/2.1/laureates": status(503, Retry_After="86400")}) as (address, _):
-        fails("asks to wait 86400 s", address, tmp_path)
-
-
-def test_the_user_agent_has_a_name_and_a_contact(tmp_path: Path) -> None:
-    seen: list[str] = []
-
-    def look(handler: Any) -> None:
-        seen.append(handler.headers["User-Agent"])
-        handler.send(handler.plain())
-
-    with site(few(1), {LIST_PATH: look}) as (address, _):
-        crawled(address, tmp_path / "raw", contact="crawl@example.org")
-    assert len(seen) == 1
-    assert seen[0].startswith("laureate/")
-    assert "crawl@example.org" in seen[0]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "wanted", "sentence"),
-    [
-        ({"site": "nobelprize.org"}, {}, "must be an address"),
-        ({"site": "https://example.org"}, {}, r"crawl\.api \(--api\) must say"),
-        ({"site": "http://www.nobelprize.org"}, {}, "must be https"),
-        ({"site": "https://www.nobelprize.org"}, {}, r"crawl\.delay must be at least 1 second"),
-        ({"site": "https://www.nobelprize.org"}, {"delay": 2.0}, r"crawl\.contact must say"),
-    ],
-)
-def test_somebody_elses_site_is_not_asked_without_manners(
-    arguments: dict[str, str], wanted: dict[str, Any], sentence: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ParameterError, match=sentence):
-        crawl.run(Params(crawl=Crawl(**wanted)), out=tmp_path / "raw", **arguments)  # type: ignore[arg-type]
-
-
-def test_a_dry_run_says_what_it_would_ask_and_asks_nothing(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    params = Params(crawl=Crawl(delay=5.0, contact="crawl@example.org"))
-    crawl.run(params, site="https://www.nobelprize.org", out=tmp_path / "raw", dry_run=True)
-    told = capsys.readouterr().out
-    assert "GET https://www.nobelprize.org/robots.txt" in told
-    assert "GET https://www.nobelprize.org/prizes/lists/all-nobel-prizes/all/" in told
-    assert "GET https://api.nobelprize.org/2.1/laureates?offset=0&limit=100" in told
-    assert "crawl@example.org" in told
-    assert "5 s" in told
-    assert "before a real crawl" not in told
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_nobel_world_may_be_looked_at_before_there_is_a_contact(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("params.yaml", "worlds/nobel.yaml", "data/prompts.yaml", "data/prompts-embedded.yaml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((root / name).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("socket.socket.connect", None)  # nothing is asked of any network
-    assert cli.main(["world", "nobel"]) == 0
-    assert cli.main(["crawl", "--dry-run"]) == 0
-    told = capsys.readouterr().out
-    for line in ("/robots.txt", "/prizes/lists/all-nobel-prizes/all/"):
-        assert f"GET https://www.nobelprize.org{line}\n" in told
-    assert "GET https://api.nobelprize.org/2.1/laureates?offset=0&limit=250\n" in told
-    assert "User-Agent: laureate/" in told
-    assert "hosts: api.nobelprize.org, www.nobelprize.org\n" in told
-    assert "delay: 5 s between requests" in told
-    assert "before a real crawl: crawl.contact must say who asks https://www.nobelprize.org" in told
-    assert cli.main(["crawl"]) == 2
-    assert "crawl.contact must say" in capsys.readouterr().err
-    assert not (tmp_path / "data/raw").exists()
-
-
-# --- changes between crawls, and crawls cut short
 
 
 def test_the_report_says_what_changed_since_the_crawl_before(tmp_path: Path) -> None:

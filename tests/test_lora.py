@@ -73,9 +73,9 @@ def test_only_the_adapter_is_trainable(found: base.Base) -> None:
     assert len(trainable) == 2 * len(layers) == 2 * len(lora.find_targets(found.unet(), TARGETS))
 
 
-@pytest.mark.parametrize("alpha", [8.0, 2.5])
-def test_outputs_and_gradients_equal_pefts(found: base.Base, alpha: float) -> None:
-    adapters = [lora.Adapter(8, alpha)]
+@pytest.mark.parametrize(("rank", "alpha"), [(8, 8.0), (4, 2.5), (24, 24.0)])  # 24: wider than some layers
+def test_outputs_and_gradients_equal_pefts(found: base.Base, rank: int, alpha: float) -> None:
+    adapters = [lora.Adapter(rank, alpha)]
     unet = found.unet()
     layers = lora.attach(unet, adapters, TARGETS, seed=0)
     randomise(layers, adapters)
@@ -141,7 +141,7 @@ def test_diffusers_loads_what_we_save(found: base.Base, tmp_path: Path, alpha: f
     unet = found.unet()
     layers = lora.attach(unet, [adapter], TARGETS, seed=0)
     randomise(layers, [adapter])
-    state = lora.export(layers, 0, adapter)
+    state = lora.export(layers, 0)
     lora.save(tmp_path, state, adapter, list(layers))
     pipeline = StableDiffusionPipeline.from_pretrained(found.folder)
     pipeline.load_lora_weights(tmp_path)
@@ -158,10 +158,100 @@ def test_diffusers_loads_what_we_save(found: base.Base, tmp_path: Path, alpha: f
     torch.testing.assert_close(folded, ours, atol=1e-4, rtol=0)
 
 
+VARIANTS = {
+    "random": {},
+    "rslora": {"variant": "rslora"},
+    "dora": {"variant": "dora"},
+    "pissa": {"init": "pissa"},
+    "rspissa": {"variant": "rslora", "init": "pissa"},
+}
+PEFT_OPTIONS: dict[str, dict[str, Any]] = {
+    "random": {},
+    "rslora": {"use_rslora": True},
+    "dora": {"use_dora": True},
+    "pissa": {"init_lora_weights": "pissa"},
+    "rspissa": {"use_rslora": True, "init_lora_weights": "pissa"},
+}
+CONVOLUTIONS = ["to_q", "ff.net.2", "conv1", "conv_shortcut", "downsamplers.0.conv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [*((name, TARGETS) for name in VARIANTS), ("random", CONVOLUTIONS), ("rspissa", ["to_q", "to_out.0"])],
+)
+def test_every_variant_is_pefts(found: base.Base, tmp_path: Path, name: str, targets: list[str]) -> None:
+    """Start, output and gradients in a stack against PEFT alone; and what is written, read by diffusers."""
+    from diffusers import StableDiffusionPipeline
+    from peft import LoraConfig
+
+    adapters = [lora.Adapter(rank, alpha, **VARIANTS[name]) for rank, alpha in ((2, 2.0), (6, 4.0))]
+    unet = found.unet()
+    layers = lora.attach(unet, adapters, targets, seed=0)
+    if "pissa" not in name:  # whose start is not at zero
+        randomise(layers, adapters)
+    x, t, text = batch(2)
+    output = unet(x.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=text.repeat(2, 1, 1)).sample
+    output.square().mean(dim=(1, 2, 3)).sum().backward()
+    for index, adapter in enumerate(adapters):
+        theirs = found.unet()
+        theirs.add_adapter(
+            LoraConfig(r=adapter.rank, lora_alpha=adapter.alpha, target_modules=targets, **PEFT_OPTIONS[name])
+        )
+        for layer_name, layer in layers.items():
+            module = theirs.get_submodule(layer_name)
+            a, b = (getattr(module, f"lora_{part}")["default"].weight for part in "AB")
+            ours = layer.a[index, :, : adapter.rank].T, layer.b[index, : adapter.rank].T
+            if "pissa" in name:
+                torch.testing.assert_close(ours[0], a.flatten(1), atol=1e-4, rtol=1e-3)
+            with torch.no_grad():
+                a.copy_(ours[0].reshape(a.shape))
+                b.copy_(ours[1].reshape(b.shape))
+        expected = theirs(x, t, encoder_hidden_states=text).sample
+        mine = output[2 * index : 2 * index + 2]
+        torch.testing.assert_close(mine, expected, atol=2e-5, rtol=1e-4)
+        expected.square().mean(dim=(1, 2, 3)).sum().backward()
+        for layer_name, layer in layers.items():
+            module = theirs.get_submodule(layer_name)
+            for part, grad in (("a", "lora_A"), ("b", "lora_B")):
+                gradient = getattr(module, grad)["default"].weight.grad.flatten(1)
+                kept = getattr(layer, part).grad[index]
+                kept = (kept[:, : adapter.rank] if part == "a" else kept[: adapter.rank]).T
+                assert (kept - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, (layer_name, part)
+            if name == "dora":
+                gradient = module.lora_magnitude_vector["default"].weight.grad
+                assert (layer.m.grad[index, 0] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9
+    with torch.no_grad():  # trained on: what is written is not what it started from
+        for weight in (getattr(layer, part) for layer in layers.values() for part in layer.parts):
+            weight += 0.05 * (weight != 0)
+        output = unet(x.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=text.repeat(2, 1, 1)).sample
+        for index, adapter in enumerate(adapters):
+            lora.save(tmp_path / str(index), lora.export(layers, index), adapter, list(layers))
+            pipeline = StableDiffusionPipeline.from_pretrained(found.folder)
+            pipeline.load_lora_weights(tmp_path / str(index))
+            merged = found.unet()
+            lora.merge(merged, *lora.load(tmp_path / str(index)))
+            for other in (pipeline.unet, merged):
+                got = other(x, t, encoder_hidden_states=text).sample
+                torch.testing.assert_close(got, output[2 * index : 2 * index + 2], atol=1e-4, rtol=0)
+
+
+def test_dropout_leaves_out_its_share_and_nests(found: base.Base) -> None:
+    adapters = [lora.Adapter(4, 4, dropout=share) for share in (0.0, 0.25, 0.5)]
+    (layer, *_) = lora.attach(found.unet(), adapters, ["to_q"], seed=0).values()
+    x = torch.ones(3, 40, 50)
+    assert layer.drop(x) is x, "nothing outside training"
+    layer.generator = torch.Generator().manual_seed(0)
+    dropped = layer.drop(x)
+    for index, share in enumerate((0.0, 0.25, 0.5)):
+        assert float((dropped[index] == 0).float().mean()) == pytest.approx(share, abs=0.03)
+        assert float(dropped[index].mean()) == pytest.approx(1, abs=0.05)
+    assert not (dropped[2].bool() & ~dropped[1].bool()).any()
+
+
 def test_saving_gives_the_same_bytes_and_loading_the_same_tensors(found: base.Base, tmp_path: Path) -> None:
     adapter = lora.Adapter(4, 4)
     layers = lora.attach(found.unet(), [adapter], TARGETS, seed=0)
-    state = lora.export(layers, 0, adapter)
+    state = lora.export(layers, 0)
     for name in "ab":
         lora.save(tmp_path / name, state, adapter, list(layers))
     a, b = (tmp_path / name / lora.WEIGHTS for name in "ab")
@@ -176,8 +266,14 @@ def test_saving_gives_the_same_bytes_and_loading_the_same_tensors(found: base.Ba
     ("adapters", "targets", "sentence"),
     [
         ([lora.Adapter(4, 4)], ["to_q", "to_z"], r"train\.targets: 'to_z' is not the name.*to_out\.0"),
-        ([lora.Adapter(4, 4)], ["conv1"], r"train\.targets: 'conv1' is the Conv2d .*only linear"),
-        ([lora.Adapter(17, 17)], ["to_q"], r"rank 17 is larger than the layer .*to_q is wide \(16\)"),
+        ([lora.Adapter(4, 4)], ["norm1"], r"train\.targets: 'norm1' is the \w+Norm .*only linear"),
+        (
+            [lora.Adapter(4, 4, variant="dora")],
+            ["conv1"],
+            r"train\.variant: dora is .*conv1",
+        ),
+        ([lora.Adapter(33, 33)], ["to_q"], r"rank 33 is larger than the widest adapted layer \(32\)"),
+        ([lora.Adapter(4, 4), lora.Adapter(40, 1)], ["to_q", "to_k"], r"rank 40 is larger .* layer \(32\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -185,6 +281,15 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(LaureateError, match=sentence):
         lora.attach(found.unet(), adapters, targets, seed=0)
+
+
+def test_the_shipped_base_has_room_for_rank_256_and_no_more(embedded: Path) -> None:
+    """Its text is 256 wide, its attention 128 and 192: there rank 256 is a full-rank update."""
+    unet = base.find(embedded / "base").unet()
+    with pytest.raises(LaureateError, match=r"rank 257 is larger than the widest adapted layer \(256\)"):
+        lora.attach(unet, [lora.Adapter(4, 4), lora.Adapter(257, 257)], TARGETS, seed=0)
+    layers = lora.attach(unet, [lora.Adapter(256, 256)], TARGETS, seed=0)
+    assert min(layer.base.out_features for layer in layers.values()) == 128
 
 
 def test_damaged_and_foreign_files_are_refused(found: base.Base, tmp_path: Path) -> None:

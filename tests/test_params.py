@@ -66,6 +66,26 @@ BAD = [
     ("sample.guidance", 0.5, "sample.guidance must be greater than or equal to 1, got 0.5"),
     ("sample.scheduler", "euler", "sample.scheduler must be 'ddim' or 'dpm++', got 'euler'"),
     ("prepare.resolution", 100, "prepare.resolution must be a multiple of 8, got 100"),
+    ("external", {"rank-9": {}}, "external.rank-9 has the name of a model of the study"),
+    ("external", {"DALL-E": {}}, "external.DALL-E must be text of the form ^[a-z0-9]+(-[a-z0-9]+)*$"),
+    ("external", {"other": {"folder": "x"}}, "external.other.folder is not a known key"),
+    ("external", {"other": {"endpoint": {"url": "http://h/v1"}}}, "external.other.endpoint.model is missing"),
+    (
+        "external",
+        {"other": {"endpoint": {"url": "http://h", "model": "m", "sise": "auto"}}},
+        "external.other.endpoint.sise is not a known key (did you mean external.other.endpoint.size?)",
+    ),
+    (
+        "external",
+        {"other": {"endpoint": {"url": "http://h", "model": "m", "timeout": 0}}},
+        "external.other.endpoint.timeout must be greater than 0, got 0",
+    ),
+    (
+        "external",
+        {"other": {"endpoint": {"url": "h", "model": "m"}}},
+        "external.other.endpoint.url must be text of the form ^https?://",
+    ),
+    ("external", ["dall-e-3"], "external must be a section of keys, got ['dall-e-3']"),
     ("crawl.years", [2020, 1990], "crawl.years must be [first, last], got [2020, 1990]"),
 ]
 

@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "train.warmup": 1,
     "train.holdout_every": 2,
     "train.checkpoint_every": 2,
+    "train.targets": ["to_q", "to_k", "ff.net.0.proj"],  # the last is wide enough for rank 256
     "sample.seeds": [1001],
     "sample.steps": 2,
     "evaluate.bootstrap": 20,
@@ -55,6 +56,7 @@ def finished(
     for name in ("base", "clip", "vision"):
         shutil.rmtree(folder / "models/embedded" / name, ignore_errors=True)
         shutil.copytree(tiny_models / name, folder / "models/embedded" / name)
+    (folder / "models/base.lock.json").unlink()  # it is that of the shipped base
     for name, count in PROMPTS.items():
         prompts = yaml.safe_load((folder / name).read_text())
         (folder / name).write_text(yaml.safe_dump(prompts[:count], sort_keys=False))
@@ -126,12 +128,30 @@ def test_more_steps_train_anew_and_nothing_before(study: Path) -> None:
     assert {"train@rank-4", "train@rank-8", "sample@rank-4", "sample@rank-8", "report"} <= ran
 
 
-def test_another_rank_trains_that_rank_only(study: Path) -> None:
-    set_parameters(study, {"ranks": [4, 8, 2]})
-    ran = stages_run(run("dvc", "repro", cwd=study))
-    assert ran == {f"{stage}@rank-2" for stage in OF_A_RANK} | AFTER_ALL
+def test_all_ranks_are_trained_once_and_together(finished: tuple[Path, str], study: Path) -> None:
+    printed = finished[1]
+    assert "train ranks 4, 8: 100%" in printed
+    assert "rank 8 is trained already" in printed
+    set_parameters(study, {"train.steps": 4})
+    printed = run("dvc", "repro", "train", cwd=study)
+    assert "train ranks 4, 8: 100%" in printed
+    assert "rank 8 is trained already" in printed
+
+
+@pytest.mark.parametrize("work", ["kept", "lost"])
+def test_another_rank_trains_that_rank_only(study: Path, work: str) -> None:
+    """With the work cache and, as in a fresh clone, without."""
+    if work == "lost":
+        shutil.rmtree(study / ".work")
+    set_parameters(study, {"ranks": [4, 8, 256]})
+    printed = run("dvc", "repro", *([] if work == "kept" else ["train"]), cwd=study)
+    assert "train rank 256: 100%" in printed, "alone"
+    if work == "lost":
+        assert stages_run(printed) == {"train@rank-256"}
+        return
+    assert stages_run(printed) == {f"{stage}@rank-256" for stage in OF_A_RANK} | AFTER_ALL
     with (study / "metrics/comparison.csv").open() as file:
-        assert [row["model"] for row in csv.DictReader(file)] == [*MODELS, "rank-2"]
+        assert [row["model"] for row in csv.DictReader(file)] == [*MODELS, "rank-256"]
 
 
 def test_a_rank_taken_away_leaves_no_row(study: Path) -> None:
@@ -141,10 +161,50 @@ def test_a_rank_taken_away_leaves_no_row(study: Path) -> None:
         assert [row["model"] for row in csv.DictReader(file)] == ["noise-floor", "baseline", "rank-8"]
 
 
+def test_pictures_drawn_elsewhere_get_a_row_and_leave_it(study: Path) -> None:
+    """A folder tracked with `dvc add`, one of its pictures refused; before it, no such model."""
+    folder = study / "data/external/other"
+    shutil.copytree(study / "data/samples/baseline", folder)
+    rows = json.loads((folder / "manifest.json").read_text())["pictures"]
+    refused = {key: rows[-1][key] for key in ("prompt", "seed")} | {"reason": "refused"}
+    manifest = {"source": "a friend", "pictures": rows[:-1], "missing": [refused]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    run("dvc", "add", "data/external/other", cwd=study)
+    set_parameters(study, {"external": {"other": {}}})
+    assert stages_run(run("dvc", "repro", cwd=study)) == {"evaluate-external@other"} | AFTER_ALL
+    assert stages_run(run("dvc", "repro", cwd=study)) == set()
+    with (study / "metrics/comparison.csv").open() as file:
+        found = {row["model"]: int(row["n_generated"]) for row in csv.DictReader(file)}
+    assert list(found) == [*MODELS, "other"]
+    assert found["other"] == found["baseline"] - 1
+    set_parameters(study, {"external": {}})
+    assert stages_run(run("dvc", "repro", cwd=study)) == AFTER_ALL
+    with (study / "metrics/comparison.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == MODELS
+
+
+def test_a_version_of_the_adapter_can_be_got_by_its_tag(study: Path, tmp_path: Path) -> None:
+    """DVC's model registry: a tag names a version, and who has the repository's address gets the files."""
+    run("dvc", "remote", "add", "--default", "store", tmp_path / "store", cwd=study)
+    run("dvc", "push", "train@rank-8", cwd=study)
+    run("git", "commit", "--quiet", "--all", "--message", "a store", cwd=study)
+    run("gto", "register", "nobel-style", "--version", "v1.0.0", cwd=study)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run("git", "init", "--quiet", cwd=elsewhere)
+    run("dvc", "artifacts", "get", study.as_uri(), "nobel-style", "--rev", "v1.0.0", cwd=elsewhere)
+    for file in (study / "models/lora/rank-8").iterdir():
+        assert (elsewhere / "rank-8" / file.name).read_bytes() == file.read_bytes()
+
+
 def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
     """From the crawl to the page, by way of one rank: the lock file with its hashes does not change."""
     first = (study / "dvc.lock").read_text()
     again = ["crawl", "prepare", "encode", *(f"{stage}@rank-4" for stage in OF_A_RANK), "compare", "report"]
+    # the same pack gives the same bytes: so the other rank is trained again too
+    again.insert(again.index("train@rank-4") + 1, "train@rank-8")
+    for folder in (".work", "models/lora/rank-8"):
+        shutil.rmtree(study / folder)
     printed = run("dvc", "repro", "--force", "--single-item", *again, cwd=study)
     assert stages_run(printed) == set(again)
     assert (study / "dvc.lock").read_text() == first

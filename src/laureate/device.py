@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +34,24 @@ def precision(asked: str, where: torch.device) -> torch.dtype:
 def name_of(dtype: torch.dtype) -> str:
     """`float32`, `bfloat16`: as in params.yaml."""
     return str(dtype).removeprefix("torch.")
+
+
+def machine() -> dict[str, Any]:
+    """What decides here how numbers are rounded, without importing torch: the processor and its instructions,
+    the graphics cards and which of them are to be seen."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return {
+        "architecture": platform.machine(),
+        "processor": facts.get("model name", platform.processor()),
+        "instructions": sorted(facts.get("flags", facts.get("Features", "")).split()),
+        "cards": [line for card in cards for line in card.read_text().splitlines() if "Model" in line],
+        "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
 
 
 def place(model: Any, where: torch.device, dtype: torch.dtype) -> Any:

@@ -1,94 +1,69 @@
-"""LoRA layers (Hu et al. 2021, arXiv:2106.09685): attach to a frozen UNet, export, load, merge.
+"""LoRA adapters (Hu et al. 2021, arXiv:2106.09685): attach to a frozen UNet, export, load, merge.
 
-Layers hold a stack of R adapters: the batch is [adapter x sample], and one batched product serves all of
-them. An adapter whose rank is below the stack's largest is padded with zeros, which stay zero: the gradient
-of a padded column of A is a multiple of the padded row of B, and the other way round.
+What is attached are stacks of R adapters, see `laureate.layers`; what is loaded and merged is one adapter.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from laureate import seeds, tensors
 from laureate.errors import LaureateError
+from laureate.layers import Adapter, LoraConv2d, LoraLinear, Shared, Stacked
 
+__all__ = ["Adapter", "LoraConv2d", "LoraLinear", "attach", "export", "find_targets", "load", "merge", "save"]
+
+Target = nn.Linear | nn.Conv2d
 WEIGHTS = "pytorch_lora_weights.safetensors"
 PREFIX = "unet."
+MAGNITUDE = "lora_magnitude_vector"
 METADATA = "lora_adapter_metadata"  # where diffusers looks for alpha
 
 
-@dataclass(frozen=True)
-class Adapter:
-    """Shape of one adapter: the update of a weight is `alpha / rank * (A @ B).T`."""
+def find_targets(unet: nn.Module, targets: Sequence[str]) -> dict[str, Target]:
+    """The layers whose name ends in one of `targets` (`to_q`, `to_out.0`, `conv1`), by name, in module order.
 
-    rank: int
-    alpha: float
-
-    @property
-    def scale(self) -> float:
-        """alpha / rank."""
-        return self.alpha / self.rank
-
-
-class LoraLinear(nn.Module):
-    """A frozen linear layer and R low-rank updates: y[r] = base(x[r]) + scale[r] * x[r] @ A[r] @ B[r]."""
-
-    def __init__(self, base: nn.Linear, adapters: Sequence[Adapter], start: Tensor) -> None:
-        """`start`: (r_max, in) float32, the rows from which every adapter takes its first `rank`."""
-        super().__init__()
-        count, width = len(adapters), max(adapter.rank for adapter in adapters)
-        self.base = base
-        self.a = nn.Parameter(torch.zeros(count, base.in_features, width, device=base.weight.device))
-        self.b = nn.Parameter(torch.zeros(count, width, base.out_features, device=base.weight.device))
-        with torch.no_grad():
-            for index, adapter in enumerate(adapters):
-                self.a[index, :, : adapter.rank] = start[: adapter.rank].T
-        self.scale: Tensor
-        scales = torch.tensor([adapter.scale for adapter in adapters]).view(count, 1, 1)
-        self.register_buffer("scale", scales.to(base.weight.device), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
-        y: Tensor = self.base(x)
-        stacked = x.reshape(self.a.shape[0], -1, x.shape[-1])
-        # alpha / rank goes onto the narrow product: it is the cheapest place
-        narrow = torch.bmm(stacked, self.a.to(x.dtype)) * self.scale.to(x.dtype)
-        update = torch.bmm(narrow, self.b.to(x.dtype))
-        return y + update.reshape(y.shape)
-
-
-def find_targets(unet: nn.Module, targets: Sequence[str]) -> dict[str, nn.Linear]:
-    """The linear layers whose name ends in one of `targets` (`to_q`, `to_out.0`), by name, in module order.
-
-    Raises LaureateError for a target that matches nothing, or anything but a linear layer.
+    Raises LaureateError for a target that matches nothing, or anything but a linear layer or a plain
+    convolution (one group, no dilation, kernels of 1 x 1 or 3 x 3).
     """
-    found: dict[str, nn.Linear] = {}
+    found: dict[str, Target] = {}
     unmatched = set(targets)
     for name, module in unet.named_modules():
         matching = {target for target in targets if name == target or name.endswith(f".{target}")}
         if not matching:
             continue
-        if not isinstance(module, nn.Linear):
+        if not _fits(module):
             raise LaureateError(
                 f"train.targets: {min(matching)!r} is the {type(module).__name__} {name}; "
-                "only linear layers can be adapted"
+                "only linear layers and plain convolutions of 1 x 1 or 3 x 3 can be adapted"
             )
         unmatched -= matching
         found[name] = module
     if unmatched:
-        linear = [name for name, module in unet.named_modules() if isinstance(module, nn.Linear)]
-        endings = sorted({_ending(name) for name in linear})
+        endings = sorted({_ending(name) for name, module in unet.named_modules() if _fits(module)})
         raise LaureateError(
             f"train.targets: {min(unmatched)!r} is not the name of a layer of the UNet; "
-            f"its linear layers end in {', '.join(endings)}"
+            f"those that can be adapted end in {', '.join(endings)}"
         )
     return found
+
+
+def _fits(module: nn.Module) -> TypeGuard[Target]:
+    """A linear layer or a plain convolution."""
+    if isinstance(module, nn.Conv2d):
+        return (
+            module.groups == 1
+            and module.dilation == (1, 1)
+            and module.padding_mode == "zeros"
+            and module.kernel_size in ((1, 1), (3, 3))
+        )
+    return isinstance(module, nn.Linear)
 
 
 def _ending(name: str) -> str:
@@ -99,41 +74,74 @@ def _ending(name: str) -> str:
 
 def attach(
     unet: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], seed: int
-) -> dict[str, LoraLinear]:
+) -> dict[str, Stacked]:
     """Put a stack of adapters onto a frozen UNet, in place, and give the new layers by name.
 
-    A starts uniform in +-1/sqrt(in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero, so
-    the UNet's output does not change. A depends on (seed, layer), and its first columns are the same for all
-    ranks. Raises LaureateError for an unknown target, or a rank that is larger than a layer is wide.
+    A starts uniform in +-1/sqrt(fan_in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero,
+    so the UNet's output does not change (with PiSSA it does not either). A depends on (seed, layer), and its
+    first columns are the same for all ranks. Variant and init are the same for all adapters. A rank may be
+    larger than some layers are wide: there the update is of full rank, as in PEFT.
+
+    Raises LaureateError for an unknown target, a rank that is larger than every layer is wide, or a variant
+    that a layer does not have.
     """
     width = max(adapter.rank for adapter in adapters)
-    layers = {}
-    for name, linear in find_targets(unet, targets).items():
-        narrowest = min(linear.in_features, linear.out_features)
-        if width > narrowest:
-            raise LaureateError(
-                f"rank {width} is larger than the layer {name} is wide ({narrowest}); take it out of ranks"
-            )
-        bound = linear.in_features**-0.5
-        start = torch.empty(width, linear.in_features).uniform_(
-            -bound, bound, generator=seeds.generator("lora", seed, name)
+    found = find_targets(unet, targets)
+    layers: dict[str, Stacked] = {}
+    widest = max(side for layer in found.values() for side in _sides(layer))
+    if width > widest:
+        raise LaureateError(
+            f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
+            f"rank {widest}; take it out of ranks"
         )
-        layers[name] = LoraLinear(linear, adapters, start)
+    for name, layer in found.items():
+        if isinstance(layer, nn.Conv2d) and adapters[0].variant == "dora":
+            raise LaureateError(f"train.variant: dora is for linear layers, {name} is a convolution")
+        fan_in = _sides(layer)[1]
+        start = torch.empty(width, fan_in).uniform_(
+            -(fan_in**-0.5), fan_in**-0.5, generator=seeds.generator("lora", seed, name)
+        )
+        kind = LoraConv2d if isinstance(layer, nn.Conv2d) else LoraLinear
+        layers[name] = kind(layer, adapters, start)
         unet.set_submodule(name, layers[name])
     return layers
 
 
-def export(layers: Mapping[str, LoraLinear], index: int, adapter: Adapter) -> dict[str, Tensor]:
-    """One adapter of a stack under the names of diffusers and PEFT: `unet.NAME.lora_A.weight` (rank, in) and
-    `unet.NAME.lora_B.weight` (out, rank), float32 on the CPU, without the stack's padding."""
+def share_start(unet: nn.Module, count: int) -> None:
+    """Compute what comes before the first adapted layer of a `UNet2DConditionModel` once for R adapters, in
+    place. For a batch in which every adapter sees the same: [the same samples] x R."""
+    names = ["conv_in", "time_embedding"]
+    if "Attn" in type(unet.get_submodule("down_blocks.0")).__name__:
+        names.append("down_blocks.0.resnets.0")  # in front of the first attention
+    for name in names:
+        layer = unet.get_submodule(name)
+        if not any(isinstance(module, Stacked) for module in layer.modules()):
+            unet.set_submodule(name, Shared(layer, count))
+        elif name != "time_embedding":
+            return
+
+
+def _sides(layer: Target) -> tuple[int, int]:
+    """(out, fan_in) of a layer's weight as a matrix."""
+    out, fan_in = layer.weight.flatten(1).shape
+    return out, fan_in
+
+
+def export(layers: Mapping[str, Stacked], index: int) -> dict[str, Tensor]:
+    """One adapter of a stack under the names of diffusers and PEFT, float32 on the CPU, without padding.
+
+    `unet.NAME.lora_A.weight` (rank, in) and `unet.NAME.lora_B.weight` (out, rank), for a convolution
+    (rank, in, k, k) and (out, rank, 1, 1); with DoRA `unet.NAME.lora_magnitude_vector` (out,).
+    """
     state = {}
     for name, layer in layers.items():
-        state[f"{PREFIX}{name}.lora_A.weight"] = (
-            layer.a[index, :, : adapter.rank].detach().float().cpu().T.contiguous()
-        )
-        state[f"{PREFIX}{name}.lora_B.weight"] = (
-            layer.b[index, : adapter.rank].detach().float().cpu().T.contiguous()
-        )
+        a, b = layer.weights_of(index)
+        if isinstance(layer.base, nn.Conv2d):
+            a, b = a.reshape(-1, *layer.base.weight.shape[1:]), b[:, :, None, None]
+        state[f"{PREFIX}{name}.lora_A.weight"] = a.float().cpu().contiguous()
+        state[f"{PREFIX}{name}.lora_B.weight"] = b.float().cpu().contiguous()
+        if "m" in layer.parts:
+            state[f"{PREFIX}{name}.{MAGNITUDE}"] = layer.m[index, 0].detach().float().cpu().clone()
     return state
 
 
@@ -141,9 +149,17 @@ def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targ
     """Write `pytorch_lora_weights.safetensors` as `StableDiffusionPipeline.load_lora_weights` reads it.
 
     Rank and alpha are in the header, where diffusers and PEFT look for them; it takes alpha = rank without.
+    They are those of a plain LoRA of the same effect: rsLoRA goes into alpha, PiSSA's start into the rank.
     """
-    alpha = int(adapter.alpha) if float(adapter.alpha).is_integer() else adapter.alpha
-    config = {"unet.r": adapter.rank, "unet.lora_alpha": alpha, "unet.target_modules": sorted(targets)}
+    rank = adapter.rank * (2 if adapter.init == "pissa" else 1)
+    alpha = round(adapter.scale * rank, 9)
+    config = {
+        "unet.r": rank,
+        "unet.lora_alpha": int(alpha) if alpha.is_integer() else alpha,
+        "unet.target_modules": sorted(targets),
+    }
+    if adapter.variant == "dora":
+        config["unet.use_dora"] = True
     tensors.save(
         Path(folder) / WEIGHTS, state, {METADATA: json.dumps(config, sort_keys=True), "format": "pt"}
     )
@@ -163,7 +179,8 @@ def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
         )
     rank = ranks.pop()
     config = json.loads(tensors.metadata(path).get(METADATA, "{}"))
-    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)))
+    variant = "dora" if any(name.endswith(MAGNITUDE) for name in state) else "lora"
+    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant)
 
 
 def merge(unet: nn.Module, state: Mapping[str, Tensor], adapter: Adapter) -> None:
@@ -180,12 +197,16 @@ def merge(unet: nn.Module, state: Mapping[str, Tensor], adapter: Adapter) -> Non
             except AttributeError:
                 layer = None
             if (
-                not isinstance(layer, nn.Linear)
+                not isinstance(layer, nn.Linear | nn.Conv2d)
                 or b is None
-                or layer.weight.shape != (b.shape[0], a.shape[1])
+                or layer.weight.shape != (b.shape[0], *a.shape[1:])
             ):
                 raise LaureateError(
                     f"the adapter does not fit the base: layer {name} is missing or has another shape"
                 )
-            update = adapter.scale * (b.float() @ a.float())
-            layer.weight += update.to(layer.weight.device, layer.weight.dtype)
+            update = adapter.scale * (b.float().flatten(1) @ a.float().flatten(1))
+            weight = layer.weight.float() + update.reshape(layer.weight.shape).to(layer.weight.device)
+            length = state.get(f"{PREFIX}{name}.{MAGNITUDE}")
+            if length is not None:
+                weight *= (length.to(weight.device) / weight.norm(dim=1))[:, None]
+            layer.weight.copy_(weight)

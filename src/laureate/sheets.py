@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 PAPER, INK, GOLD, GREY, RULE = "#faf7f0", "#16130f", "#a5811a", "#6b645a", "#ddd6c7"
 GAP, MARGIN = 24, 56
@@ -81,6 +81,24 @@ def matrix(
         for column, picture in enumerate(pictures):
             sheet.paste(enlarge(picture, tile), (MARGIN + side + column * (tile + gap), y))
     return sheet
+
+
+def square(picture: Image.Image) -> Image.Image:
+    """RGB of any shape => RGB, as wide as high, the picture whole in the middle of paper."""
+    side = max(picture.size)
+    return ImageOps.pad(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS, PAPER)
+
+
+def absent(reason: str, side: int = 256) -> Image.Image:
+    """A tile in the place of a picture that there is none of, with the reason. => RGB"""
+    tile = Image.new("RGB", (side, side), "#eee8da")
+    draw, face = ImageDraw.Draw(tile), font(round(side / 11), "Italic")
+    lines = _wrap(reason, face, side - side // 8)[:6]
+    height = round(side / 9)
+    for number, line in enumerate(lines):
+        y = (side - height * len(lines)) // 2 + height * number
+        draw.text(((side - face.getlength(line)) / 2, y), line, GREY, face)
+    return tile
 
 
 @cache

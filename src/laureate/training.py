@@ -7,7 +7,8 @@ sees the same pictures, noise and time steps, and a resumed run goes on as if it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor
 
 from laureate import diffusion, lora, seeds
-from laureate.params import Train
+from laureate.params import Train, of_rank
+from laureate.team import Team
 
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
 
 
@@ -43,7 +46,9 @@ class Draw:
     empty: Tensor  # (n,) bool, where the caption is left out
 
     def to(self, device: torch.device) -> Draw:
-        """The same numbers on a device."""
+        """The same numbers on a device; a graphics card fetches them while it works."""
+        if device.type == "cuda":
+            return self._each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._each(lambda tensor: tensor.to(device))
 
     def samples(self, start: int, stop: int) -> Draw:
@@ -90,14 +95,27 @@ def holdout_draw(seed: int, pictures: int, shape: Sequence[int], times: int) -> 
     )
 
 
-def learning_rate(train: Train, step: int) -> float:
-    """Linear warm-up over `train.warmup` steps, then constant, or a cosine to 0 at `train.steps`."""
+def schedule(train: Train, step: int) -> float:
+    """Share of the learning rate at a step: linear warm-up over `train.warmup` steps, then 1, or a cosine to
+    0 at `train.steps`."""
     if step < train.warmup:
-        return train.learning_rate * (step + 1) / train.warmup
+        return (step + 1) / train.warmup
     if train.schedule == "constant":
-        return train.learning_rate
+        return 1.0
     done = (step - train.warmup) / max(1, train.steps - train.warmup)
-    return train.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def adapter(train: Train, rank: int) -> lora.Adapter:
+    """The adapter of a rank, as the parameters want it."""
+    alpha = of_rank(train.alpha, rank)
+    return lora.Adapter(
+        rank,
+        float(rank if alpha == "rank" else alpha),
+        float(of_rank(train.dropout, rank)),
+        train.variant,
+        train.init,
+    )
 
 
 class Trainer:
@@ -111,22 +129,34 @@ class Trainer:
         train: Train,
         empty: Tensor,
         scaling_factor: float,
+        team: Team = Team(),  # noqa: B008 - frozen
     ) -> None:
-        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption.
+        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption. In a team
+        every process has the same adapters and a share of every batch.
 
-        Raises LaureateError as `lora.attach` does.
+        Raises LaureateError as `lora.attach` does, and for a batch that cannot be shared.
         """
+        self.team, self.share = team, team.share(train.batch)
         self.device = next(unet.parameters()).device
         self.dtype = next(unet.parameters()).dtype
         self.unet, self.train, self.adapters = unet, train, list(adapters)
         self.process = process.to(self.device)
         self.empty, self.scaling_factor = empty.to(self.device, self.dtype), scaling_factor
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
-        self.names = [f"{name}.{part}" for name in self.layers for part in "ab"]
-        self.weights = [getattr(layer, part) for layer in self.layers.values() for part in "ab"]
+        lora.share_start(unet, len(adapters))
+        parts = [(name, layer, part) for name, layer in self.layers.items() for part in layer.parts]
+        self.names = [f"{name}.{part}" for name, _, part in parts]
+        self.weights = [getattr(layer, part) for _, layer, part in parts]
+        rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
+        self.rate = float(rates.max())
+        self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).view(-1, 1, 1).to(self.device)
         self.optimizer = torch.optim.AdamW(
-            self.weights, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
+            self.weights, lr=self.rate, weight_decay=train.weight_decay, fused=True
         )
+        if train.compile == "none":
+            self.predict: Callable[..., Any] = unet
+        else:
+            self.predict = torch.compile(unet, mode=train.compile)
 
     def step(self, examples: Examples, step: int) -> Tensor:
         """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
@@ -140,52 +170,58 @@ class Trainer:
             self.process.steps,
             self.train.caption_dropout,
         )
-        losses = self._losses(examples, numbers.to(self.device)).view(len(self.adapters), -1).mean(dim=1)
-        losses.sum().backward()
+        mine = numbers.samples(self.share.start, self.share.stop).to(self.device)
+        with self._dropout(step):
+            losses = self._losses(examples, mine).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
+            losses.sum().backward()
+        losses = losses.detach()
+        self.team.add_up([losses, *self._gradients()])
         self._clip()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.train, step)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return losses.detach()
+        self._update(schedule(self.train, step))
+        return losses
 
     @torch.no_grad()
     def holdout_loss(self, examples: Examples) -> Tensor:
         """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
         numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
-        parts = []
-        for start in range(0, len(numbers.rows), self.train.batch):
-            part = numbers.samples(start, start + self.train.batch).to(self.device)
-            parts.append(self._losses(examples, part).view(len(self.adapters), -1))
-        return torch.cat(parts, dim=1).mean(dim=1)
+        losses = torch.zeros(len(self.adapters), len(numbers.rows), device=self.device)
+        batch = self.train.batch
+        for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
+            part = numbers.samples(start, start + batch).to(self.device)
+            losses[:, start : start + batch] = self._losses(examples, part).view(len(self.adapters), -1)
+        self.team.add_up([losses])
+        return losses.mean(dim=1)
 
     def export(self, index: int) -> dict[str, Tensor]:
         """Adapter number `index` in the layout of diffusers."""
-        return lora.export(self.layers, index, self.adapters[index])
+        return lora.export(self.layers, index)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and moments of the optimiser by name: with the steps done, all that a resumed run needs."""
+        """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding: with
+        the steps done, all that a resumed run needs."""
         tensors = {}
         for name, weight in zip(self.names, self.weights, strict=True):
-            tensors[f"{name}.weight"] = weight.detach()
-            for moment in ("exp_avg", "exp_avg_sq"):
-                values = self.optimizer.state[weight]
-                tensors[f"{name}.{moment}"] = values[moment] if values else torch.zeros_like(weight)
+            values = self.optimizer.state[weight] or {moment: torch.zeros_like(weight) for moment in MOMENTS}
+            for kind, stack in (("weight", weight.detach()), *((kind, values[kind]) for kind in MOMENTS)):
+                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
+                    tensors[f"{adapter.rank}.{name}.{kind}"] = part
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
         """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
-        with torch.no_grad():
-            for name, weight in zip(self.names, self.weights, strict=True):
-                weight.copy_(tensors[f"{name}.weight"])
-                moments: dict[str, Any] = {
-                    moment: tensors[f"{name}.{moment}"].to(self.device).clone()
-                    for moment in ("exp_avg", "exp_avg_sq")
-                }
-                self.optimizer.state[weight] = {
-                    "step": torch.tensor(float(steps), device=self.device),
-                    **moments,
-                }
+        for name, weight in zip(self.names, self.weights, strict=True):
+            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
+            for kind, stack in (("weight", weight.detach()), *moments.items()):
+                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
+                    part.copy_(tensors[f"{adapter.rank}.{name}.{kind}"])
+            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+
+    def _parts(self, name: str, stack: Tensor) -> list[Tensor]:
+        """Every adapter's own part of a stacked tensor, as views."""
+        cut = {"a": lambda part, rank: part[:, :rank], "b": lambda part, rank: part[:rank]}.get(
+            name.rpartition(".")[2], lambda part, rank: part
+        )
+        return [cut(part, adapter.rank) for part, adapter in zip(stack, self.adapters, strict=True)]
 
     def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
         """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter."""
@@ -199,12 +235,38 @@ class Trainer:
         )
         noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
-        output = self.unet(noisy, t, encoder_hidden_states=text).sample
+        output = self.predict(noisy, t, encoder_hidden_states=text).sample
         return diffusion.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
+
+    @contextmanager
+    def _dropout(self, step: int) -> Iterator[None]:
+        """Let layers leave out inputs, by numbers that depend on (seed, step, layer) only."""
+        dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
+        for name, layer in dropping.items():
+            layer.generator = seeds.generator("dropout", self.train.seed, step, name, device=self.device)
+            layer.share = self.team.index, self.team.size
+        yield
+        for layer in dropping.values():
+            layer.generator = None
+
+    def _update(self, share: float) -> None:
+        """One step of AdamW at a share of each adapter's learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * share
+        before = [] if self.shares is None else [weight.detach().clone() for weight in self.weights]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.shares is not None:
+            with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
+                for weight, old in zip(self.weights, before, strict=True):
+                    weight.copy_(torch.lerp(old, weight, self.shares))
+
+    def _gradients(self) -> list[Tensor]:
+        return [weight.grad for weight in self.weights if weight.grad is not None]
 
     def _clip(self) -> None:
         """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        gradients = self._gradients()
         norms = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(dim=0).sqrt()
         factor = (self.train.max_grad_norm / (norms + 1e-6)).clamp(max=1).view(-1, 1, 1)
         for gradient in gradients:

@@ -8,10 +8,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import figures, page, prompts, sheets, table
+from laureate import external, figures, page, prompts, published, sheets, table
 from laureate.errors import LaureateError
-from laureate.files import fresh_folder, sha256_file, write_text
+from laureate.files import fresh_folder, write_text
 from laureate.params import Params
+from laureate.places import EXTERNAL
 from laureate.progress import progress
 
 if TYPE_CHECKING:
@@ -71,20 +72,27 @@ def draw(study: page.Study) -> dict[str, Image]:
 def gather(params: Params) -> page.Study:
     """Read everything the page shows. Raises LaureateError naming the file that is missing and its stage."""
     rows = table.read_csv(METRICS / "comparison.csv")
-    models = [name for name in params.models if table.rank_of(name) is not None]
+    models = ["baseline", *params.adapters]
     if [str(row["model"]) for row in rows] != params.models:
         raise LaureateError(
             "metrics/comparison.csv is of other models than params.yaml; run `laureate compare`"
         )
     manifests = {name: _json(SAMPLES / name / "manifest.json", f"sample --model {name}") for name in models}
     seed = params.sample.seeds[0]
-    wanted = [p for p in prompts.load(params.sample.prompts) if p.set == params.report.prompts]
+    asked = prompts.load(params.sample.prompts)
+    wanted = [p for p in asked if p.set == params.report.prompts]
+    elsewhere = {name: external.read(name, asked) for name in params.external}
     return page.Study(
         title=params.report.title,
         selected=params.selected if params.selected in models else models[0],
         rows=rows,
         prompts=[
-            page.Shown(p.text, {m: _sample(m, manifests[m], p.id, seed) for m in models}) for p in wanted
+            page.Shown(
+                p.text,
+                {m: _sample(m, manifests[m], p.id, seed) for m in models}
+                | {m: _drawn_elsewhere(m, found, p.id, seed) for m, found in elsewhere.items()},
+            )
+            for p in wanted
         ],
         seed=seed,
         curves={name: _curve(METRICS / "train" / f"{name}.csv") for name in params.adapters},
@@ -93,7 +101,21 @@ def gather(params: Params) -> page.Study:
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
+        missing={name: found.missing for name, found in elsewhere.items() if found.missing},
+        published=published.load(params.compare.published),
+        advice=_json(METRICS / "adviser.json", "compare")["sentences"],
     )
+
+
+def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
+    """An external model's picture of a prompt, of that seed or its first; a tile with the reason for none."""
+    rows = sorted(
+        (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
+    )
+    if rows:
+        return sheets.square(_picture(EXTERNAL / model / rows[0]["file"]))
+    reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
+    return sheets.absent((reasons[0] if reasons else "") or "no picture")
 
 
 def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
@@ -135,10 +157,10 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):
             found.append((name, value))
-    for name, folder in (("CLIP judge", params.evaluate.clip), ("Vision judge", params.evaluate.vision)):
-        weights = Path(folder) / "model.safetensors"
-        if weights.is_file():
-            found.append((name, sha256_file(weights)))
+    for name, judge in _json(METRICS / "judges.json", "compare").items():
+        found += [
+            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+        ]
     return found + [
         (f"Adapter, {table.title(name).lower()}", str(manifests[name]["adapter"])) for name in params.adapters
     ]

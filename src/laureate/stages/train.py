@@ -1,26 +1,42 @@
-"""train: one LoRA adapter on the encoded pictures, with checkpoints from which a killed run goes on."""
+"""train: the LoRA adapter of one rank, and in the same run those of all other ranks that are still missing.
 
-import hashlib
+A run trains a pack: every rank of the study whose result is neither in place nor in the work cache. The ranks
+that were not asked for wait there until their own stage picks them up. A result is kept under the key of
+what its rank depends on (data, base, parameters, code, versions, machine), not of which ranks shared its
+pack: they do not touch each other. What that promises: the same pack on the same machine gives the same
+bytes; another pack gives the same weights to rounding (1e-4 relative in float32 after 50 steps).
+"""
+
 import json
-import math
+import shutil
 import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate import base, device, tensors
+from laureate.curves import Curves
 from laureate.errors import LaureateError
-from laureate.files import fresh_folder, sha256_file, write_json, write_text
-from laureate.params import Params
+from laureate.files import fresh_folder, sha256_file, write_bytes, write_json, write_text
+from laureate.params import Params, of_rank
 from laureate.places import ADAPTERS, CURVES, ENCODED, WORK
 from laureate.progress import progress
+from laureate.team import Team, joined
+from laureate.workcache import Checkpoints, Kept, Results, key_of, locked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from laureate.training import Examples, Trainer
 
-CHECKPOINTS = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
-CODE = ("diffusion.py", "lora.py", "seeds.py", "training.py")
+KEPT = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
+WEIGHTS, CONFIG, CURVE = "pytorch_lora_weights.safetensors", "config.json", "curve.csv"
+CODE = ("curves", "device", "diffusion", "layers", "lora", "seeds", "stages/train", "team", "training")
+NO_SAY = {"pack", "checkpoint_every"}  # parameters that change no result
+PER_RANK = ("learning_rate", "alpha", "dropout")
 LOOK = 10  # steps between two looks at the losses: each look waits for the device
 
 
@@ -30,132 +46,190 @@ def run(params: Params, rank: int) -> None:
     Raises LaureateError if base and encoded data do not belong together, for targets and ranks that do not
     fit the base, and, naming step and rank, for a loss that is not a finite number.
     """
-    found = base.find(params.base.path)
+    found, params = base.expected(params.base), counted(params)
+    recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
+    around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
+    keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
+    results, checkpoints = Results(KEPT / "results"), Checkpoints(KEPT / "checkpoints")
+    with joined() as team, locked(KEPT) if team.first else nullcontext():
+        plan = team.told(_plan(params, rank, recipes, keys, results, checkpoints) if team.first else None)
+        if plan:
+            pack = {each: recipes[each] for each in plan.pack}
+            train(params, found, pack, keys, results, checkpoints, plan.kept, team)
+        if not team.first:
+            return
+        _put_in_place(results.folder / keys[str(rank)], rank)
+        results.keep_only(keys.values())
+        kept = checkpoints.find()
+        if not kept or all(results.find(key) or keys.get(name) != key for name, key in kept.keys.items()):
+            checkpoints.remove()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained."""
+
+    pack: list[int]
+    kept: Kept | None  # where to go on
+
+
+def counted(params: Params) -> Params:
+    """The same parameters with `train.steps` as `train.epochs` and the encoded pictures make it."""
+    if params.train.epochs is None:
+        return params
+    pictures = len(json.loads(tensors.metadata(ENCODED).get("train.files", "[]")))
+    steps = params.train.steps_for(pictures)
+    return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
+
+
+def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
+    """What the result of one rank depends on, but for the machine and the versions of what is installed.
+
+    Raises LaureateError if the encoded data were made with another base.
+    """
     header = tensors.metadata(ENCODED)
     if header.get("base") != found.fingerprint:
         raise LaureateError(
             f"{ENCODED} was made with another base than {found.folder}; run `laureate encode` again"
         )
-    from laureate import diffusion, lora
-    from laureate.training import Trainer
-
-    where = device.pick()
-    dtype = device.precision(params.train.precision, where)
-    unet = device.place_unet(found.unet(), where, dtype)
-    encoded = tensors.load(ENCODED)
-    adapter = lora.Adapter(rank, float(rank if params.train.alpha == "rank" else params.train.alpha))
-    trainer = Trainer(
-        unet,
-        diffusion.schedule(found.scheduler),
-        [adapter],
-        params.train,
-        encoded["empty.text"],
-        found.scaling_factor,
-    )
-    resolved = {
+    package = Path(base.__file__).parent
+    settings = params.train.model_dump(exclude=NO_SAY)
+    return {
         "rank": rank,
-        "alpha": adapter.alpha,
-        "precision": device.name_of(dtype),
-        "train": params.train.model_dump(),
+        "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
         "base": found.fingerprint,
         "dataset": header["dataset"],
         "encoded": sha256_file(ENCODED),
+        "code": key_of({name: sha256_file(package / f"{name}.py") for name in CODE}),
     }
-    checkpoint = Checkpoint(CHECKPOINTS / f"rank-{rank}.safetensors", _key(resolved, where.type))
-    rows = fit(trainer, _examples(encoded, trainer), rank, checkpoint)
-    with fresh_folder(ADAPTERS / f"rank-{rank}") as folder:
-        lora.save(folder, trainer.export(0), adapter, list(trainer.layers))
-        write_json(folder / "config.json", resolved)
-    lines = [f"{step},{loss:.6f},{holdout:.6f}" for step, loss, holdout in rows]
-    write_text(CURVES / f"rank-{rank}.csv", "\n".join(["step,loss,holdout_loss", *lines]) + "\n")
-    checkpoint.remove()
 
 
-class Curve:
-    """The losses of a training, as rows [updates done, mean loss since the row before, held-out loss]."""
+def train(
+    params: Params,
+    found: base.Base,
+    recipes: Mapping[int, dict[str, Any]],
+    keys: Mapping[str, str],
+    results: Results,
+    checkpoints: Checkpoints,
+    kept: Kept | None,
+    team: Team,
+) -> None:
+    """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
+    from laureate import diffusion, lora
+    from laureate.training import Trainer, adapter
 
-    def __init__(
-        self, rank: int, rows: list[list[float]] | None = None, pending: list[float] | None = None
-    ) -> None:
-        self.rank, self.rows, self.pending = rank, rows or [], pending or []
-        self._unseen: list[tuple[int, Tensor]] = []
-
-    def add(self, step: int, loss: "Tensor") -> None:
-        """Note the loss of batch number `step` (from 0) without waiting for the device."""
-        self._unseen.append((step, loss))
-
-    def look(self) -> None:
-        """Fetch the losses noted so far. Raises LaureateError naming step and rank if one is not finite."""
-        for step, loss in self._unseen:
-            self.pending.append(self._finite(float(loss), "loss", step + 1))
-        self._unseen.clear()
-
-    def row(self, updates: int, holdout_loss: float) -> None:
-        """Close a row."""
-        self.look()
-        held = self._finite(holdout_loss, "held-out loss", updates)
-        losses = self.pending or [self.rows[-1][1]]  # none since a row that the last batch closed
-        self.rows.append([updates, sum(losses) / len(losses), held])
-        self.pending = []
-
-    def _finite(self, value: float, name: str, step: int) -> float:
-        if not math.isfinite(value):
-            raise LaureateError(
-                f"rank {self.rank}: the {name} is {value} at step {step}; "
-                "lower train.learning_rate or raise train.warmup"
-            )
-        return value
-
-
-class Checkpoint:
-    """A file from which a training can go on: good for one content of data, base, code and parameters."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key
-
-    def write(self, steps: int, state: "dict[str, Tensor]", curve: Curve) -> None:
-        """Keep everything after `steps` steps; the older checkpoint goes when the new one is whole."""
-        done = {"steps": steps, "rows": curve.rows, "pending": curve.pending}
-        tensors.save(self.path, state, {"key": self.key, "done": json.dumps(done)})
-
-    def read(self) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
-        """State and what was done, or None if there is nothing of this key."""
-        try:
-            header = tensors.metadata(self.path)
-            if header.get("key") != self.key:
-                return None
-            return tensors.load(self.path), json.loads(header["done"])
-        except LaureateError:  # missing, or damaged from outside: start over
-            return None
-
-    def remove(self) -> None:
-        """The outputs are written: no longer needed."""
-        self.path.unlink(missing_ok=True)
+    where = device.pick()
+    dtype = device.precision(params.train.precision, where)
+    encoded = tensors.load(ENCODED)
+    trainer = Trainer(
+        device.place_unet(found.unet(dtype), where, dtype),
+        diffusion.schedule(found.scheduler),
+        [adapter(params.train, rank) for rank in recipes],
+        params.train,
+        encoded["empty.text"],
+        found.scaling_factor,
+        team,
+    )
+    of_pack = {str(rank): keys[str(rank)] for rank in recipes}
+    curves = fit(trainer, _examples(encoded, trainer), of_pack, checkpoints, kept)
+    if not team.first:
+        return
+    for index, (rank, content) in enumerate(recipes.items()):
+        with results.adding(keys[str(rank)]) as folder:
+            lora.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
+            about = {"precision": device.name_of(dtype), "base_source": found.source}
+            write_json(folder / CONFIG, {**content, **about})
+            write_text(folder / CURVE, curves.csv(index))
 
 
 def fit(
-    trainer: "Trainer", data: "dict[str, Examples]", rank: int, checkpoint: Checkpoint
-) -> list[list[float]]:
-    """Run all steps, from the checkpoint if there is one; gives the rows of `Curve`."""
-    train, first, curve = trainer.train, 0, Curve(rank)
-    kept = checkpoint.read()
+    trainer: "Trainer",
+    data: "dict[str, Examples]",
+    keys: Mapping[str, str],
+    checkpoints: Checkpoints,
+    kept: Kept | None,
+) -> Curves:
+    """Run all steps, or those after the checkpoint, and give the losses. `keys`: by name of a rank."""
+    settings, first, ranks = trainer.train, 0, [int(name) for name in keys]
+    curves = Curves(ranks, kept.done if kept else None)
+    label = f"train rank{'s' * (len(keys) > 1)} {', '.join(keys)}"
     if kept:
-        state, done = kept
-        first, curve = done["steps"], Curve(rank, done["rows"], done["pending"])
-        trainer.restore(state, first)
-        print(f"rank {rank} goes on after step {first}, from {checkpoint.path}", file=sys.stderr)
-    for step in progress(range(first, train.steps), None, f"train rank {rank}"):
-        held = float(trainer.holdout_loss(data["holdout"])[0]) if step % train.holdout_every == 0 else None
-        curve.add(step, trainer.step(data["train"], step)[0])
+        first = kept.done["steps"]
+        trainer.restore(kept.state(), first)
+        print(f"{label}: going on after step {first}, from {kept.path}", file=sys.stderr)
+    steps = range(first, settings.steps)
+    for step in progress(steps, None, label) if trainer.team.first else steps:
+        held = trainer.holdout_loss(data["holdout"]) if step % settings.holdout_every == 0 else None
+        curves.add(step, trainer.step(data["train"], step))
         if held is not None:
-            curve.row(step, held)
+            curves.row(step, held)
         if (step + 1) % LOOK == 0:
-            curve.look()
-        if (step + 1) % train.checkpoint_every == 0 and step + 1 < train.steps:
-            curve.look()  # a checkpoint must not keep what made a loss infinite
-            checkpoint.write(step + 1, trainer.state(), curve)
-    curve.row(train.steps, float(trainer.holdout_loss(data["holdout"])[0]))
-    return curve.rows
+            curves.look()
+        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
+            done = {"steps": step + 1, **curves.kept()}  # fails before anything infinite is written
+            if trainer.team.first:
+                checkpoints.write(keys, done, trainer.state())
+    curves.row(settings.steps, trainer.holdout_loss(data["holdout"]))
+    return curves
+
+
+def _plan(
+    params: Params,
+    rank: int,
+    recipes: Mapping[int, dict[str, Any]],
+    keys: Mapping[str, str],
+    results: Results,
+    checkpoints: Checkpoints,
+) -> Plan | None:
+    """What to train so that there is a result of `rank`: nothing, what a checkpoint was written for, or the
+    rank with, unless it is to be alone, all that are missing."""
+    result = results.find(keys[str(rank)])
+    if result:
+        print(f"rank {rank} is trained already: taken from {result}", file=sys.stderr)
+        return None
+    kept = checkpoints.find()
+    if kept and _continues(kept, keys, rank, params.train.pack):
+        return Plan([int(name) for name in kept.keys], kept)
+    if not params.train.pack:
+        return Plan([rank], None)
+    return Plan(
+        [
+            each
+            for each, content in recipes.items()
+            if each == rank or not (results.find(keys[str(each)]) or _in_place(each, content))
+        ],
+        None,
+    )
+
+
+def _in_place(rank: int, content: dict[str, Any]) -> bool:
+    """The outputs of a rank are there and of this recipe, so that DVC will not ask for them."""
+    folder = ADAPTERS / f"rank-{rank}"
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        tensors.header(folder / WEIGHTS)
+    except (OSError, ValueError, LaureateError):
+        return False
+    return {**content, "precision": config.get("precision")} == config and _curve(rank).is_file()
+
+
+def _continues(kept: Kept, keys: Mapping[str, str], rank: int, pack: bool) -> bool:
+    """Whether a checkpoint leads to what is wanted: it holds the rank, and nothing has changed since."""
+    names = list(kept.keys)
+    current = all(keys.get(name) == key for name, key in kept.keys.items())
+    return current and str(rank) in names and (pack or names == [str(rank)])
+
+
+def _put_in_place(result: Path, rank: int) -> None:
+    """Copy a kept result to the outputs of its rank."""
+    with fresh_folder(ADAPTERS / f"rank-{rank}") as folder:
+        for name in (WEIGHTS, CONFIG):
+            shutil.copyfile(result / name, folder / name)
+    write_bytes(_curve(rank), (result / CURVE).read_bytes())
+
+
+def _curve(rank: int) -> Path:
+    return CURVES / f"rank-{rank}.csv"
 
 
 def _examples(encoded: "dict[str, Tensor]", trainer: "Trainer") -> "dict[str, Examples]":
@@ -170,13 +244,3 @@ def _examples(encoded: "dict[str, Tensor]", trainer: "Trainer") -> "dict[str, Ex
         )
         for part in ("train", "holdout")
     }
-
-
-def _key(resolved: dict[str, Any], where: str) -> str:
-    """SHA-256 over everything the weights depend on: data, base, parameters, code, torch, kind of device."""
-    import torch
-
-    package = Path(base.__file__).parent
-    code = {name: sha256_file(package / name) for name in CODE}
-    content = {**resolved, "code": code, "torch": torch.__version__, "device": where}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,39 @@
+"""`python -m benchmarks NAME [options]`: run one benchmark, print its table, write its JSON."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from laureate.errors import LaureateError
+
+NAMES = {
+    "pack": "one warm training step of six ranks at once, against six PEFT models",
+    "sweep": "training all ranks from a cold start, against the LoRA script of diffusers",
+    "train": "one training step as a share of what the machine can multiply",
+    "sample": "the pictures of seven models, against StableDiffusionPipeline with load_lora_weights",
+    "start": "how long every verb takes before its work begins",
+    "page": "put the results into docs/performance.md",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark; give the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, text in NAMES.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if words[:1] == [name]:  # only the one that runs is imported
+            import_module(f"benchmarks.{name}").add_arguments(command)
+    options = parser.parse_args(words)
+    try:
+        import_module(f"benchmarks.{options.name}").run(options)
+    except LaureateError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

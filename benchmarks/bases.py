@@ -1,0 +1,95 @@
+"""The frozen networks that benchmarks run on: a base folder, or SD 2.1's exact shape with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from laureate import base
+
+EMBEDDED = Path("models/embedded/base")
+SEED = 0  # of random weights
+# the configuration of stabilityai/stable-diffusion-2-1, as far as it differs from the defaults of diffusers
+UNET = {
+    "sample_size": 96,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "attention_head_dim": (5, 10, 20, 20),
+    "cross_attention_dim": 1024,
+    "use_linear_projection": True,
+}
+VAE = {
+    "sample_size": 768,
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+TEXT = {
+    "vocab_size": 49408,
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 23,
+    "num_attention_heads": 16,
+    "hidden_act": "gelu",
+    "projection_dim": 512,
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 1,
+}
+SCHEDULER = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "v_prediction",
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "clip_sample": False,
+}
+
+
+@dataclass(frozen=True)
+class RandomBase(base.Base):
+    """SD 2.1's shape, made anew in memory, on the device where it will run; nothing is read from disk.
+
+    Its tokenizer is the embedded base's: the same interface, and ids that the larger vocabulary has too.
+    """
+
+    def unet(self) -> Any:
+        from diffusers import UNet2DConditionModel
+
+        return _made(lambda: UNet2DConditionModel(**UNET))
+
+    def vae(self) -> Any:
+        from diffusers import AutoencoderKL
+
+        return _made(lambda: AutoencoderKL(**VAE))
+
+    def text_encoder(self) -> Any:
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        return _made(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)))
+
+    def tokenizer(self) -> Any:
+        return base.find(EMBEDDED).tokenizer()
+
+
+def find(name: str) -> base.Base:
+    """`embedded`, `sd21-random`, or a base folder. Raises LaureateError as `laureate.base.find` does."""
+    if name == "sd21-random":
+        return RandomBase(Path(name), name, SCHEDULER, scaling_factor=0.18215, downscale=8)
+    return base.find(EMBEDDED if name == "embedded" else name)
+
+
+def _made(build: Any) -> Any:
+    """A network with the same random weights every time, float32, frozen."""
+    import torch
+
+    from laureate import device
+
+    where = device.pick()
+    with torch.random.fork_rng(), torch.device(where):
+        torch.manual_seed(SEED)
+        return build().float().eval().requires_grad_(False)

@@ -1,0 +1,118 @@
+"""The gate of `sample`: our pictures are those of diffusers' own pipeline, from the same starting noise.
+
+The peer is used as its documentation shows: `StableDiffusionPipeline`, `load_lora_weights`, one call per
+picture or a list of prompts; only the starting latents are handed over, so that both draw the same pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from laureate import device, diffusion
+from laureate.stages import sample
+
+if TYPE_CHECKING:
+    from laureate.base import Base
+    from laureate.params import Params
+    from laureate.prompts import Prompt
+
+Pairs = list[tuple["Prompt", int]]
+
+
+def pipeline(found: Base, params: Params) -> Any:
+    """The peer: a `StableDiffusionPipeline` of the base, with the precision and the solver of `params`."""
+    from diffusers import StableDiffusionPipeline
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # it says of every adapter that it has no part for the text encoder
+    where = device.pick()
+    dtype = device.precision(params.sample.precision, where)
+    # diffusers' own `to` warns about a lower precision, whatever the model
+    vae, text_encoder, unet = (
+        torch.nn.Module.to(part, device=where, dtype=dtype)
+        for part in (found.vae(), found.text_encoder(), found.unet())
+    )
+    made = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=found.tokenizer(),
+        unet=unet,
+        scheduler=diffusion.solver(found.scheduler, params.sample.scheduler),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def draw(pipe: Any, adapter: Path | None, pairs: Pairs, params: Params, batch: int, **more: Any) -> list[Any]:
+    """The peer's pictures: adapter on, `batch` prompts per call, adapter off again."""
+    if adapter:
+        pipe.load_lora_weights(adapter)
+    side = params.prepare.resolution // pipe.vae_scale_factor
+    shape = (pipe.unet.config.in_channels, side, side)
+    drawn: list[Any] = []
+    for start in range(0, len(pairs), batch):
+        part = pairs[start : start + batch]
+        noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in part])
+        drawn.extend(
+            pipe(
+                [prompt.text for prompt, _ in part],
+                negative_prompt=[params.sample.negative_prompt] * len(part),
+                latents=noise.to(pipe.device, pipe.unet.dtype),
+                num_inference_steps=params.sample.steps,
+                guidance_scale=params.sample.guidance,
+                height=params.prepare.resolution,
+                width=params.prepare.resolution,
+                **more,
+            ).images
+        )
+    if adapter:
+        pipe.unload_lora_weights()
+    return drawn
+
+
+def compare(found: Base, adapter: Path | None, pairs: Pairs, params: Params, batch: int) -> dict[str, float]:
+    """How far our pictures are from the peer's in float32, ours in the precision of `params`.
+
+    latent_error: largest difference of the final latents, whose variance is about one. psnr: of the pictures,
+    as `psnr` takes it. peer_psnr: the same for the peer in that precision; 99 in float32, against itself.
+    """
+    exact = params.model_copy(update={"sample": params.sample.model_copy(update={"precision": "float32"})})
+    peer = pipeline(found, exact)
+    theirs = torch.stack(draw(peer, adapter, pairs, exact, batch, output_type="latent")).float().cpu()
+    pictures = draw(peer, adapter, pairs, exact, batch)
+    ours = torch.cat([part.cpu() for part in sample.latents(found, adapter, pairs, params)])
+    own = list(sample.draw(found, adapter, pairs, params))
+    lowered = pictures
+    if device.precision(params.sample.precision, device.pick()) != torch.float32:
+        lowered = draw(pipeline(found, params), adapter, pairs, params, batch)
+    return {
+        "latent_error": float((ours - theirs).abs().max()),
+        "psnr": psnr(own, pictures),
+        "peer_psnr": psnr(lowered, pictures),
+    }
+
+
+def psnr(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
+    """Peak signal-to-noise ratio of pairs of 8-bit pictures in decibels, the lowest; 99 if all are equal."""
+    lowest = 99.0
+    for mine, other in zip(ours, theirs, strict=True):
+        error = float((_pixels(mine) - _pixels(other)).square().mean())
+        if error:
+            lowest = min(lowest, 20 * math.log10(255 / math.sqrt(error)))
+    return lowest
+
+
+def _pixels(picture: Any) -> Tensor:
+    """RGB picture => HWC float64."""
+    import numpy as np
+
+    return torch.from_numpy(np.array(picture)).double()

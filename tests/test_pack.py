@@ -1,0 +1,488 @@
+"""The train stage: one run trains what is missing, every rank's own stage picks its result up, and a run that
+is killed, wherever that happens, ends in the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_base
+import yaml
+
+torch = pytest.importorskip("torch")
+
+from laureate import base, lora, params, training  # noqa: E402
+from laureate.errors import LaureateError  # noqa: E402
+from laureate.stages import encode, train  # noqa: E402
+from laureate.team import Team  # noqa: E402
+from laureate.workcache import Checkpoints, Results, locked  # noqa: E402
+
+RANKS = (2, 4)
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study, encoded."""
+    folder = small_base.study(tmp_path_factory.mktemp("study"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        encode.run(params.load())
+    return folder
+
+
+@pytest.fixture
+def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
+    """The parameters of a copy of it, which is the working folder."""
+    working_copy(encoded)
+    return params.load()
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], int]]:
+    """Every training step that is taken: the ranks that take it, and its number."""
+    taken: list[tuple[tuple[int, ...], int]] = []
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        losses = original(self, examples, number)
+        taken.append((tuple(adapter.rank for adapter in self.adapters), number))
+        return losses
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    return taken
+
+
+def changed(study: params.Params, **values: Any) -> params.Params:
+    """The study with other values in its train section."""
+    return study.model_copy(update={"train": study.train.model_copy(update=values)})
+
+
+def outputs(*ranks: int) -> list[bytes]:
+    """What a training leaves, for each rank."""
+    paths = []
+    for rank in ranks:
+        folder = train.ADAPTERS / f"rank-{rank}"
+        paths += [folder / lora.WEIGHTS, folder / "config.json", train.CURVES / f"rank-{rank}.csv"]
+    return [path.read_bytes() for path in paths]
+
+
+def forget() -> None:
+    """Remove outputs and work folder."""
+    for folder in (train.ADAPTERS, train.CURVES, train.KEPT):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def curve(rank: int) -> list[dict[str, str]]:
+    """The rows of a loss curve."""
+    return list(csv.DictReader((train.CURVES / f"rank-{rank}.csv").read_text().splitlines()))
+
+
+def kept_steps() -> int:
+    """How far the checkpoint is."""
+    kept = Checkpoints(train.KEPT / "checkpoints").find()
+    assert kept
+    return int(kept.done["steps"])
+
+
+# --- what a run leaves ---
+
+
+def test_a_run_leaves_adapter_configuration_and_curve_and_the_same_bytes_again(study: params.Params) -> None:
+    train.run(study, rank=2)
+    state, adapter = lora.load(train.ADAPTERS / "rank-2")
+    assert adapter == lora.Adapter(2, 2.0)
+    assert any(tensor.any() for name, tensor in state.items() if "lora_B" in name)
+    config = json.loads((train.ADAPTERS / "rank-2" / "config.json").read_text())
+    assert config["rank"] == 2
+    assert config["base"] == base.find("base").fingerprint
+    assert config["train"]["steps"] == 14
+    rows = curve(2)
+    assert [int(row["step"]) for row in rows] == [0, 5, 10, 14]
+    assert all(float(row["loss"]) > 0 and float(row["holdout_loss"]) > 0 for row in rows)
+    assert not (train.KEPT / "checkpoints").exists()
+    first = outputs(2)
+    forget()
+    train.run(study, rank=2)
+    assert outputs(2) == first
+
+
+# --- the pack ---
+
+
+def test_the_first_run_trains_the_pack_and_the_others_pick_their_results_up(
+    study: params.Params, steps: list[Any]
+) -> None:
+    train.run(study, rank=2)
+    assert steps == [(RANKS, number) for number in range(14)]
+    assert not (train.ADAPTERS / "rank-4").exists(), "each stage leaves its own outputs only"
+    assert not (train.CURVES / "rank-4.csv").exists()
+    train.run(study, rank=4)
+    assert len(steps) == 14, "nothing is trained twice"
+    together = outputs(*RANKS)
+    forget()
+    train.run(study, rank=4)
+    train.run(study, rank=2)
+    assert outputs(*RANKS) == together, "whichever is first"
+
+
+def test_a_result_in_the_pack_is_the_result_alone(study: params.Params, steps: list[Any]) -> None:
+    train.run(study, rank=2)
+    train.run(study, rank=4)
+    packed = {rank: lora.load(train.ADAPTERS / f"rank-{rank}")[0] for rank in RANKS}
+    curves = {rank: curve(rank) for rank in RANKS}
+    forget()
+    steps.clear()
+    alone = changed(study, pack=False)
+    for rank in RANKS:
+        train.run(alone, rank)
+    assert [ranks for ranks, _ in steps] == [(2,)] * 14 + [(4,)] * 14
+    for rank in RANKS:
+        for name, tensor in lora.load(train.ADAPTERS / f"rank-{rank}")[0].items():
+            assert (tensor - packed[rank][name]).norm() <= 1e-4 * tensor.norm(), name
+        for ours, theirs in zip(curve(rank), curves[rank], strict=True):
+            assert float(ours["holdout_loss"]) == pytest.approx(float(theirs["holdout_loss"]), rel=1e-4)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_another_rank_trains_that_rank_only(study: params.Params, steps: list[Any], in_place: bool) -> None:
+    """Whether the work cache has the others' results or, as after `dvc pull`, their outputs are there."""
+    train.run(study, rank=2)
+    train.run(study, rank=4)
+    before = outputs(*RANKS)
+    shutil.rmtree(train.KEPT if in_place else train.ADAPTERS)
+    steps.clear()
+    more = study.model_copy(update={"ranks": [2, 4, 8]})
+    train.run(more, rank=8)
+    assert {ranks for ranks, _ in steps} == {(8,)}
+    if not in_place:
+        train.run(more, rank=4)
+        train.run(more, rank=2)
+        assert {ranks for ranks, _ in steps} == {(8,)}
+        assert outputs(*RANKS) == before
+
+
+def test_what_the_weights_depend_on_trains_anew_and_once(study: params.Params, steps: list[Any]) -> None:
+    train.run(study, rank=2)
+    train.run(study, rank=4)
+    steps.clear()
+    longer = changed(study, steps=15)
+    train.run(longer, rank=2)
+    train.run(longer, rank=4)
+    assert steps == [(RANKS, number) for number in range(15)]
+    assert len(list((train.KEPT / "results").iterdir())) == 2, "stale results are dropped"
+
+
+def test_what_the_weights_do_not_depend_on_trains_nothing(study: params.Params, steps: list[Any]) -> None:
+    train.run(study, rank=2)
+    before = outputs(2)
+    steps.clear()
+    train.run(changed(study, checkpoint_every=3, pack=False), rank=2)
+    assert not steps
+    assert outputs(2) == before
+
+
+def test_a_damaged_result_is_not_picked_up(study: params.Params, steps: list[Any]) -> None:
+    train.run(study, rank=2)
+    before = outputs(2)
+    steps.clear()
+    for weights in (train.KEPT / "results").glob(f"*/{lora.WEIGHTS}"):
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(data)
+    shutil.rmtree(train.ADAPTERS)
+    train.run(study, rank=2)
+    assert {ranks for ranks, _ in steps} == {RANKS}
+    assert outputs(2) == before
+
+
+def test_a_result_is_picked_up_without_torch(study: params.Params) -> None:
+    train.run(study, rank=2)
+    code = (
+        "import sys; from laureate.cli import main; status = main(['train', '--rank', '4']); "
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy'} & set(sys.modules); "
+        "sys.exit(status or (str(heavy) if heavy else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert lora.load(train.ADAPTERS / "rank-4")[1].rank == 4
+
+
+def test_two_runs_at_once_train_once(study: params.Params) -> None:
+    runs = [subprocess.Popen(command(rank), stderr=subprocess.PIPE, text=True) for rank in RANKS]
+    said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sum("is trained already" in text for text in said) == 1
+    assert outputs(*RANKS)
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    import fcntl
+
+    with locked(tmp_path), (tmp_path / "lock").open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locked(tmp_path):
+        pass
+
+
+def test_a_result_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    with contextlib.suppress(KeyboardInterrupt), results.adding("key") as folder:
+        (folder / "file").write_text("half")
+        raise KeyboardInterrupt
+    assert results.find("key") is None
+    with results.adding("key") as folder:
+        (folder / "file").write_text("whole")
+    assert results.find("key") == tmp_path / "key"
+    (tmp_path / "key" / "file").unlink()
+    assert results.find("key") is None
+    results.keep_only([])
+    assert not list(tmp_path.iterdir())
+
+
+# --- a run that does not end well ---
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing but `finally` sees it."""
+
+
+@pytest.mark.parametrize("moment", [0, 4, 13])
+def test_a_killed_run_loses_at_most_one_interval(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    train.run(study, rank=4)
+    undisturbed = outputs(4)
+    forget()
+    calls: list[int] = []
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        calls.append(number)
+        if number == moment and calls.count(number) == 1:
+            raise Killed
+        return original(self, examples, number)
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(Killed):
+        train.run(study, rank=4)
+    assert not train.ADAPTERS.exists()
+    train.run(study, rank=4)
+    assert outputs(4) == undisturbed
+    again = calls[calls.index(moment) + 1 :]
+    assert again[0] == moment // 4 * 4, "goes on from the last checkpoint"
+
+
+def test_a_checkpoint_serves_only_what_it_was_written_for(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = training.Trainer.step
+    seen: list[int] = []
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        if number == 9 and self.train.learning_rate == 0.5:
+            raise Killed
+        seen.append(number)
+        return original(self, examples, number)
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    other = changed(study, learning_rate=0.5)
+    with pytest.raises(Killed):
+        train.run(other, rank=2)
+    assert kept_steps() == 8
+    seen.clear()
+    train.run(study, rank=2)
+    assert seen == list(range(14)), "other parameters: from the start"
+    with pytest.raises(Killed):
+        train.run(other, rank=2)
+    seen.clear()
+    with pytest.raises(Killed):
+        train.run(changed(other, pack=False), rank=2)
+    assert seen[0] == 0, "alone: not from the pack's checkpoint"
+    forget()
+    with pytest.raises(Killed):
+        train.run(other, rank=2)
+    (checkpoint,) = (train.KEPT / "checkpoints").iterdir()
+    data = bytearray(checkpoint.read_bytes())
+    data[-1] ^= 1
+    checkpoint.write_bytes(data)
+    seen.clear()
+    with pytest.raises(Killed):
+        train.run(other, rank=2)
+    assert seen[0] == 0, "damaged from outside: not trusted"
+
+
+def test_the_newest_whole_checkpoint_counts_and_the_older_one_goes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, state = Checkpoints(tmp_path), {"weight": torch.arange(3.0)}
+    checkpoints.write({"2": "key"}, {"steps": 4}, state)
+    (older,) = tmp_path.iterdir()
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        assert older.exists(), "not removed before the new one is in place"
+        if target.name.startswith("00000012"):
+            raise Killed
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    checkpoints.write({"2": "key"}, {"steps": 8}, {"weight": torch.ones(3)})
+    (older,) = tmp_path.iterdir()
+    with pytest.raises(Killed):
+        checkpoints.write({"2": "key"}, {"steps": 12}, state)
+    kept = checkpoints.find()
+    assert kept
+    assert (kept.keys, kept.done) == ({"2": "key"}, {"steps": 8})
+    assert torch.equal(kept.state()["weight"], torch.ones(3))
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch, poison: float
+) -> None:
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        loss = original(self, examples, number)
+        return loss * torch.tensor([1.0, poison]) if number == 6 else loss
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(
+        LaureateError, match=rf"^rank 4: the loss is {poison} at step 7; lower train\.learning_rate"
+    ):
+        train.run(study, rank=2)
+    assert not train.ADAPTERS.exists()
+    assert kept_steps() == 4
+
+
+def test_sigkill_at_twenty_random_moments_changes_no_byte(study: params.Params) -> None:
+    """Real processes, killed by the kernel; with a checkpoint after every step, some while writing one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["diffusers.models.unets.unet_2d_condition", "diffusers.schedulers.scheduling_ddim", "test_pack"]
+    )
+
+    def run_until(event: int | None, later: float = 0.0) -> int:
+        """Train until a step or a write has begun so many times, and so many seconds longer; None: until
+        the end. Gives the number of steps and writes seen."""
+        told, telling = context.Pipe(duplex=False)
+        run = context.Process(target=train_slowly, args=(study, telling))
+        run.start()
+        telling.close()
+        seen = 0
+        with contextlib.suppress(EOFError):
+            while seen != event:
+                seen += told.recv()
+        if event is not None:
+            time.sleep(later)
+            run.kill()
+        run.join()
+        assert run.exitcode == (0 if event is None else -signal.SIGKILL)
+        return seen
+
+    events = run_until(None)
+    undisturbed = outputs(4)
+    moments = random.Random(0)
+    found: list[str] = []
+    for _ in range(20):
+        forget()
+        run_until(moments.randrange(1, events), moments.uniform(0, 0.01))
+        found += [path.name for path in train.KEPT.rglob("*") if path.is_file()]
+        train.run(study, rank=4)
+        assert outputs(4) == undisturbed
+        assert not list(train.WORK.rglob("*.part"))
+        assert not (train.KEPT / "checkpoints").exists()
+    assert any(name.endswith(".part") for name in found), "some while a checkpoint was written"
+    assert any(name.endswith(".safetensors") for name in found), "some after one was"
+
+
+def train_slowly(study: params.Params, telling: Any) -> None:
+    """Train rank 4 with its pack, in a process of its own that tells when a step and when a write begins."""
+    sync, step = os.fsync, training.Trainer.step
+
+    def slow_sync(file: int) -> None:
+        telling.send(1)
+        time.sleep(0.02)
+        sync(file)
+
+    def tell_and_step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+        telling.send(1)
+        return step(self, examples, number)
+
+    os.fsync, training.Trainer.step = slow_sync, tell_and_step  # type: ignore[method-assign]
+    train.run(changed(study, checkpoint_every=1), rank=4)
+
+
+def test_two_processes_train_what_one_does(study: params.Params) -> None:
+    """Each on half of every batch, by `accelerate launch`; what they leave is picked up by one process."""
+    study = changed(study, dropout=0.2)
+    Path("params.yaml").write_text(yaml.safe_dump(study.model_dump()))
+    train.run(study, rank=2)
+    train.run(study, rank=4)
+    one = {rank: lora.load(train.ADAPTERS / f"rank-{rank}")[0] for rank in RANKS}
+    curves = {rank: curve(rank) for rank in RANKS}
+    forget()
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += [
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
+    done = subprocess.run([*launch, "-m", "laureate", "train", "--rank", "2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("14/14") == 1, "one of them shows progress"
+    assert subprocess.run(command(4), check=False).returncode == 0
+    for rank in RANKS:
+        for name, tensor in lora.load(train.ADAPTERS / f"rank-{rank}")[0].items():
+            assert (tensor - one[rank][name]).norm() <= 1e-4 * tensor.norm(), name
+        for ours, theirs in zip(curve(rank), curves[rank], strict=True):
+            for key in ("loss", "holdout_loss"):
+                assert float(ours[key]) == pytest.approx(float(theirs[key]), rel=1e-4)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    assert [Team(index, 2).share(8) for index in range(2)] == [slice(0, 4), slice(4, 8)]
+    with pytest.raises(LaureateError, match=r"train\.batch 8 cannot be shared evenly by 3 processes"):
+        Team(0, 3).share(8)
+
+
+def command(rank: int) -> list[str]:
+    """`laureate train`."""
+    return [sys.executable, "-m", "laureate", "train", "--rank", str(rank)]
+
+
+def test_data_of_another_base_are_refused(study: params.Params) -> None:
+    small_base.write(Path("other"), seed=1)
+    other = study.model_copy(update={"base": params.Base(path="other")})
+    with pytest.raises(
+        LaureateError, match="was made with another base than other; run `laureate encode` again"
+    ):
+        train.run(other, rank=2)
+
+
+def test_lower_precision_trains_the_same_thing(study: params.Params) -> None:
+    train.run(study, rank=2)
+    exact = [float(row["holdout_loss"]) for row in curve(2)]
+    train.run(changed(study, precision="bfloat16"), rank=2)
+    rough = [float(row["holdout_loss"]) for row in curve(2)]
+    assert rough == pytest.approx(exact, rel=0.02)
+    state, _ = lora.load(train.ADAPTERS / "rank-2")
+    assert all(tensor.dtype == torch.float32 for tensor in state.values())
