@@ -213,7 +213,7 @@ def tokens_by(clip: str | Path) -> Count:
             from transformers import CLIPTokenizer
 
             known.append(CLIPTokenizer.from_pretrained(clip, local_files_only=True))
-        return len(known[0](text, truncation=False)["input_ids"])
+        return len(known[0](text, truncation=False, verbose=False)["input_ids"])
 
     return count
 
