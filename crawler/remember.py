@@ -76,8 +76,8 @@ class Remember(Middleware):
         if answer.status != 200:
             return answer.status not in (404, 410)
         size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
-        if answer.headers.get("Content-Encoding"):
-            size = ""  # that of what was packed
+        if answer.headers.get("Content-Encoding") or size == "0":
+            size = ""  # that of what was packed; or of the answer to HEAD, which has no body
         marks = [(answer.headers.get(name) or b"").decode("latin-1") for name in _MARKS[1:]]
         same = all(
             new == old or not new for new, old in zip(marks, (entry.etag, entry.modified), strict=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from scrapy import Request
 from scrapy.exceptions import IgnoreRequest
-from sites_of_faults import Fault, body, crawled, fails, few, page, reset, silent, site, status
+from sites_of_faults import Fault, Faulty, body, crawled, fails, few, image, page, reset, silent, site, status
 
 from crawler.middlewares import Hosts
 from crawler.options import Options
@@ -231,3 +231,26 @@ def test_nothing_is_open_that_is_not_needed() -> None:
     assert all(made["DOWNLOAD_HANDLERS"][scheme] is None for scheme in ("data", "file", "ftp", "s3"))
     assert made["CONCURRENT_REQUESTS"] == 1
     assert (made["DOWNLOAD_MAXSIZE"], made["DOWNLOAD_TIMEOUT"]) == (20 * 2**20, 30.0)
+
+
+HEADS: dict[str, Fault] = {
+    "knows none": status(501),
+    "without a length": lambda handler: handler.say(200),
+    "refused": status(400),
+    "broken off": reset,
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_server_that_answers_no_head_is_not_asked_for_its_pictures_again(tmp_path: Path, name: str) -> None:
+    def act(handler: Faulty) -> None:
+        HEADS[name](handler) if handler.command == "HEAD" else handler.say(200, handler.plain().body)
+
+    people = few(2)
+    with site(people, {image(person): act for person in people}) as (address, log):
+        rows, _ = crawled(address, tmp_path / "raw")
+        log.asked.clear()
+        again, _ = crawled(address, tmp_path / "raw")
+    assert again == rows
+    assert len([row for row in rows if row["file"]]) == 2
+    assert not [line for line in log.asked if line.startswith("GET /images/")]
