@@ -134,14 +134,17 @@ class Ours:
         ):
             scores.estimate(score, resamples)
 
-    def _look(self, folder: Path) -> tuple[Any, Any]:
+    def layers(self, pictures: list[Any]) -> Any:
+        """AlexNet's layers, in which LPIPS is a squared distance."""
         from laureate import scores
 
-        pictures = opened(folder)
         seen = self.alex.see(pictures)
-        layers = [seen[f"layers/{index}"] for index in range(5)]
-        embedded = scores.lpips_embedding(layers, [seen[f"weights/{index}"] for index in range(5)])
-        return self.inception.see(pictures)["features"], embedded
+        found = [[seen[f"{kind}/{index}"] for index in range(5)] for kind in ("layers", "weights")]
+        return scores.lpips_embedding(*found)
+
+    def _look(self, folder: Path) -> tuple[Any, Any]:
+        pictures = opened(folder)
+        return self.inception.see(pictures)["features"], self.layers(pictures)
 
 
 class Peer:
@@ -169,10 +172,17 @@ class Peer:
             # compute_kid takes no other net: these are its two folders and its formula
             features = [fid.get_folder_features(str(f), net, **options) for f in (folder, self.references)]
             fid.kernel_distance(*features)
+        self.lpips = self.all_pairs(folder)
+
+    def all_pairs(self, folder: Path) -> Any:
+        """The lpips package on all pairs, a generated picture with all references at a time => (n, m)."""
+        import torch
+
+        place = next(self.alex.module.parameters()).device
         ours, theirs = (self._pixels(part).to(place) for part in (folder, self.references))
         with torch.inference_mode():
             rows = [self.alex.module(one.expand_as(theirs), theirs).flatten() for one in ours[:, None]]
-        self.lpips = torch.stack(rows).cpu().numpy()
+        return torch.stack(rows).cpu().numpy()
 
     def _pixels(self, folder: Path) -> Any:
         """The folder's pictures as the lpips package wants them: NCHW in [-1, 1]."""

@@ -139,5 +139,5 @@ def test_what_it_cannot_advise_on_is_refused() -> None:
     ranks, base, resamples = study({4: 0.0})
     with pytest.raises(LaureateError, match="needs ranks"):
         adviser.advise({}, base, resamples)
-    with pytest.raises(LaureateError, match="and 1.5"):
+    with pytest.raises(LaureateError, match=r"and 1\.5"):
         adviser.advise(ranks, base, resamples, margin=1.5)

@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
             for layer in layers.values():
                 layer.b.normal_(generator=torch.Generator().manual_seed(rank))
         target = folder / sample.ADAPTERS / f"rank-{rank}"
-        lora.save(target, lora.export(layers, 0, adapter), adapter, list(layers))
+        lora.save(target, lora.export(layers, 0), adapter, list(layers))
         write_json(target / "config.json", {"base": found.fingerprint})
     file = folder / "params.yaml"
     values = yaml.safe_load(file.read_text())

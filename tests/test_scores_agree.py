@@ -42,7 +42,7 @@ def test_kernel_distance() -> None:
 
 
 def test_kernel_distance_is_clean_fids_where_it_takes_every_picture() -> None:
-    """With sets of equal size each of its random subsets is the whole, and its mean over them the same number."""
+    """With sets of equal size each of its random subsets is the whole, and the mean the same number."""
     from cleanfid.fid import kernel_distance
 
     x, y = features(5, 40, 32), features(6, 40, 32, 0.1)

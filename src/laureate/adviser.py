@@ -64,8 +64,8 @@ class Advice:
         found = []
         if self.rank is None:
             found.append(
-                f"Not enough pictures to tell: with {self.pictures} pictures even the best rank, {self.best}, "
-                "cannot be told from the untuned base."
+                f"Not enough pictures to tell: with {self.pictures} pictures even the best rank, "
+                f"{self.best}, cannot be told from the untuned base."
             )
         elif self.rank == self.best:
             found.append(f"Take rank {self.rank}: the best, and no smaller rank is shown to come close.")

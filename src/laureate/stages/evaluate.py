@@ -64,7 +64,7 @@ def run(params: Params, model: str) -> None:
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
     sets["generated"] = open_set([picture.file for picture in generated])
-    if model in params.external:  # it has a size of its own
+    if model in params.external or params.drawn_at != params.prepare.resolution:  # a size of their own
         guards.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)

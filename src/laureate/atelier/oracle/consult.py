@@ -120,6 +120,8 @@ def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
         "sizes": asdict(size)
         | {"per_prompt": per, "pictures": world.prompts * per, "drawable": world.drawable},
         "margin": redraw.adviser.MARGIN,
+        "intervals": size.studies,
+        "noise": 100 * float(np.sqrt(0.95 * 0.05 / size.studies)),
         "scores": {
             key: {model: one.summary() for model, one in by_model.items()}
             for key, by_model in covered.items()

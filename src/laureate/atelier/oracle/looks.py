@@ -37,8 +37,8 @@ class Judges:
         judges, roles = params.evaluate.judges, params.evaluate.roles
         if roles.attributes is None or roles.text is None:
             raise LaureateError(
-                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or of "
-                "text: run `laureate world embedded` first"
+                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or "
+                "of text: run `laureate world embedded` first"
             )
         self.folders = {"vision": judges[roles.attributes].source, "clip": judges[roles.text].source}
         files = [Path(folder) / "model.safetensors" for folder in self.folders.values()]

@@ -8,7 +8,7 @@ drawn anew. Pure functions of what the judges saw.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from laureate.scores import Estimate, Score
 from laureate.scores.kernels import SCALE, SIGMA
 
 INTERVALS = ("kid", "cmmd", "style", "lpips", "clip", "clip_content", "is", "style_read", "content", "fid")
+SHARES = ("style_read", "content")  # between 0 and 1
 CRITERIA = ("kid", "cmmd", "style", "lpips")
 BLOCK = 1000
 Rows = NDArray[np.intp]
@@ -237,6 +238,9 @@ def cover(
         for model in world.models:
             for key, score in measures(world, model, study, keys).items():
                 one = scores.estimate(score, resamples)
+                if key in SHARES and one.low == one.high:  # all agree: resampling them shows no spread
+                    low, high = scores.wilson_interval(one.value, len(study.prompts))
+                    one = replace(one, low=low, high=high)
                 values = resamples.draws(score)
                 low, high = np.quantile(values - values.mean() + one.value, [0.025, 0.975])
                 found[key][model].add(one, (float(low), float(high)), unseen)
