@@ -10,24 +10,34 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup study test check format clean
+.PHONY: help setup fetch plan study test check check-sd21 format clean
 
 help: ## list the recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with the pinned packages
 
 study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
 	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
-	@.venv/bin/dvc repro
+	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch
+	@.venv/bin/dvc repro report
 	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
+
+fetch: $(READY) ## bring the base model to its place, from the first source that has it
+	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch
+
+plan: $(READY) ## say what the study will do and cost
+	@.venv/bin/laureate plan
 
 test: $(READY) ## run the tests
 	@.venv/bin/python -m pytest
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files
+
+check-sd21: $(READY) ## Stable Diffusion 2.1 in its true shape with random weights, through every step: 20 GiB, minutes
+	@.venv/bin/python tests/check_sd21.py
 
 format: $(READY) ## put the code into shape
 	@.venv/bin/ruff check --fix .

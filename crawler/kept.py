@@ -14,7 +14,11 @@ from laureate.files import write_bytes
 
 @dataclass(frozen=True)
 class Entry:
-    """One kept answer. `etag` and `modified` are the site's marks, '' for none; `crawl` names the crawl."""
+    """One kept answer.
+
+    `etag` and `modified` are the site's marks, '' for none; `crawl` names the crawl that saw it last, `at` is
+    when the site last gave it or said that it holds (seconds since 1970).
+    """
 
     address: str
     sha256: str
@@ -23,6 +27,7 @@ class Entry:
     etag: str
     modified: str
     crawl: str
+    at: float = 0.0
 
 
 class Kept:
@@ -67,9 +72,11 @@ class Kept:
         """Where the body with this hash lies."""
         return self.folder / "bodies" / sha256
 
-    def put(self, address: str, body: bytes, kind: str, etag: str, modified: str, crawl: str) -> Entry:
+    def put(
+        self, address: str, body: bytes, kind: str, etag: str, modified: str, crawl: str, at: float = 0.0
+    ) -> Entry:
         """Keep an answer: first the body, then the line that says so."""
-        entry = Entry(address, hashlib.sha256(body).hexdigest(), len(body), kind, etag, modified, crawl)
+        entry = Entry(address, hashlib.sha256(body).hexdigest(), len(body), kind, etag, modified, crawl, at)
         if not self.path(entry.sha256).exists() or self.find(address) is None:
             write_bytes(self.path(entry.sha256), body)
         self._add(entry)
@@ -80,9 +87,9 @@ class Kept:
         if address in self._entries:
             self._add(Entry(address, "", 0, "", "", "", ""))
 
-    def touch(self, entry: Entry, crawl: str) -> None:
-        """Note that the site still gives these bytes."""
-        self._add(replace(entry, crawl=crawl))
+    def touch(self, entry: Entry, crawl: str, at: float) -> None:
+        """Note that the site still gives these bytes, as it was last known `at`."""
+        self._add(replace(entry, crawl=crawl, at=at))
 
     def compact(self, crawl: str) -> None:
         """Drop what a finished crawl has not seen."""

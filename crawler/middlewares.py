@@ -1,8 +1,7 @@
 """Manners and safety, between the spider and the site.
 
 `Hosts` lets no request leave the places that were named; `Robots` reads robots.txt and gives up where it
-cannot; `Patience` waits when the site asks for it, and stops when it says no;
-`Remember` asks for nothing twice.
+cannot; `Patience` waits when the site asks for it, and stops when it says no.
 """
 
 import asyncio
@@ -14,17 +13,15 @@ from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
-from scrapy.http import Headers, Response
-from scrapy.responsetypes import responsetypes
+from scrapy.http import Response
 
-from crawler.kept import Entry, Kept
-from crawler.options import Options, place
+from crawler.options import Options, is_private, place
 
 TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403})
 
 
-class _Middleware:
+class Middleware:
     """Knows the crawler and the options of its spider."""
 
     def __init__(self, crawler: Crawler) -> None:
@@ -32,7 +29,7 @@ class _Middleware:
         self.options: Options = crawler.settings["LAUREATE"]
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler) -> "_Middleware":
+    def from_crawler(cls, crawler: Crawler) -> "Middleware":
         """Scrapy's way of making one."""
         return cls(crawler)
 
@@ -43,7 +40,7 @@ class _Middleware:
         self.stopping = asyncio.ensure_future(self.crawler.engine.close_spider_async(reason=reason))
 
 
-class Hosts(_Middleware):
+class Hosts(Middleware):
     """Every request, also a redirected one, goes to a place that was named, by http or https."""
 
     def process_request(self, request: Request) -> None:
@@ -57,7 +54,11 @@ class Hosts(_Middleware):
             where = "?"
         if where not in self.options.places:
             known = ", ".join(sorted(self.options.places))
-            raise IgnoreRequest(f"{request.url[:200]} is on another host: only {known} may be asked")
+            raise IgnoreRequest(
+                f"{request.url[:200]} is on another host: only {known} may be asked (crawl.hosts names more)"
+            )
+        if not self.options.private and is_private(where.rpartition(":")[0] or where):
+            raise IgnoreRequest(f"{request.url[:200]} is an address of this machine or network")
         if self.options.site.startswith("https:") and scheme != "https":
             raise IgnoreRequest(f"the site is asked by https, and this leads to http: {request.url[:200]}")
 
@@ -80,7 +81,7 @@ class Robots(RobotsTxtMiddleware):
         self.crawler.stats.set_value("laureate/robots", f"{netloc}: {str(exc) or type(exc).__name__}")
 
 
-class Patience(_Middleware):
+class Patience(Middleware):
     """Waits as long as the site asks (`Retry-After`), longer after each failure, and stops after refusals."""
 
     def __init__(self, crawler: Crawler) -> None:
@@ -125,93 +126,6 @@ class Patience(_Middleware):
             wait = self.options.backoff * 2**tries if asked is None else asked
             self.not_before[place(request.url)] = time.monotonic() + wait
         return retry
-
-
-class Remember(_Middleware):
-    """Answers from what is kept.
-
-    A crawl that was cut short goes on with what it had. A new one asks pages again with the site's own marks
-    (ETag, Last-Modified), and pictures by HEAD: what has not changed is not sent twice.
-    """
-
-    def __init__(self, crawler: Crawler) -> None:
-        super().__init__(crawler)
-        self.kept = Kept(self.options.state)
-        self.crawl: str = crawler.settings["LAUREATE_CRAWL"]
-
-    async def process_request(self, request: Request) -> Response | None:
-        """The kept answer where it holds, None to ask the site."""
-        entry = self.kept.find(self.options.public(request.url))
-        if entry is None or request.method != "GET" or "about" not in request.meta:
-            return None
-        if entry.crawl == self.crawl:
-            return self._kept_answer(request, entry)
-        if request.meta["about"] == "picture":
-            if await self._unchanged(request, entry):
-                self.kept.touch(entry, self.crawl)
-                return self._kept_answer(request, entry)
-            return None
-        _add_marks(request, entry)
-        return None
-
-    def process_response(self, request: Request, response: Response) -> Response:
-        """Keep a new answer; give the kept one where the site says that it holds."""
-        if "about" not in request.meta or request.method != "GET" or "kept" in response.flags:
-            return response
-        address = self.options.public(request.url)
-        entry = self.kept.find(address)
-        if response.status == 304 and entry is not None:
-            self.kept.touch(entry, self.crawl)
-            return self._kept_answer(request, entry)
-        if response.status == 200:
-            headers = {name: (response.headers.get(name) or b"").decode("latin-1") for name in _MARKS}
-            kind, etag, modified = (headers[name] for name in _MARKS)
-            self.kept.put(address, response.body, kind, etag, modified, self.crawl)
-            self._count("fetched", request)
-        return response
-
-    async def _unchanged(self, request: Request, entry: Entry) -> bool:
-        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes."""
-        assert self.crawler.engine is not None
-        head = Request(
-            request.url, method="HEAD", meta={"handle_httpstatus_all": True, "dont_redirect": True}
-        )
-        _add_marks(head, entry)
-        try:
-            answer = await self.crawler.engine.download_async(head)
-        except Exception:  # noqa: BLE001  # whatever broke the HEAD, the GET that follows will tell it
-            return False
-        if answer.status in (304, 405, 501):
-            return True
-        size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
-        marks = [(answer.headers.get(name) or b"").decode("latin-1") for name in _MARKS[1:]]
-        same = all(
-            new == old or not new for new, old in zip(marks, (entry.etag, entry.modified), strict=True)
-        )
-        return bool(answer.status == 200 and same and size in ("", str(entry.size)))
-
-    def _kept_answer(self, request: Request, entry: Entry) -> Response:
-        """An answer made of a kept body."""
-        self._count("kept", request)
-        body = self.kept.path(entry.sha256).read_bytes()
-        headers = Headers({"Content-Type": entry.kind}) if entry.kind else Headers()
-        made = responsetypes.from_args(headers=headers, url=request.url, body=body)
-        return made(url=request.url, status=200, headers=headers, body=body, flags=["kept"])
-
-    def _count(self, what: str, request: Request) -> None:
-        assert self.crawler.stats is not None
-        self.crawler.stats.inc_value(f"laureate/{what}/{request.meta['about']}")
-
-
-_MARKS = ("Content-Type", "ETag", "Last-Modified")
-
-
-def _add_marks(request: Request, entry: Entry) -> None:
-    """Ask for the answer only if it is not the one that is kept."""
-    if entry.etag:
-        request.headers["If-None-Match"] = entry.etag
-    if entry.modified:
-        request.headers["If-Modified-Since"] = entry.modified
 
 
 def retry_after(value: bytes | None, now: float | None = None) -> float | None:

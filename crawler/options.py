@@ -1,5 +1,6 @@
 """What one crawl is asked to do: plain values that travel as JSON from the stage to the crawling process."""
 
+import ipaddress
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -17,13 +18,17 @@ class Options:
     state: str  # folder for what is kept between crawls
     known_as: str | None = None  # the name under which `site` is written down; None: as it is
     behind_proxy: bool = False  # whether the environment's proxy is used
+    private: bool = False  # whether the site is on this machine or network, so that its addresses may be
     list_path: str = "/prizes/lists/all-nobel-prizes/all/"
     hosts: tuple[str, ...] = ()  # further hosts that pictures may come from
     years: tuple[int, int] = (1901, 2100)
     categories: tuple[str, ...] = ("phy", "che", "med", "lit", "pea", "eco")
     kinds: tuple[str, ...] = ("illustration",)
     limit: int | None = None
-    credits: tuple[tuple[str, str], ...] = (("illustration", r"\bIll\."), ("photograph", r"\bPhoto"))
+    credits: tuple[tuple[str, str], ...] = (
+        ("illustration", r"(?i)\bill(\.|:|ustrat)"),
+        ("photograph", r"(?i)\bphoto"),
+    )
     agent: str = "laureate"
     delay: float = 1.0
     timeout: float = 30.0
@@ -34,6 +39,7 @@ class Options:
     megapixels: float = 50.0
     refusals: int = 5
     page_size: int = 100
+    fresh: float = 0.0  # hours for which an answer is not asked for again
 
     def to_json(self) -> str:
         """These options as one line of JSON."""
@@ -51,7 +57,8 @@ class Options:
     @property
     def places(self) -> frozenset[str]:
         """The `host:port` of every address that may be asked."""
-        return frozenset(place(address) for address in (self.site, self.api)) | frozenset(self.hosts)
+        more = (place(host if "://" in host else f"https://{host}") for host in self.hosts)
+        return frozenset(place(address) for address in (self.site, self.api)) | frozenset(more)
 
     def public(self, address: str) -> str:
         """An address as it is written down: a site on a passing port has a lasting name."""
@@ -66,5 +73,17 @@ class Options:
 
 
 def place(address: str) -> str:
-    """The `host` or `host:port` of an address, in lower case. Raises ValueError for a broken one."""
-    return urlsplit(address).netloc.rpartition("@")[2].lower()
+    """The `host`, or `host:port` where the port is not the usual one, in lower case. Raises ValueError."""
+    parts = urlsplit(address)
+    host = (parts.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    usual = parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme))
+    return host if usual else f"{host}:{parts.port}"
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is an address of this machine or network, as far as it can be told without asking."""
+    try:
+        return not ipaddress.ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

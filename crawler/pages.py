@@ -1,174 +1,44 @@
-"""Page objects: every selector and field name of the site is here, and nothing else.
+"""Page objects: every selector of the site is here, and nothing else.
 
-Each takes an answer's text and gives typed values. What is not found raises `NotFound`, which names the
+Each takes a page's text and gives typed values. What is not found raises `NotFound`, which names the
 field, the selector and the page; no text, however broken, raises anything else.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from parsel import Selector, SelectorList
-from w3lib.url import safe_url_string
 
-CATEGORIES: dict[str, str] = {  # as the API writes them, as an address writes them => the API's code
-    "physics": "phy",
-    "chemistry": "che",
-    "physiology or medicine": "med",
-    "medicine": "med",
-    "literature": "lit",
-    "peace": "pea",
-    "economic sciences": "eco",
-    "economic-sciences": "eco",
-}
-FACTS_LINK = "laureate facts"
-ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-YEAR = re.compile(r"(1[89]|20)\d\d")
-
-
-class NotFound(ValueError):
-    """A field is not on a page; the sentence names the selector that found nothing."""
-
-    def __init__(self, field: str, selector: str, page: str) -> None:
-        super().__init__(f"no {field}: nothing matches '{selector}' on {page}")
-
-
-@dataclass(frozen=True)
-class PrizeEntry:
-    """A prize inside a laureate; `facts` is the address of its facts page, None when the API has no link."""
-
-    year: int
-    category: str
-    facts: str | None
-
-
-@dataclass(frozen=True)
-class LaureateEntry:
-    """A laureate as the API tells it."""
-
-    id: str
-    name: str
-    gender: str | None
-    organisation: bool
-    prizes: tuple[PrizeEntry, ...]
-
-
-class LaureatesAnswer:
-    """One answer of `/laureates`. Entries that make no sense are told in `problems`, the others are read."""
-
-    def __init__(self, text: str, address: str) -> None:
-        self.address = address
-        try:
-            answer = json.loads(text)
-        except (ValueError, RecursionError):
-            answer = None
-        self._answer: dict[str, Any] = answer if isinstance(answer, dict) else {}
-        rows = self._answer.get("laureates")
-        self._rows: list[Any] | None = rows if isinstance(rows, list) else None
-        self.problems: list[str] = []
-        entries = [self._entry(row, number) for number, row in enumerate(self._rows or [])]
-        self._entries = [entry for entry in entries if entry is not None]
-
-    @property
-    def entries(self) -> list[LaureateEntry]:
-        """The laureates in the answer. Raises NotFound when the list itself is missing."""
-        if self._rows is None:
-            raise NotFound("list of laureates", "laureates", self.address)
-        return self._entries
-
-    @property
-    def received(self) -> int:
-        """How many laureates came, readable or not."""
-        return len(self._rows or [])
-
-    @property
-    def count(self) -> int | None:
-        """How many laureates there are in all, as the API says; None when it does not."""
-        meta = self._answer.get("meta")
-        count = meta.get("count") if isinstance(meta, dict) else None
-        if isinstance(count, str) and count.isdecimal():
-            count = int(count)
-        return count if isinstance(count, int) and not isinstance(count, bool) else None
-
-    def _entry(self, row: Any, number: int) -> LaureateEntry | None:
-        """One laureate, or None and a problem."""
-        if not isinstance(row, dict):
-            self.problems.append(f"laureate {number} is no object")
-            return None
-        value = row.get("id")
-        identity = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if not ID.fullmatch(identity):
-            self.problems.append(f"laureate {number} has no usable id (field 'id': {str(value)[:40]!r})")
-            return None
-        organisation = "orgName" in row
-        name = _english(row.get("orgName")) if organisation else ""
-        for field in ("knownName", "fullName", "familyName"):
-            name = name or _english(row.get(field))
-        if not name:
-            self.problems.append(f"laureate {identity} has no name (field 'knownName.en')")
-        gender = row.get("gender")
-        return LaureateEntry(
-            identity,
-            name,
-            gender if gender in ("male", "female") else None,
-            organisation,
-            tuple(self._prizes(row, identity)),
-        )
-
-    def _prizes(self, row: dict[str, Any], identity: str) -> Iterator[PrizeEntry]:
-        """The prizes of a laureate that have a year and a category."""
-        prizes = [prize for prize in _listed(row.get("nobelPrizes")) if isinstance(prize, dict)]
-        if not prizes:
-            self.problems.append(f"laureate {identity} has no prize (field 'nobelPrizes')")
-        for prize in prizes:
-            year = str(prize.get("awardYear", "")).strip()
-            category = CATEGORIES.get(_english(prize.get("category")).lower())
-            if not YEAR.fullmatch(year) or category is None:
-                self.problems.append(
-                    f"a prize of laureate {identity} has no usable year or category "
-                    "(fields 'awardYear', 'category.en')"
-                )
-                continue
-            links = list(self._facts(prize.get("links")))
-            if not links:  # older answers: the link is the laureate's, and its path has the year
-                links = [link for link in self._facts(row.get("links")) if f"/{year}/" in link]
-            if not links:
-                self.problems.append(f"laureate {identity} has no link of class '{FACTS_LINK}' for {year}")
-            yield PrizeEntry(int(year), category, links[0] if links else None)
-
-    def _facts(self, links: Any) -> Iterator[str]:
-        """Addresses among `links` that are marked as facts pages."""
-        for link in _listed(links):
-            if isinstance(link, dict) and FACTS_LINK in _listed(link.get("class")):
-                address = _address(self.address, link.get("href"))
-                if address is not None:
-                    yield address
+from crawler.answers import PrizeEntry
+from crawler.reading import CATEGORIES, YEAR, NotFound, absolute, base_of, sources, text_of, tree
 
 
 class PrizeList:
     """The list of all prizes: an independent word on who there is."""
 
     LINK = "div.card-prize .card-prize--laureates--links a, div.by_year p a"
+    FACTS = re.compile(r"/prizes/([a-z-]+)/([0-9]{4})/[^/]+/facts/?")
     SENTENCE = re.compile(
-        r"awarded\s+([\d,]+)\s+times\s+to\s+([\d,]+)\s+(?:laureates|people|individuals|persons)",
+        r"awarded\s+([0-9,]{1,9})\s+times\s+to\s+([0-9,]{1,9})\s+(?:laureates|people|individuals|persons)",
         re.IGNORECASE,
     )
+    BETWEEN = re.compile(r"between\s+([0-9]{4})\s+and\s+([0-9]{4})", re.IGNORECASE)
 
     def __init__(self, text: str, address: str) -> None:
         self.address = address
-        self._page = _selector(text)
+        self._page = tree(text)
 
     @cached_property
     def facts(self) -> dict[str, PrizeEntry]:
         """Facts page => its prize, as far as the address tells it. Raises NotFound when there is none."""
         found: dict[str, PrizeEntry] = {}
+        base = base_of(self._page, self.address)
         for value in self._page.css(self.LINK).xpath("@href").getall():
-            address = _address(self.address, value)
-            match = address and re.search(r"/prizes/([a-z-]+)/(\d{4})/[^/]+/facts/?$", urlsplit(address).path)
+            address = absolute(base, value)
+            match = address and self.FACTS.search(urlsplit(address).path)
             if address and match and match[1] in CATEGORIES and YEAR.fullmatch(match[2]):
                 found[address] = PrizeEntry(int(match[2]), CATEGORIES[match[1]], address)
         if not found:
@@ -178,108 +48,92 @@ class PrizeList:
     @property
     def counts(self) -> tuple[int, int] | None:
         """(prizes, people and organisations) of the sentence "awarded N times to M ...", None without it."""
-        match = self.SENTENCE.search(" ".join(self._page.xpath("//body//p//text()").getall()))
+        match = self.SENTENCE.search(self._sentence)
         return (_number(match[1]), _number(match[2])) if match else None
+
+    @property
+    def years(self) -> tuple[int, int] | None:
+        """(first, last) of that sentence's "between Y and Z", None without it."""
+        match = self.BETWEEN.search(self._sentence)
+        return (int(match[1]), int(match[2])) if match else None
+
+    @cached_property
+    def _sentence(self) -> str:
+        """The sentence that counts, '' where there is none."""
+        text = " ".join(" ".join(self._page.xpath("//body//p//text()").getall()).split())
+        return next((part for part in text.split(". ") if self.SENTENCE.search(part)), "")
 
 
 class FactsPage:
-    """A laureate's facts page: who it is about, the portrait's address, the credit line."""
+    """A laureate's facts page: who it is about, the portrait's address, the credit line.
+
+    Where a page has a section for each of several laureates, `expected` says whose is read.
+    """
 
     SECTION = "section.laureate-facts"
     NAME = "section.laureate-facts h1"
     IMAGE = "section.laureate-facts div.image"
     CREDIT = "section.laureate-facts .figcaption__attribution"
+    LAUREATE = re.compile(r"(?:^|\s)laur-([A-Za-z0-9_-]{1,32})(?:\s|$)")
 
-    def __init__(self, text: str, address: str) -> None:
+    def __init__(self, text: str, address: str, expected: str | None = None) -> None:
         self.address = address
-        self._page = _selector(text)
+        self._page = tree(text)
+        named = [
+            (match[1], section)
+            for section in self._page.css(self.SECTION)
+            if (match := self.LAUREATE.search(section.attrib.get("class", "")))
+        ]
+        named.sort(key=lambda pair: pair[0] != expected)
+        self._id, self._section = named[0] if named else (None, None)
 
     @property
     def id(self) -> str:
         """The `NNN` of the section's class `laur-NNN`."""
-        names = " ".join(self._page.css(self.SECTION).xpath("@class").getall())
-        match = re.search(r"(?:^|\s)laur-([A-Za-z0-9_-]{1,32})(?:\s|$)", names)
-        if not match:
+        if self._id is None:
             raise NotFound("laureate id", f"{self.SECTION}.laur-NNN", self.address)
-        return match[1]
+        return self._id
 
     @property
     def name(self) -> str:
         """The heading, '' without one."""
-        return _text(self._page.css(self.NAME)[:1])
+        return text_of(self._inside("h1")[:1])
 
     @property
     def image(self) -> str:
         """The portrait's address, also where it is loaded late (`data-src`, `srcset`, `noscript`)."""
-        for value in _sources(self._page.css(self.IMAGE)[:1]):
-            address = _address(self.address, value)
-            if address is not None:
-                return address
-        raise NotFound("portrait", f"{self.IMAGE} img", self.address)
+        return self._portrait()[1]
 
     @property
     def credit(self) -> str:
-        """The credit line under the portrait."""
-        text = _text(self._page.css(self.CREDIT)[:1])
+        """The credit line under the portrait; several lines under it are read as one."""
+        boxes = self._inside("div.image")
+        text = text_of(boxes.css(".figcaption__attribution"))
+        if len(boxes) > 1 or not text:  # of several pictures, the portrait's; or a line outside its box
+            with suppress(NotFound):
+                text = text_of(self._portrait()[0].css(".figcaption__attribution")) or text
+            text = text or text_of(self._inside(".figcaption__attribution")[:1])
         if not text:
             raise NotFound("credit line", self.CREDIT, self.address)
         return text
 
+    def _portrait(self) -> tuple[Selector, str]:
+        """The first `div.image` with a usable address, and that address."""
+        for box, address in self._pictures():
+            return box, address
+        raise NotFound("portrait", f"{self.IMAGE} img", self.address)
 
-def _sources(image: SelectorList[Selector]) -> Iterator[str]:
-    """Addresses of the picture in a `div.image`, best first: a `src` beside a `data-src` is a placeholder."""
-    yield from image.css("img::attr(data-src)").getall()
-    yield from image.css("noscript img::attr(src)").getall()
-    for text in image.css("noscript::text").getall():  # where a parser keeps its content as text
-        yield from _selector(text).css("img::attr(src)").getall() if "<img" in text else ()
-    yield from _widest(image.css("img::attr(data-srcset), source::attr(data-srcset)").getall())
-    yield from image.css("img::attr(src)").getall()
-    yield from _widest(image.css("img::attr(srcset), source::attr(srcset)").getall())
+    def _pictures(self) -> Iterator[tuple[Selector, str]]:
+        base = base_of(self._page, self.address)
+        for box in self._inside("div.image"):
+            for value in sources(box):
+                address = absolute(base, value)
+                if address is not None:
+                    yield box, address
 
-
-def _widest(sets: Iterable[str]) -> Iterator[str]:
-    """The addresses of `srcset` attributes, each set's widest first."""
-    for text in sets:
-        found = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
-        sizes = [(float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in found]
-        yield from (link for _, link in sorted(sizes, key=lambda pair: -pair[0]))
-
-
-def _address(base: str, value: Any) -> str | None:
-    """An absolute http(s) address, None for anything else."""
-    if not isinstance(value, str) or not value.strip():
-        return None
-    try:
-        address = safe_url_string(urljoin(base, value.strip()))
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except (ValueError, UnicodeError):
-        return None
-    return address if usable else None
-
-
-def _selector(text: str) -> Selector:
-    """A page as a tree; an empty or broken one has nothing in it."""
-    try:
-        return Selector(text=text.replace("\x00", "") or "<html></html>", type="html")
-    except (ValueError, TypeError):
-        return Selector(text="<html></html>", type="html")
-
-
-def _text(nodes: SelectorList[Selector]) -> str:
-    """The text inside, with single spaces."""
-    return " ".join(" ".join(nodes.xpath(".//text()").getall()).split())
-
-
-def _english(value: Any) -> str:
-    """The `en` of a translated field, or the field itself where it is plain text; '' for anything else."""
-    text = value.get("en") if isinstance(value, dict) else value
-    return " ".join(text.split()) if isinstance(text, str) else ""
-
-
-def _listed(value: Any) -> list[Any]:
-    """A list, a single value as a list of one, nothing as an empty one."""
-    return value if isinstance(value, list) else [] if value is None else [value]
+    def _inside(self, selector: str) -> SelectorList[Selector]:
+        """What matches in the laureate's section, nothing where there is none."""
+        return self._section.css(selector) if self._section is not None else SelectorList([])
 
 
 def _number(text: str) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
+from scrapy.http import Response
+from twisted.python.failure import Failure
 
 from crawler.items import Fault, Portrait, Skipped
 from crawler.kept import Kept
@@ -59,6 +61,7 @@ class Collect:
         self.faults: list[Fault] = []
         self.skipped: list[Skipped] = []
         crawler.signals.connect(self.write, signal=signals.spider_closed)
+        crawler.signals.connect(self.broken, signal=signals.spider_error)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> "Collect":
@@ -76,6 +79,11 @@ class Collect:
         else:
             raise DropItem(f"what is {type(item).__name__}?")
         return item
+
+    def broken(self, failure: Failure, response: Response) -> None:
+        """An error of the crawler's own is a fault of the page where it happened, told as any other."""
+        reason = f"the crawler failed here: {failure.type.__name__}: {failure.getErrorMessage()}"
+        self.faults.append(Fault(response.meta["about"], self.options.public(response.url), reason[:300]))
 
     def write(self, reason: str) -> None:
         """The result, sorted so that it does not depend on the order of answers."""

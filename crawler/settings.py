@@ -18,6 +18,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
         "CONCURRENT_REQUESTS": 1,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
         "DOWNLOAD_DELAY": options.delay,
+        "RANDOMIZE_DOWNLOAD_DELAY": False,  # it would halve some of them
         "AUTOTHROTTLE_ENABLED": options.delay > 0,
         "AUTOTHROTTLE_START_DELAY": options.delay,
         "COOKIES_ENABLED": False,
@@ -30,12 +31,13 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
             "crawler.middlewares.Hosts": 50,
             "crawler.middlewares.Robots": 100,
             "crawler.middlewares.Patience": 550,
-            "crawler.middlewares.Remember": 585,
+            "crawler.remember.Remember": 585,
         },
         "ITEM_PIPELINES": {"crawler.pipelines.Check": 100, "crawler.pipelines.Collect": 200},
         # safety
         "DOWNLOAD_HANDLERS": {"data": None, "file": None, "ftp": None, "s3": None},
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "DNS_RESOLVER": "crawler.resolver.PublicResolver",
         "DOWNLOAD_TIMEOUT": options.timeout,
         "DOWNLOAD_MAXSIZE": int(options.megabytes * 2**20),
         "DOWNLOAD_WARNSIZE": 0,

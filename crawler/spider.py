@@ -10,10 +10,12 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from crawler.answers import LaureateEntry, LaureatesAnswer, PrizeEntry
 from crawler.events import tell
 from crawler.items import Fault, Portrait, Skipped
 from crawler.options import Options
-from crawler.pages import FactsPage, LaureateEntry, LaureatesAnswer, NotFound, PrizeEntry, PrizeList
+from crawler.pages import FactsPage, PrizeList
+from crawler.reading import NotFound
 
 Yielded = Iterator[Request | Fault | Skipped | Portrait]
 
@@ -54,8 +56,9 @@ class LaureateSpider(Spider):
         for problem in answer.problems:
             yield self._fault("api", response.url, problem)
         reached = offset + answer.received
-        full = answer.received >= self.options.page_size
-        if len(self.laureates) > known and (full or reached < (answer.count or 0)):
+        # a count may be missing or wrong, and an answer shorter than was asked: only a count that is just
+        # reached, or an answer with nothing new, is the end
+        if len(self.laureates) > known and reached != answer.count:
             yield self._answer(reached)
             return
         if answer.count is not None and answer.count != len(self.laureates):
@@ -66,26 +69,28 @@ class LaureateSpider(Spider):
     def _visits(self) -> Yielded:
         """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
         yield from self._cross_check()
-        visits: dict[str, tuple[PrizeEntry, LaureateEntry | None]] = {}
-        claimed = {prize.facts for entry in self.laureates.values() for prize in entry.prizes}
+        visits: dict[tuple[int, str, str], tuple[PrizeEntry, LaureateEntry | None]] = {}
+        claimed = {_page(prize.facts) for entry in self.laureates.values() for prize in entry.prizes}
         for entry in self.laureates.values():
             if entry.organisation:
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
                 continue
-            visits |= {p.facts: (p, entry) for p in entry.prizes if p.facts is not None and self._wanted(p)}
+            for prize in entry.prizes:
+                if prize.facts is not None and self._wanted(prize):
+                    visits[-prize.year, prize.facts, prize.category] = (prize, entry)
         for address, prize in self._listed().items():
-            if address not in claimed and self._wanted(prize):
-                visits[address] = (prize, None)
-        order = sorted(visits, key=lambda address: (-visits[address][0].year, address))[: self.options.limit]
+            if _page(address) not in claimed and self._wanted(prize):
+                visits[-prize.year, address, prize.category] = (prize, None)
+        order = sorted(visits)[: self.options.limit]
         tell("pages", total=len(order))
-        for address in order:
-            prize, laureate = visits[address]
-            yield self._request(address, self.parse_facts, "page", prize=prize, entry=laureate)
+        for visit in order:
+            prize, laureate = visits[visit]
+            yield self._request(visit[1], self.parse_facts, "page", prize=prize, entry=laureate)
 
     def parse_facts(self, response: Response, prize: PrizeEntry, entry: LaureateEntry | None) -> Yielded:
         """Read a facts page and follow to its picture, when pictures of its kind are wanted."""
         tell("page")
-        page = FactsPage(_decoded(response), response.url)
+        page = FactsPage(_decoded(response), response.url, expected=entry.id if entry else None)
         try:
             identity = page.id
             if entry is not None and entry.id != identity:
@@ -130,11 +135,12 @@ class LaureateSpider(Spider):
         """A request that brought nothing: say why, and go on."""
         request: Request = failure.request  # Scrapy puts it there
         about = request.meta["about"]
-        yield self._fault(about, request.url, reason_of(failure.value))
+        first = request.meta.get("redirect_urls", [request.url])[0]  # where the site's pages led
+        yield self._fault(about, first, reason_of(failure.value))
         if about == "list":
             yield self._answer(0)
-        elif about == "api" and self.laureates:
-            yield from self._visits()
+        elif about == "api":
+            yield from self._visits()  # what came before, and what the list page knows
         elif about in ("page", "picture"):
             tell(about)
 
@@ -144,16 +150,23 @@ class LaureateSpider(Spider):
         if self.listed is None or not listed:
             return
         prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
-        linked = {prize.facts for prize in prizes if prize.facts}
-        for address in sorted(linked - listed.keys()):
-            yield self._fault("check", address, "linked by the API, not on the list page")
-        for address in sorted(listed.keys() - linked):
-            yield self._fault("check", address, "on the list page, not linked by the API")
+        linked = {_page(prize.facts): prize.facts for prize in prizes if prize.facts}
+        there = {_page(address): address for address in listed}
+        for page in sorted(linked.keys() - there.keys()):
+            yield self._fault("check", linked[page], "linked by the API, not on the list page")
+        for page in sorted(there.keys() - linked.keys()):
+            yield self._fault("check", there[page], "on the list page, not linked by the API")
         awarded = len({(prize.year, prize.category) for prize in prizes})
-        counts = self.listed.counts
-        if counts is not None and counts != (awarded, len(prizes)):
+        counts, years = self.listed.counts, self.listed.years
+        # some sites count a person once for every prize, some once for all of them
+        if counts is not None and counts not in ((awarded, len(prizes)), (awarded, len(self.laureates))):
             counted = " to ".join(map(str, counts))
             reason = f"the list page counts {counted} prizes and people, the API {awarded} to {len(prizes)}"
+            yield self._fault("check", self.listed.address, reason)
+        found = sorted(prize.year for prize in prizes) or [0]
+        if years is not None and years != (found[0], found[-1]):
+            told = "the list page speaks of the years {} to {}, the API of {} to {}"
+            reason = told.format(*years, found[0], found[-1])
             yield self._fault("check", self.listed.address, reason)
 
     def _listed(self) -> dict[str, PrizeEntry]:
@@ -189,6 +202,11 @@ class LaureateSpider(Spider):
         """A fault, its addresses as they are written down."""
         public = self.options.public
         return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
+
+
+def _page(address: str | None) -> str | None:
+    """An address for comparing: a slash at the end and the scheme make no other page."""
+    return address and address.partition("://")[2].rstrip("/")
 
 
 def reason_of(error: BaseException) -> str:

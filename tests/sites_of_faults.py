@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from laureate.atelier import museum
 from laureate.atelier.collection import Laureate, collection
+from laureate.atelier.museum_api import facts_path
+from laureate.atelier.museum_pages import image_path
+from laureate.errors import LaureateError
 from laureate.params import Coverage, Crawl, Params
 from laureate.stages import crawl
 
@@ -91,10 +95,14 @@ def report_of(out: Path) -> dict[str, Any]:
     return report
 
 
-def picture_bytes(size: tuple[int, int] = (40, 60), form: str = "JPEG", mode: str = "RGB") -> bytes:
-    """A small picture in a file format."""
+def picture_bytes(
+    size: tuple[int, int] = (40, 60), form: str = "JPEG", mode: str = "RGB", **options: Any
+) -> bytes:
+    """A small picture of noise in a file format."""
     buffer = io.BytesIO()
-    Image.new(mode, size, 128 if mode in ("L", "I;16") else None or 0).save(buffer, form)
+    noise = Image.effect_noise(size, 90)
+    image = Image.new(mode, size, 1000) if mode == "I;16" else noise.convert(mode)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -161,3 +169,27 @@ def short(handler: Faulty) -> None:
     """Fewer bytes than Content-Length says."""
     handler.say(200, b"\xff\xd8 too short", Content_Type="image/jpeg", Content_Length="5000")
     handler.close_connection = True
+
+
+def page(person: Laureate) -> str:
+    """Path of a person's facts page."""
+    return facts_path(person, person.prizes[0])
+
+
+def image(person: Laureate) -> str:
+    """Path of a person's portrait."""
+    return image_path(person.prizes[0])
+
+
+def same_bytes(one: Path, two: Path) -> bool:
+    """Whether two folders hold the same files."""
+    names = sorted(p.name for p in one.iterdir())
+    return names == sorted(p.name for p in two.iterdir()) and all(
+        (one / name).read_bytes() == (two / name).read_bytes() for name in names
+    )
+
+
+def fails(sentence: str, address: str, folder: Path, **wanted: Any) -> None:
+    """A crawl that must end with this sentence."""
+    with pytest.raises(LaureateError, match=sentence):
+        crawled(address, folder / "raw", **wanted)

@@ -121,9 +121,9 @@ def test_what_prepare_puts_right_is_a_note(tmp_path: Path, capsys: pytest.Captur
 )
 def test_a_bad_row_is_named(folder: Path, row: Any, what: str) -> None:
     write_rows(folder, [{"file_name": name, "text": "A man."} for name in ("same.png", "other.png")] + [row])
-    (finding,) = doctor.examine_captions(folder, sorted(folder.glob("*.png")))
-    assert finding.where == "metadata.jsonl, line 3"
-    assert what in finding.what
+    found = list(doctor.examine_captions(folder, sorted(folder.glob("*.png"))))
+    assert {finding.where for finding in found} == {"metadata.jsonl, line 3"}
+    assert what in found[-1].what
 
 
 def test_a_picture_without_a_row_is_named(folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_the_keys_are_those_that_kohya_and_comfyui_expect_of_sd21(root: Path) ->
 
 
 def test_the_list_follows_the_loaders_rules(root: Path) -> None:
-    """Kohya's: a linear layer under a Transformer2DModel, dots to underscores. ComfyUI's: one row of blocks."""
+    """Kohya's: a linear layer under a Transformer2DModel, dots to underscores; ComfyUI's: blocks in a row."""
     unet = unet_of(SD21, "meta")
     kohya = {}
     for name, module in unet.named_modules():

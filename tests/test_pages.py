@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sites_of_faults import few
 
+from crawler.answers import LaureatesAnswer
 from crawler.kept import Kept
 from crawler.middlewares import retry_after
 from crawler.options import Options
-from crawler.pages import FactsPage, LaureatesAnswer, NotFound, PrizeList
+from crawler.pages import FactsPage, PrizeList
+from crawler.reading import NotFound
 from laureate.atelier.museum import Museum
 from laureate.crawled import changes, coverage, manifest, read_manifest
 from laureate.errors import LaureateError

@@ -56,6 +56,7 @@ def finished(
     for name in ("base", "clip", "vision"):
         shutil.rmtree(folder / "models/embedded" / name, ignore_errors=True)
         shutil.copytree(tiny_models / name, folder / "models/embedded" / name)
+    (folder / "models/base.lock.json").unlink()  # it is that of the shipped base
     for name, count in PROMPTS.items():
         prompts = yaml.safe_load((folder / name).read_text())
         (folder / name).write_text(yaml.safe_dump(prompts[:count], sort_keys=False))

@@ -166,13 +166,21 @@ def test_a_laureate_never_changes_side_when_others_come(
     assert all(after[name] == side for name, side in before.items())
 
 
+@given(st.integers(0, 2000), st.integers(20, 200), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_of_every_run_of_awards_about_the_same_share_is_held_out(
+    start: int, count: int, share: float, seed: int
+) -> None:
+    held = sum(dataset.side(str(i), share, seed) == "holdout" for i in range(start, start + count))
+    assert abs(held - share * count) <= 4  # by chance it would be 7 in one case of twenty
+
+
 def test_the_split_meets_its_share_and_depends_on_the_seed() -> None:
-    ids = [str(number) for number in range(2000)]
-    held = {seed: {i for i in ids if dataset.side(i, 0.3, seed) == "holdout"} for seed in (1, 2)}
-    assert abs(len(held[1]) / len(ids) - 0.3) < 0.04
-    assert held[1] != held[2]
-    assert {dataset.side(i, 0.0, 1) for i in ids} == {"train"}
-    assert {dataset.side(i, 1.0, 1) for i in ids} == {"holdout"}
+    for ids in ([str(number) for number in range(2000)], [f"portrait {number}" for number in range(2000)]):
+        held = {seed: {i for i in ids if dataset.side(i, 0.3, seed) == "holdout"} for seed in (1, 2)}
+        assert abs(len(held[1]) / len(ids) - 0.3) < 0.04
+        assert held[1] != held[2]
+        assert {dataset.side(i, 0.0, 1) for i in ids} == {"train"}
+        assert {dataset.side(i, 1.0, 1) for i in ids} == {"holdout"}
 
 
 @given(st.integers(0, 9), st.floats(0.1, 0.5), st.floats(0, 0.4))
@@ -183,17 +191,22 @@ def test_more_held_out_keeps_those_that_were(number: int, share: float, more: fl
 
 def test_the_guards_name_what_is_wrong() -> None:
     rows = {side: [{"file_name": f"{side}.png", "id": side}] for side in dataset.SIDES}
-    pixels = {"train.png": "a", "holdout.png": "b"}
-    dataset.check_split(rows, pixels, {"train": 1, "holdout": 1})
+    hashes = {"train.png": np.zeros(256, bool), "holdout.png": np.ones(256, bool)}
+    dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
     with pytest.raises(LaureateError, match=r"holdout has 1 pictures, at least 2.*prepare\.min_holdout"):
-        dataset.check_split(rows, pixels, {"train": 1, "holdout": 2})
-    with pytest.raises(
-        LaureateError, match=r"train/train\.png and holdout/holdout\.png are the same picture"
-    ):
-        dataset.check_split(rows, pixels | {"holdout.png": "a"}, {"train": 1, "holdout": 1})
+        dataset.check_split(rows, hashes, {"train": 1, "holdout": 2}, near=0.1)
+    for bits, share in ((0, "0%"), (25, "10%")):
+        hashes["holdout.png"] = np.arange(256) < bits
+        with pytest.raises(
+            LaureateError,
+            match=rf"train/train\.png and holdout/holdout\.png are .*{share} of their perceptual",
+        ):
+            dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
+    hashes["holdout.png"] = np.arange(256) < 26
+    dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
     rows["holdout"][0]["id"] = "train"
     with pytest.raises(LaureateError, match="laureate train is on both sides"):
-        dataset.check_split(rows, pixels, {"train": 1, "holdout": 1})
+        dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
 
 
 @pytest.mark.parametrize("prompt", ["A man, in the style.", "a MAN in the style"])
@@ -320,8 +333,6 @@ def spoil(folder: Path, what: str) -> None:
         (folder / "stray.png").write_bytes(PICTURE)
     elif what == "another picture":
         picture.write_bytes(PICTURE)
-    elif what == "no manifest":
-        manifest.unlink()
     elif what == "a broken line":
         manifest.write_text("".join([*lines[:2], "{\n", *lines[3:]]), encoding="utf-8")
 
@@ -332,7 +343,6 @@ def spoil(folder: Path, what: str) -> None:
         ("a row without a picture", r"names 1-2001-phy\.png, which is not there"),
         ("a picture without a row", r"stray\.png has no row"),
         ("another picture", r"1-2001-phy\.png is not what portraits\.jsonl says"),
-        ("no manifest", r"portraits\.jsonl is not there"),
         ("a broken line", "line 3: this is no JSON object"),
     ],
 )
@@ -343,6 +353,17 @@ def test_manifest_and_folder_are_held_against_each_other(
     with pytest.raises(LaureateError, match=sentence):
         prepare.run(wanted(), raw=copy, out=copy.parent / "dataset")
     assert not (copy.parent / "dataset").exists()
+
+
+def test_what_a_crawl_left_must_have_its_manifest(
+    copy: Path, wanted: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy.parent / "data").mkdir()
+    copy.rename(copy.parent / "data/raw")
+    (copy.parent / "data/raw/portraits.jsonl").unlink()
+    monkeypatch.chdir(copy.parent)
+    with pytest.raises(LaureateError, match=r"portraits\.jsonl is not there: run `laureate crawl` first"):
+        prepare.run(wanted())
 
 
 def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: Callable[..., Params]) -> None:

@@ -1,10 +1,13 @@
 """README: what it shows is what was measured, and what it names is there."""
 
+import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from drawn_study import draw_study, write_metrics
 
 from laureate import cli, params, readme, table
@@ -19,21 +22,27 @@ def text(root: Path) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-def tables(root: Path) -> list[list[table.Row]]:
-    """The table as it is committed and as it lies here: who re-runs the study need not touch the README."""
-    committed = subprocess.run(
-        ["git", "show", f"HEAD:{readme.TABLE}"], cwd=root, capture_output=True, text=True, check=False
-    )
-    found = [committed.stdout] if committed.returncode == 0 else []
-    if (root / readme.TABLE).is_file():
-        found.append((root / readme.TABLE).read_text(encoding="utf-8"))
-    return [table.from_csv(csv) for csv in found]
+def results(root: Path, selected: str) -> list[str]:
+    """The results as they are committed and as they lie here: who re-runs the study need not touch the README."""
+    found = []
+    for place in ("HEAD", "here"):
+        texts = [_text(root, place, path) for path in (readme.TABLE, readme.ADVICE)]
+        if texts[0] and texts[1]:
+            rows, advice = table.from_csv(texts[0]), json.loads(texts[1])["sentences"]
+            found.append(readme.results(rows, selected, advice))
+    return found
+
+
+def _text(root: Path, place: str, path: Path) -> str:
+    if place == "here":
+        return (root / path).read_text(encoding="utf-8") if (root / path).is_file() else ""
+    command = ["git", "show", f"{place}:{path}"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout
 
 
 def test_the_results_are_those_of_the_table(root: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    selected = params.load().selected
-    fresh = [readme.with_results(text, readme.results(rows, selected)) for rows in tables(root)]
+    fresh = [readme.with_results(text, found) for found in results(root, params.load().selected)]
     assert text in (fresh or [readme.with_results(text, NOT_YET)]), (
         "stale: run `python -m laureate.readme` and commit README.md"
     )
@@ -45,7 +54,7 @@ def test_every_path_it_names_exists(root: Path, text: str) -> None:
     assert len(paths) > 15
     linked = re.findall(r"\]\(([^)]+)\)", text)
     missing = [path for path in (*paths, *linked) if not (root / path).exists()]
-    if not tables(root):  # before the first study
+    if not (root / readme.TABLE).is_file():  # before the first study
         missing = [path for path in missing if not path.startswith("metrics")]
     assert not missing
 
@@ -82,3 +91,19 @@ def test_a_readme_without_markers_is_refused() -> None:
         readme.with_results("# laureate", "results")
     with pytest.raises(LaureateError, match="/results"):
         readme.with_results(readme.START, "results")
+
+
+def test_every_command_it_shows_can_be_read(text: str) -> None:
+    """Each `laureate …` line of the code blocks has a verb and options that the command line knows."""
+    parser = cli._parser()
+    lines = re.findall(r"^    (laureate .+?)(?:  +#.*)?$", text, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        parser.parse_args(shlex.split(line)[1:])  # exits where it cannot
+
+
+def test_the_external_models_it_shows_are_valid_parameters(text: str) -> None:
+    shown = re.findall(r"```yaml\n(external:.+?)```", text, re.DOTALL)
+    assert len(shown) == 1
+    found = params.Params.model_validate(yaml.safe_load(shown[0]))
+    assert set(found.external) == {"by-hand", "gpt-image"}

@@ -93,8 +93,8 @@ def test_every_picture_can_be_seen_and_is_described(html: Page) -> None:
             assert kind == "data:image/svg+xml"
             assert b"<svg" in base64.b64decode(data)
     prompts, models, portraits = 4, 3, 14
-    # faces above; one grid; pairs; all models; portraits; a chart per score and one of the losses
-    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(table.SCORES) + 1
+    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's and one of the losses
+    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(table.SCORES) - 1 + 1
 
 
 def test_the_page_says_what_was_measured_on_what(html: Page) -> None:
@@ -185,3 +185,21 @@ def test_charts_without_some_rows_are_drawn(study: Path) -> None:
     rows = table.read_csv("metrics/comparison.csv")
     assert "<svg" in figures.scores_by_rank([row for row in rows if row["model"] == "rank-4"])
     assert "<svg" in figures.losses({"rank-4": ([(50, 0.2)], [])}, "rank-16")
+
+
+def test_the_adviser_is_the_first_to_speak(html: Page, drawn: Path) -> None:
+    import json
+
+    text = " ".join(html.text.split())
+    sentences = json.loads((drawn / "metrics/adviser.json").read_text())["sentences"]
+    places = [text.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+    assert places[-1] < text.index("The lowest KID of the adapters")
+
+
+def test_the_page_marks_ties_and_shows_every_score_against_the_rank(html: Page, drawn: Path) -> None:
+    rows = table.read_csv(drawn / "metrics/comparison.csv")
+    ties = sum(row[f"{score.key}_mark"] == "tied" for row in rows for score in table.shown(rows))
+    assert ties == sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td") > 0
+    for score in table.valued(rows):
+        assert f"{score.label} of every rank" in html.all("img", "alt")

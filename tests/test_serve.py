@@ -16,7 +16,7 @@ import openai
 import pytest
 import small_base
 import yaml
-from drawn_study import draw_study, write_metrics
+from drawn_study import draw_study
 from PIL import Image
 
 from laureate import images, lora, params, server, studio, table
@@ -194,13 +194,13 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     values = yaml.safe_load(Path("params.yaml").read_text())
     settings = {"url": address, "model": "rank-2", "size": "32x32", "key": "OWN_KEY", "send_seed": True}
     values["external"] = {"served": {"endpoint": settings}, "by-hand": {}}
-    values["evaluate"] |= {"clip": str(tiny_models / "clip"), "vision": str(tiny_models / "vision")}
+    for judge in ("clip", "vision"):
+        values["evaluate"]["judges"][judge]["source"] = str(tiny_models / judge)
     Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     loaded = params.load()
     images.run(loaded, "served")
     by_hand(Path("data/external/by-hand"))
-    write_metrics(tmp_path)
-    for model in ("served", "by-hand"):
+    for model in loaded.models:
         evaluate.run(loaded, model)
     compare.run(loaded)
     rows = {row["model"]: row for row in table.read_csv("metrics/comparison.csv")}
@@ -224,7 +224,9 @@ def by_hand(folder: Path) -> None:
     folder.mkdir(parents=True)
     rows = []
     for number, prompt in enumerate(asked[:-1]):
-        Image.new("RGB", (200, 120), (25 * number, 90, 200)).save(folder / f"{number}.jpg")
+        picture = Image.new("RGB", (200, 120), (25 * number, 90, 200))
+        picture.paste((250, 240, 20 * number), (20, 30, 90, 70))
+        picture.save(folder / f"{number}.jpg")
         rows.append({"file": f"{number}.jpg", "prompt": prompt["id"], "seed": 1})
     missing = [{"prompt": asked[-1]["id"], "seed": 1, "reason": "refused: not my style"}]
     write_json(folder / "manifest.json", {"source": "a browser", "pictures": rows, "missing": missing})

@@ -150,8 +150,13 @@ def caption(
 
 
 def check_tokens(texts: Mapping[str, str], tokenizer: Any) -> None:
-    """Raise LaureateError naming the first of `texts` (name => caption) that CLIP's text model would cut."""
+    """Raise LaureateError naming the first of `texts` (name => caption) that CLIP's text model would cut.
+
+    Or the first that is empty.
+    """
     for name, text in texts.items():
+        if not text.strip():
+            raise LaureateError(f"the caption of {name} is empty: write one, or take the empty one away")
         count = len(tokenizer(text)["input_ids"])
         if count > MAX_TOKENS:
             raise LaureateError(

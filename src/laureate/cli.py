@@ -24,19 +24,29 @@ STAGES = {
 }
 BESIDE = {
     "world": "say which world params.yaml describes, or set its values for another",
+    "fetch": "bring the base model to base.path from the first of base.sources that has it",
+    "plan": "say what a study will do and cost, before anything is fetched or trained",
     "museum": "serve the museum of invented laureates to a browser",
     "doctor": "say what ails a folder of pictures, and what to do about it",
     "export": "write an adapter as one file in the form of another program",
+    "card": "put an adapter and its model card into a folder",
+    "push": "send that folder to a hub of models; without --yes, say what would be sent",
     "images": "fetch the pictures of a model that is drawn elsewhere",
     "serve": "draw with the base and the adapters behind OpenAI's images API",
+    "oracle": "ask the embedded world how far the study's intervals and advice can be believed",
 }
 WHERE = {
     "world": "laureate.worlds:run",
+    "fetch": "laureate.sources:fetch",
+    "plan": "laureate.plan:run",
     "museum": "laureate.atelier.museum:serve",
     "doctor": "laureate.doctor:run",
     "export": "laureate.export:run",
+    "card": "laureate.card:run",
+    "push": "laureate.push:run",
     "images": "laureate.images:run",
     "serve": "laureate.server:run",
+    "oracle": "laureate.atelier.oracle:run",
 }
 
 
@@ -114,14 +124,35 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
+    for verb in ("export", "card", "push"):
+        commands[verb].add_argument(
+            "--rank", type=int, required=True, metavar="N", help="one of params.ranks"
+        )
+    for verb in ("card", "push"):
+        words = "who allows the training pictures to be used"
+        commands[verb].add_argument("--rights", default="", metavar="TEXT", help=words)
+    send = commands["push"].add_argument
+    send("--repo", required=True, metavar="OWNER/NAME", help="the repository on the hub")
+    send("--yes", action="store_true", help="really send it")
+    send("--public", action="store_true", help="a new repository is public (default: private)")
     give = commands["export"].add_argument
-    give("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
     give("--to", required=True, choices=("diffusers", "kohya", "comfyui"), help="who is to load it")
     give("--out", metavar="FILE", help="where to (default: exports/rank-N-FORM.safetensors)")
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of params.external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
+    sizes = commands["oracle"].add_argument
+    for name, default, text in (
+        ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),
+        ("references", 10_000, "portraits drawn anew"),
+        ("studies", 200, "small studies drawn from these"),
+        ("study-prompts", 49, "prompts of a small study"),
+        ("study-references", 34, "portraits of a small study"),
+        ("draws", 500, "resamples behind an interval"),
+        ("seed", 7, "of the small studies"),
+    ):
+        sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )

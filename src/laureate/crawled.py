@@ -80,7 +80,7 @@ def complaint(
     for name, share in found.items():
         if share < least[name]:
             first = next((f for f in faults if f["about"] in about[name]), None)
-            wanted = f"at least {least[name]:.1%} are wanted"
+            wanted = f"at least {least[name]:.1%} are wanted (crawl.coverage.{name})"
             return f"the crawl understood {share:.1%} of the {name}, {wanted}{_told(first)}"
     if not any(row["kind"] in kinds for row in result["rows"]):
         first = next((f for f in faults if f["about"] != "check"), None)

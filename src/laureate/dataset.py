@@ -8,19 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from laureate.errors import LaureateError
+from laureate.twins import Hash, distance, twins
 
 SIDES = ("train", "holdout")
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / 1.618...
 Row = dict[str, Any]
 
 
 def side(laureate: str, holdout: float, seed: int) -> str:
-    """`train` or `holdout`, by a hash of laureate and seed alone.
+    """`train` or `holdout`, by laureate's id and seed alone; `holdout` is the share to hold out, 0..1.
 
-    So a laureate never changes side when others come or go, and all pictures of one laureate are on one side.
-    `holdout` is the share to hold out, 0..1; the split meets it on average.
+    So a laureate never changes side, whoever comes or goes, and all pictures of one are on one side. Ids are
+    numbers given in the order of the awards, and multiples of the golden ratio fill the circle evenly
+    (Fibonacci hashing; Knuth, The Art of Computer Programming 3, section 6.4): of every run of neighbours, so
+    of every time and prize, about the same share is held out. Of another id its last number counts, and
+    what stands around it makes a circle of its own.
     """
-    digest = hashlib.sha256(f"{seed}:{laureate}".encode()).digest()
-    return "holdout" if int.from_bytes(digest[:8], "big") < holdout * 2**64 else "train"
+    around, number = laureate, 0
+    if found := re.search(r"(\d{1,18})(\D*)$", laureate, re.ASCII):
+        around, number = laureate[: found.start()] + found[2], int(found[1])
+    turn = (_hash64(f"split {seed} {around}".rstrip()) + number * GOLDEN) % 2**64
+    return "holdout" if turn < holdout * 2**64 else "train"
 
 
 def check_files(rows: Sequence[Row], folder: str | Path, manifest: str) -> None:
@@ -66,26 +74,50 @@ def usable(rows: Iterable[Row]) -> tuple[list[Row], list[dict[str, str]]]:
 
 
 def check_split(
-    rows: Mapping[str, Sequence[Row]], pixels: Mapping[str, str], least: Mapping[str, int]
+    rows: Mapping[str, Sequence[Row]],
+    hashes: Mapping[str, Hash],
+    least: Mapping[str, int],
+    near: float,
 ) -> None:
-    """The guards of a split: `rows` and `least` by side; `pixels` maps a file to the hash of its pixels.
+    """The guards of a split: `rows` and `least` by side; `hashes` maps a file to its perceptual hash.
 
-    Raises LaureateError for too few pictures on a side, and for a picture or laureate on both.
+    Raises LaureateError for too few pictures on a side, for a laureate on both, and for a picture on both:
+    two whose hashes differ in at most the share `near` of their bits.
     """
     for name in SIDES:
         if len(rows[name]) < least[name]:
             raise LaureateError(
                 f"{name} has {len(rows[name])} pictures, at least {least[name]} are wanted: "
-                f"crawl more, or change prepare.min_{name} or prepare.holdout"
+                f"bring more, or change prepare.min_{name} or prepare.holdout"
             )
-    train = {pixels[row["file_name"]]: row["file_name"] for row in rows["train"]}
-    for row in rows["holdout"]:
-        if pixels[row["file_name"]] in train:
-            twin = train[pixels[row["file_name"]]]
-            raise LaureateError(f"train/{twin} and holdout/{row['file_name']} are the same picture")
     both = {row["id"] for row in rows["train"]} & {row["id"] for row in rows["holdout"]}
     if both:
         raise LaureateError(f"laureate {min(both)} is on both sides of the split")
+    for held in rows["holdout"]:
+        for row in rows["train"]:
+            apart = distance(hashes[held["file_name"]], hashes[row["file_name"]])
+            if apart <= near:
+                raise LaureateError(
+                    f"train/{row['file_name']} and holdout/{held['file_name']} are the same picture or "
+                    f"nearly so ({apart:.0%} of their perceptual hash differs): take one away, or lower "
+                    "prepare.near"
+                )
+
+
+def without_twins(
+    rows: Sequence[Row], hashes: Mapping[str, Hash], near: float
+) -> tuple[list[Row], list[dict[str, str]]]:
+    """Rows whose picture is not nearly that of a row before, and {file, reason} for the others."""
+    doubles = dict(twins({row["file"]: hashes[row["file"]] for row in rows}, near))
+    left_out = [
+        _left_out(
+            file,
+            f"nearly the same picture as {twin} ({distance(hashes[file], hashes[twin]):.0%} of the "
+            "perceptual hash differs)",
+        )
+        for file, twin in doubles.items()
+    ]
+    return [row for row in rows if row["file"] not in doubles], left_out
 
 
 def check_prompts(rows: Sequence[Row], prompts: Iterable[str]) -> None:
@@ -100,6 +132,11 @@ def check_prompts(rows: Sequence[Row], prompts: Iterable[str]) -> None:
 def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as JSON lines."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _hash64(text: str) -> int:
+    """64 bits of SHA-256."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def _left_out(file: str, reason: str) -> dict[str, str]:

@@ -5,18 +5,19 @@ pictures, or nowhere.
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from laureate import brought, crawled, dataset
 from laureate.captioner import MAX_TOKENS
 from laureate.errors import LaureateError
-from laureate.pictures import FORMATS, Found, PictureError, identify, is_upright
+from laureate.pictures import FORMATS, MEGAPIXELS, Found, PictureError, decode, identify, is_upright
+from laureate.progress import progress
+from laureate.twins import Hash, distance, perceptual_hash, twins
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif"})
-METADATA = "metadata.jsonl"
 SMALLEST = 128  # pixels on the shorter side
+Count = Callable[[str], int]
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,17 @@ class Finding:
     serious: bool = True
 
 
-def run(path: str) -> None:
-    """Print the findings of a folder as a table.
+def run(path: str, file: str = "params.yaml") -> None:
+    """Print the findings of a folder as a table; limits are those of the parameters `file`, if it is there.
 
     Raises LaureateError when there is a serious one, or when `path` is no folder with pictures.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise LaureateError(f"{folder} is no folder: doctor wants one with pictures in it")
-    pictures = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not pictures:
-        raise LaureateError(f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))})")
-    found = [*examine_pictures(folder, pictures), *examine_captions(folder, pictures)]
+    from laureate import params
+
+    loaded = params.load(file) if Path(file).is_file() else params.Params()
+    folder, wanted = Path(path), loaded.prepare
+    pictures = brought.pictures_in(folder)
+    found = list(examine(folder, wanted.near, loaded.crawl.megapixels, tokens_by(wanted.clip)))
     print(table(found) if found else f"{len(pictures)} pictures, nothing found")
     serious = sum(finding.serious for finding in found)
     if serious:
@@ -49,21 +49,67 @@ def run(path: str) -> None:
         )
 
 
-def examine_pictures(folder: Path, pictures: Sequence[Path]) -> Iterator[Finding]:
-    """Every picture by itself, and those that are there twice."""
+def examine(
+    folder: Path, near: float = 0.1, megapixels: float = MEGAPIXELS, count: Count | None = None
+) -> list[Finding]:
+    """All findings of a folder: pictures, captions, and a crawl's manifest where there is one."""
+    pictures = brought.pictures_in(folder)
+    found = [*examine_pictures(folder, pictures, near, megapixels), *examine_names(folder, pictures)]
+    return [*found, *examine_captions(folder, pictures, count or _words), *_examine_manifest(folder)]
+
+
+def examine_pictures(
+    folder: Path, pictures: Sequence[Path], near: float = 0.1, megapixels: float = MEGAPIXELS
+) -> Iterator[Finding]:
+    """Every picture by itself, those that are there twice, and those that are nearly the same."""
     seen: dict[str, str] = {}
-    for path in pictures:
+    hashes: dict[str, Hash] = {}
+    for path in progress(pictures, len(pictures), "pictures"):
         where = path.relative_to(folder).as_posix()
         data = path.read_bytes()
         twin = seen.setdefault(hashlib.sha256(data).hexdigest(), where)
         if data and twin != where:
             yield Finding(where, f"the same bytes as {twin}", "keep one of them")
         try:
-            found = identify(data)
+            found = identify(data, megapixels)
+            yield from _examine(where, path.suffix.lower(), found, data)
+            if found.frames == 1:
+                picture = decode(data, megapixels)
+                if twin == where:
+                    hashes[where] = perceptual_hash(picture)
         except PictureError as error:
-            yield Finding(where, str(error), "fetch or export it again, as PNG or JPEG")
-            continue
-        yield from _examine(where, path.suffix.lower(), found, data)
+            yield Finding(where, str(error), _cure(str(error)))
+    yield from _nearly_the_same(hashes, near)
+
+
+def _nearly_the_same(hashes: Mapping[str, Hash], near: float) -> Iterator[Finding]:
+    """Pictures that a perceptual hash cannot tell apart."""
+    for where, twin in twins(hashes, near):
+        apart = f"{distance(hashes[where], hashes[twin]):.0%} of the perceptual hash differs"
+        cure = "keep the larger one, or lower prepare.near if they are two"
+        yield Finding(where, f"nearly the same picture as {twin} ({apart})", cure)
+
+
+def _cure(reason: str) -> str:
+    """What to do about a picture that cannot be read."""
+    cures = {
+        "pixels, more than": "make it smaller",
+        "too large": "make it smaller",
+        "a web page": "fetch the picture itself, this is the page of an error",
+        "of a known format": "save it as PNG or JPEG",
+        "ICC profile": "save it anew as sRGB, without the profile",
+    }
+    return next((cure for words, cure in cures.items() if words in reason), "fetch or export it again")
+
+
+def examine_names(folder: Path, pictures: Sequence[Path]) -> Iterator[Finding]:
+    """Names that would be one in the data set, or on a file system that knows no case."""
+    seen: dict[str, str] = {}
+    for path in pictures:
+        where = path.relative_to(folder).as_posix()
+        twin = seen.setdefault(brought.plain(brought.name_of(where)).casefold(), where)
+        if twin != where:
+            yield Finding(where, f"its name is that of {twin}, but for suffix, case or folder", "rename one")
 
 
 def _examine(where: str, suffix: str, found: Found, data: bytes) -> Iterator[Finding]:
@@ -98,11 +144,10 @@ def _examine(where: str, suffix: str, found: Found, data: bytes) -> Iterator[Fin
         )
 
 
-def examine_captions(
-    folder: Path, pictures: Sequence[Path], count: Callable[[str], int] = lambda text: len(text.split())
-) -> Iterator[Finding]:
-    """Captions, wherever they are; `count` says how many tokens a text has, at least."""
-    tables = sorted(folder.rglob(METADATA))
+def examine_captions(folder: Path, pictures: Sequence[Path], count: Count | None = None) -> Iterator[Finding]:
+    """Captions, wherever they are; `count` says how many tokens a text has, start and end included."""
+    count = count or _words
+    tables = sorted(folder.rglob(brought.METADATA))
     for metadata in tables:
         yield from _examine_metadata(folder, metadata, pictures, count)
     beside = [path for path in pictures if path.with_suffix(".txt").exists()]
@@ -112,46 +157,82 @@ def examine_captions(
             if path not in beside:
                 yield Finding(where, f"{path.name} has no caption, others have one", "write it")
                 continue
-            yield from _examine_text(where, path.with_suffix(".txt").read_text("utf-8", "replace"), count)
+            yield from _examine_text(where, path.with_suffix(".txt").read_bytes(), count)
+        for path in brought.stray_texts(folder, pictures):
+            where = path.relative_to(folder).as_posix()
+            yield Finding(where, "a caption without its picture", "bring the picture, or take it away")
 
 
 def _examine_metadata(
-    folder: Path, metadata: Path, pictures: Sequence[Path], count: Callable[[str], int]
+    folder: Path, metadata: Path, pictures: Sequence[Path], count: Count
 ) -> Iterator[Finding]:
     """The rows of one `metadata.jsonl` against the pictures beside it."""
-    named: set[Path] = set()
+    there = {brought.plain(path) for path in pictures}
+    named: set[str] = set()
     name = metadata.relative_to(folder).as_posix()
-    for number, line in enumerate(metadata.read_text("utf-8", "replace").splitlines(), start=1):
+    for number, row in brought.lines_of(metadata):
         where = f"{name}, line {number}"
-        try:
-            row = json.loads(line)
-            file, text = row["file_name"], row["text"]
-        except (ValueError, KeyError, TypeError):
+        if row is None:
             yield Finding(where, "no JSON object with file_name and text", "write it anew, or take it away")
             continue
-        if (
-            not isinstance(file, str)
-            or PurePosixPath(file).is_absolute()
-            or ".." in PurePosixPath(file).parts
-        ):
+        file, text = row["file_name"], row["text"]
+        if brought.leads_out(file):
             yield Finding(where, f"file_name leads out of the folder: {file!r}", "name a file beside it")
             continue
-        named.add(metadata.parent / file)
-        if not (metadata.parent / file).is_file():
+        path = brought.plain(metadata.parent / file)
+        if path in named:
+            yield Finding(where, f"a second row for {file}", "keep one of them")
+        elif path not in there:
             yield Finding(where, f"there is no picture {file}", "bring it, or take the row away")
-        yield from _examine_text(where, text if isinstance(text, str) else "", count)
-    for path in pictures:
-        if path.is_relative_to(metadata.parent) and path not in named:
-            yield Finding(
-                path.relative_to(folder).as_posix(), f"no row in {name}", "add one, or take it away"
-            )
+        named.add(path)
+        yield from _examine_text(where, text.encode() if isinstance(text, str) else b"", count)
+    for picture in pictures:
+        if picture.is_relative_to(metadata.parent) and brought.plain(picture) not in named:
+            where = picture.relative_to(folder).as_posix()
+            yield Finding(where, f"no row in {name}", "add one, or take it away")
 
 
-def _examine_text(where: str, text: str, count: Callable[[str], int]) -> Iterator[Finding]:
+def _examine_manifest(folder: Path) -> Iterator[Finding]:
+    """A crawl's manifest against the pictures, in both directions."""
+    manifest = folder / crawled.MANIFEST
+    if manifest.is_file():
+        try:
+            dataset.check_files(crawled.read_manifest(manifest), folder, crawled.MANIFEST)
+        except LaureateError as error:
+            yield Finding(crawled.MANIFEST, str(error), "crawl again")
+
+
+def tokens_by(clip: str | Path) -> Count:
+    """How a CLIP counts a text's tokens, start and end included; words where its folder is not at hand."""
+    if not (Path(clip) / "config.json").is_file():
+        return _words
+    known: list[Callable[..., dict[str, list[int]]]] = []
+
+    def count(text: str) -> int:
+        if not known:  # only when there is a caption: it takes a second
+            from transformers import CLIPTokenizer
+
+            known.append(CLIPTokenizer.from_pretrained(clip, local_files_only=True))
+        return len(known[0](text, truncation=False)["input_ids"])
+
+    return count
+
+
+def _words(text: str) -> int:
+    """At least so many tokens."""
+    return len(text.split()) + 2
+
+
+def _examine_text(where: str, data: bytes, count: Count) -> Iterator[Finding]:
     """One caption."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        yield Finding(where, "a caption that is not UTF-8 text", "save it as UTF-8")
+        return
     if not text.strip():
         yield Finding(where, "an empty caption", "write one")
-    elif count(text) > MAX_TOKENS - 2:
+    elif count(text) > MAX_TOKENS:
         yield Finding(where, f"a caption of more than {MAX_TOKENS} tokens", "shorten it")
 
 

@@ -30,7 +30,7 @@ def run(params: Params, rank: int, to: str, out: str | None = None) -> None:
     from laureate.stages.sample import check_adapter
 
     folder = ADAPTERS / f"rank-{rank}"
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     check_adapter(folder, found)
     state, adapter = lora.load(folder)
     path = Path(out) if out else EXPORTS / f"rank-{rank}-{to}.safetensors"

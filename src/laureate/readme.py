@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from laureate import page, params, table
 from laureate.errors import LaureateError
 from laureate.files import write_text
 
-README, TABLE = Path("README.md"), Path("metrics/comparison.csv")
+README, TABLE, ADVICE = Path("README.md"), Path("metrics/comparison.csv"), Path("metrics/adviser.json")
 START, END = (
     "<!-- results: written by `python -m laureate.readme` from metrics/comparison.csv -->",
     "<!-- /results -->",
@@ -20,23 +21,34 @@ def main() -> int:
     """Bring README.md up to date; run in the project's folder."""
     try:
         text, rows = README.read_text(encoding="utf-8"), table.read_csv(TABLE)
-        write_text(README, with_results(text, results(rows, params.load().selected)))
+        write_text(README, with_results(text, results(rows, params.load().selected, sentences(ADVICE))))
     except LaureateError as error:
         print(f"laureate: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def results(rows: list[table.Row], selected: str) -> str:
-    """The findings in sentences, the table, and how many pictures it is from, as Markdown."""
+def sentences(path: Path) -> list[str]:
+    """What the adviser said. Raises LaureateError where compare has not run."""
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["sentences"])
+    except FileNotFoundError:
+        raise LaureateError(f"{path} does not exist; run `laureate compare` first") from None
+
+
+def results(rows: list[table.Row], selected: str, advice: list[str]) -> str:
+    """The adviser's sentences and the findings, the table, and how many pictures it is from, as Markdown."""
     count = rows[0]["n_reference"]
     note = (
         "Value and 95 % interval; n pictures per model, all set against "
         f"the same {count} held-out portraits. "
-        "**Bold**: the best, and all whose interval overlaps with the best one's. "
+        "**Bold**: best, and different from every other model, compared prompt by prompt and seed by seed "
+        "(Holm-corrected). ≈: the best value and all that this many pictures do not tell apart from it. "
         "The noise floor scores real portraits against real ones."
     )
-    return "\n\n".join([" ".join(page.findings(rows, selected)), table.to_markdown(rows).strip(), note])
+    return "\n\n".join(
+        [" ".join([*advice, *page.findings(rows, selected)]), table.to_markdown(rows).strip(), note]
+    )
 
 
 def with_results(text: str, results: str) -> str:

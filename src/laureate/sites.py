@@ -22,8 +22,8 @@ class Site:
 
     @property
     def here(self) -> bool:
-        """Whether pages and API are on this machine."""
-        return _on_loopback(self.address) and _on_loopback(self.api)
+        """Whether pages and API are on this machine or its own network, by their address alone."""
+        return _here(self.address) and _here(self.api)
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def opened(name: str, api: str | None) -> Iterator[Site]:
 
 
 def _named(name: str, api: str | None) -> Site:
-    """A site by its address; its API is known for some."""
+    """A site by its address; its API is known for some, and one that is here has it where the museum has."""
     host = _host(name, "crawl.site (--site)")
-    api = api or APIS.get(host)
+    api = api or APIS.get(host) or (f"{name.rstrip('/')}/2.1" if _here(name) else None)
     if api is None:
         raise ParameterError(
             f"crawl.api (--api) must say where the API of {name} is: the part before /laureates"
@@ -65,10 +65,10 @@ def _host(address: str, key: str) -> str:
     raise ParameterError(f"{key} must be an address such as https://www.nobelprize.org, got {address!r}")
 
 
-def _on_loopback(address: str) -> bool:
-    """Whether an address is on this machine by its name alone."""
+def _here(address: str) -> bool:
+    """Whether an address is one of this machine or network."""
     host = urlsplit(address).hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return not ipaddress.ip_address(host).is_global
     except ValueError:
         return host == "localhost"

@@ -23,7 +23,7 @@ class Studio:
     def __init__(self, params: Params) -> None:
         """Verify the base. Raises LaureateError as `base.find` does."""
         self.params = params
-        self.found = base.find(params.base.path)
+        self.found = base.expected(params.base)
         self.ids = {prompt.text: prompt.id for prompt in prompts.load(params.sample.prompts)}
         self._unets: OrderedDict[str, Any] = OrderedDict()
         self._parts: tuple[Any, Any, Any] | None = None  # tokenizer, text encoder, VAE

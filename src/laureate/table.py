@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ class Score:
     direction: Literal["lower", "higher"]  # which way is better
     asks: str  # the question it answers, one clause
     percent: bool = False  # a share, shown in per cent
+    leads: bool = False  # shown in the short table; the others are in comparison.csv and on the page
 
     @property
     def arrow(self) -> str:
@@ -34,14 +35,33 @@ class Score:
 
 SCORES: tuple[Score, ...] = (
     Score(
+        "kid",
+        "KID",
+        "lower",
+        "how far the pictures are from the held-out portraits; unbiased at small n",
+        leads=True,
+    ),
+    Score("cmmd", "CMMD", "lower", "the same question, asked of CLIP's features", leads=True),
+    Score("dino", "DINO", "lower", "the same question, asked of DINOv2's features", leads=True),
+    Score(
         "fid",
         "FID",
         "lower",
-        "how far the pictures are from the held-out portraits, as two Gaussians; too high at small n",
+        "the same question, taking both sets for Gaussians; too high at small n",
+        leads=True,
     ),
-    Score("kid", "KID", "lower", "the same question without assuming Gaussians; unbiased at small n"),
     Score(
-        "lpips", "LPIPS", "lower", "how different a picture looks from the held-out portraits, over all pairs"
+        "lpips",
+        "LPIPS",
+        "lower",
+        "how different a picture looks from the held-out portraits, over all pairs",
+        leads=True,
+    ),
+    Score(
+        "style",
+        "Style distance",
+        "lower",
+        "how far line, colour and texture are from the held-out portraits', wherever they are in the picture",
     ),
     Score(
         "style_read",
@@ -49,17 +69,58 @@ SCORES: tuple[Score, ...] = (
         "higher",
         "in how many pictures the judge reads the style to learn",
         percent=True,
+        leads=True,
     ),
     Score(
-        "content", "Content", "higher", "how many of the asked attributes the judge reads back", percent=True
+        "content",
+        "Content",
+        "higher",
+        "how many of the asked attributes the judge reads back",
+        percent=True,
+        leads=True,
     ),
-    Score("clip", "CLIP", "higher", "how well a picture fits its whole prompt"),
-    Score("clip_content", "CLIP content", "higher", "how well it fits the prompt without its style phrase"),
-    Score("is", "IS", "higher", "how clear and how varied the pictures' attributes are"),
+    Score("clip", "CLIP", "higher", "how well a picture fits its whole prompt", leads=True),
+    Score(
+        "clip_content",
+        "CLIP content",
+        "higher",
+        "how well it fits the prompt without its style phrase",
+        leads=True,
+    ),
+    Score(
+        "memorisation",
+        "Memorised",
+        "lower",
+        "how many pictures are nearer to a training portrait than a new portrait would be by chance",
+        percent=True,
+        leads=True,
+    ),
+    Score(
+        "precision",
+        "Precision",
+        "higher",
+        "how many pictures lie among the held-out portraits",
+        percent=True,
+    ),
+    Score(
+        "recall",
+        "Recall",
+        "higher",
+        "how many held-out portraits lie among the pictures",
+        percent=True,
+    ),
+    Score("lpips_diversity", "Diversity", "higher", "how different the pictures of one prompt are"),
+    Score("is", "IS", "higher", "how clear and how varied the pictures' classes are"),
 )
-COUNTS = ("n_generated", "n_reference")
+COUNTS = ("n_generated", "n_prompts", "n_reference")
+ORIGINAL = ("seed_n", "seed_fid", "seed_lpips", "seed_clip", "seed_is")  # the protocol of the original study
 NAMES = ("model", "rank")
-COLUMNS = (*NAMES, *COUNTS, *(s.key + end for s in SCORES for end in ("", "_low", "_high")))
+WHOLE = ("rank", "seed_n", *COUNTS)  # columns of whole numbers
+METRICS = (*COUNTS, *(s.key + end for s in SCORES for end in ("", "_low", "_high")), *ORIGINAL)
+MARKS = tuple(f"{s.key}_mark" for s in SCORES)  # BEST or TIED, where tests were made
+COLUMNS = (*NAMES, *METRICS, *MARKS)
+BEST, TIED = "best", "tied"
+FLOOR = "noise-floor"
 
 
 def rank_of(model: str) -> int | None:
@@ -78,14 +139,18 @@ def title(model: str) -> str:
 
 def row(model: str, metrics: dict[str, Value]) -> Row:
     """A model's flat metrics => its row. Raises LaureateError naming a column that is missing."""
-    missing = [key for key in COLUMNS if key not in NAMES and key not in metrics]
+    missing = [key for key in METRICS if key not in metrics]
     if missing:
         raise LaureateError(
             f"metrics/models/{model}.json lacks {missing[0]}; run `laureate evaluate --model {model}` again"
         )
-    return {"model": model, "rank": rank_of(model)} | {
-        key: metrics[key] for key in COLUMNS if key not in NAMES
-    }
+    found: Row = {"model": model, "rank": rank_of(model)}
+    return found | {key: metrics[key] for key in METRICS} | dict.fromkeys(MARKS)
+
+
+def marked(rows: Sequence[Row], marks: Mapping[tuple[str, str], str]) -> list[Row]:
+    """Rows with marks: (score, model) => BEST or TIED."""
+    return [row | {f"{s.key}_mark": marks.get((s.key, str(row["model"]))) for s in SCORES} for row in rows]
 
 
 def read_metrics(folder: str | Path, models: Sequence[str]) -> list[Row]:
@@ -131,21 +196,18 @@ def read_csv(path: str | Path) -> list[Row]:
 
 
 def best(rows: Sequence[Row], score: Score) -> set[str]:
-    """Names of the model with the best value and of those whose interval overlaps with its interval.
+    """Names of the model with the best value and of all that tests do not tell apart from it."""
+    return {str(row["model"]) for row in rows if row[f"{score.key}_mark"]}
 
-    The noise floor does not compete: it is not a model. Overlap is a careful reading: two models whose
-    intervals overlap may still differ when compared prompt by prompt.
-    """
-    valued = [r for r in rows if r["model"] != "noise-floor" and isinstance(r[score.key], (int, float))]
-    if not valued:
-        return set()
-    sign = 1 if score.direction == "lower" else -1
-    winner = min(valued, key=lambda r: sign * number(r, score.key))
-    low, high = number(winner, score.key + "_low"), number(winner, score.key + "_high")
-    tied = (
-        r for r in valued if number(r, score.key + "_low") <= high and low <= number(r, score.key + "_high")
-    )
-    return {str(r["model"]) for r in tied}
+
+def valued(rows: Sequence[Row]) -> list[Score]:
+    """The scores that have a value in any row: a world has no judge for some."""
+    return [s for s in SCORES if any(row[s.key] is not None for row in rows)]
+
+
+def shown(rows: Sequence[Row]) -> list[Score]:
+    """The scores of the short table."""
+    return [s for s in valued(rows) if s.leads]
 
 
 def number(row: Row, key: str) -> float:
@@ -167,21 +229,22 @@ def show(row: Row, score: Score) -> tuple[str, str]:
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """The table as Markdown: value, 95 % interval, n; bold where best or tied with the best."""
-    winners = {score.key: best(rows, score) for score in SCORES}
+    """The short table as Markdown: value, 95 % interval, n; bold where best, ≈ where tied with the best."""
+    columns = shown(rows)
     lines = [
-        "| model | n | " + " | ".join(f"{s.label} {s.arrow}" for s in SCORES) + " |",
-        "|---|--:|" + "--:|" * len(SCORES),
+        "| model | n | " + " | ".join(f"{s.label} {s.arrow}" for s in columns) + " |",
+        "|---|--:|" + "--:|" * len(columns),
     ]
     for line in rows:
         cells = []
-        for score in SCORES:
+        for score in columns:
             value, interval = show(line, score)
-            value = f"**{value}**" if str(line["model"]) in winners[score.key] else value
+            mark = line[f"{score.key}_mark"]
+            value = f"**{value}**" if mark == BEST else f"≈ {value}" if mark == TIED else value
             cells.append(f"{value} <sub>{interval}</sub>" if interval else value)
-        lines.append(
-            f"| {title(str(line['model'])).lower()} | {line['n_generated']} | " + " | ".join(cells) + " |"
-        )
+        name = title(str(line["model"]))
+        name = name.lower() if line["rank"] is not None or line["model"] == FLOOR else name
+        lines.append(f"| {name} | {line['n_generated']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -194,6 +257,6 @@ def _digits(width: float, value: float) -> int:
 
 
 def _typed(key: str, text: str) -> Value:
-    if key == "model" or text == "":
+    if key == "model" or key in MARKS or text == "":
         return text or None
-    return int(text) if key in ("rank", *COUNTS) else float(text)
+    return int(text) if key in WHOLE else float(text)

@@ -19,6 +19,7 @@ from laureate import diffusion, lora, seeds
 from laureate.params import Train, of_rank
 from laureate.team import Team
 
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
 
 
@@ -45,7 +46,9 @@ class Draw:
     empty: Tensor  # (n,) bool, where the caption is left out
 
     def to(self, device: torch.device) -> Draw:
-        """The same numbers on a device."""
+        """The same numbers on a device; a graphics card fetches them while it works."""
+        if device.type == "cuda":
+            return self._each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._each(lambda tensor: tensor.to(device))
 
     def samples(self, start: int, stop: int) -> Draw:
@@ -194,28 +197,31 @@ class Trainer:
         return lora.export(self.layers, index)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and moments of the optimiser by name: with the steps done, all that a resumed run needs."""
+        """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding: with
+        the steps done, all that a resumed run needs."""
         tensors = {}
         for name, weight in zip(self.names, self.weights, strict=True):
-            tensors[f"{name}.weight"] = weight.detach()
-            for moment in ("exp_avg", "exp_avg_sq"):
-                values = self.optimizer.state[weight]
-                tensors[f"{name}.{moment}"] = values[moment] if values else torch.zeros_like(weight)
+            values = self.optimizer.state[weight] or {moment: torch.zeros_like(weight) for moment in MOMENTS}
+            for kind, stack in (("weight", weight.detach()), *((kind, values[kind]) for kind in MOMENTS)):
+                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
+                    tensors[f"{adapter.rank}.{name}.{kind}"] = part
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
         """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
-        with torch.no_grad():
-            for name, weight in zip(self.names, self.weights, strict=True):
-                weight.copy_(tensors[f"{name}.weight"])
-                moments: dict[str, Any] = {
-                    moment: tensors[f"{name}.{moment}"].to(self.device).clone()
-                    for moment in ("exp_avg", "exp_avg_sq")
-                }
-                self.optimizer.state[weight] = {
-                    "step": torch.tensor(float(steps), device=self.device),
-                    **moments,
-                }
+        for name, weight in zip(self.names, self.weights, strict=True):
+            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
+            for kind, stack in (("weight", weight.detach()), *moments.items()):
+                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
+                    part.copy_(tensors[f"{adapter.rank}.{name}.{kind}"])
+            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+
+    def _parts(self, name: str, stack: Tensor) -> list[Tensor]:
+        """Every adapter's own part of a stacked tensor, as views."""
+        cut = {"a": lambda part, rank: part[:, :rank], "b": lambda part, rank: part[:rank]}.get(
+            name.rpartition(".")[2], lambda part, rank: part
+        )
+        return [cut(part, adapter.rank) for part, adapter in zip(stack, self.adapters, strict=True)]
 
     def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
         """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter."""
@@ -247,12 +253,13 @@ class Trainer:
         """One step of AdamW at a share of each adapter's learning rate."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * share
-        before = [weight.detach().clone() for weight in self.weights] if self.shares is not None else []
+        before = [] if self.shares is None else [weight.detach().clone() for weight in self.weights]
         self.optimizer.step()
         self.optimizer.zero_grad()
-        with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
-            for weight, old in zip(self.weights, before, strict=bool(before)):
-                weight.copy_(torch.lerp(old, weight, self.shares))
+        if self.shares is not None:
+            with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
+                for weight, old in zip(self.weights, before, strict=True):
+                    weight.copy_(torch.lerp(old, weight, self.shares))
 
     def _gradients(self) -> list[Tensor]:
         return [weight.grad for weight in self.weights if weight.grad is not None]

@@ -111,7 +111,7 @@ class VisionNet(nn.Module):
         for file in (config_file, weights_file):
             if not file.is_file():
                 raise LaureateError(
-                    f"{file} does not exist; point evaluate.vision at a vision judge's folder"
+                    f"{file} does not exist; point a judge of evaluate.judges at a vision net's folder"
                 )
         net = cls(config_of(json.loads(config_file.read_text(encoding="utf-8")), config_file))
         net.load_state_dict({name: value.float() for name, value in load_file(weights_file).items()})

@@ -87,6 +87,14 @@ class Memorisation(Score):
         )  # (n,) to the nearest training picture, squared
         self.chance = squared_distances(holdout, train).min(axis=1)  # (m,)
 
+    @classmethod
+    def of_distances(cls, distance: Array, chance: Array, nearest: float = 0.01) -> Memorisation:
+        """From squared distances to the nearest training picture, such as LPIPS: (n,) of pictures, (m,) held out."""
+        score = cls.__new__(cls)
+        score.pictures, score.references, score.nearest = len(distance), len(chance), nearest
+        score.distance, score.chance = (np.asarray(z, dtype=np.float64) for z in (distance, chance))
+        return score
+
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`; the references are the held-out pictures."""
         found = np.empty(len(u))

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from laureate import __version__, crawled, sites
 from laureate.errors import LaureateError, ParameterError
@@ -40,12 +41,16 @@ def run(
     """
     wanted, out = params.crawl, Path(out or OUT)
     with sites.opened(site or wanted.site, api or (wanted.api if site is None else None)) as place:
-        _check_manners(wanted, place)
         state = out.parent / f".{out.name}-crawl"
         options = _options(wanted, place, state)
+        rude = _bad_manners(wanted, place)
         if dry_run:
             print(_first_requests(options))
+            if rude:
+                print(f"before a crawl: {rude}")
             return
+        if rude:
+            raise ParameterError(rude)
         with _alone(state) as lock:
             _crawl(wanted, options, out, state, lock)
 
@@ -182,6 +187,7 @@ def _options(wanted: Crawl, place: sites.Site, state: Path) -> Any:
         known_as=place.known_as,
         state=str(state),
         behind_proxy=not place.here,
+        private=place.here,
         agent=f"laureate/{__version__}{contact}",
         years=(wanted.years[0], wanted.years[1]),
         hosts=tuple(wanted.hosts),
@@ -190,42 +196,41 @@ def _options(wanted: Crawl, place: sites.Site, state: Path) -> Any:
         credits=tuple(wanted.credits.items()),
         **wanted.model_dump(
             include={"limit", "list_path", "delay", "timeout", "retries", "backoff", "longest_wait"}
-            | {"megabytes", "megapixels", "refusals", "page_size"}
+            | {"megabytes", "megapixels", "refusals", "page_size", "fresh"}
         ),
     )
 
 
-def _check_manners(wanted: Crawl, place: sites.Site) -> None:
-    """A site that is somebody else's is asked slowly, over https, by someone who can be reached."""
+def _bad_manners(wanted: Crawl, place: sites.Site) -> str | None:
+    """What must change first: a site that is somebody else's is asked slowly, over https, by someone who can
+    be reached."""
     if place.here:
-        return
+        return None
     if not (place.address.startswith("https://") and place.api.startswith("https://")):
-        raise ParameterError(
-            f"crawl.site and crawl.api must be https:// addresses, got {place.address}, {place.api}"
-        )
+        return f"crawl.site and crawl.api must be https:// addresses, got {place.address}, {place.api}"
     if wanted.delay < 1:
-        raise ParameterError(
-            f"crawl.delay must be at least 1 second for {place.address}, got {wanted.delay:g}"
-        )
-    if not wanted.contact:
-        raise ParameterError(
+        return f"crawl.delay must be at least 1 second for {place.address}, got {wanted.delay:g}"
+    if not wanted.contact.strip():
+        return (
             f"crawl.contact must say who asks {place.address}: a mail address or a page, for the user agent"
         )
+    return None
 
 
 def _first_requests(options: Any) -> str:
     """What a crawl would ask first, and how."""
-    hosts = sorted(options.places)
-    lines = [f"GET {options.site}/robots.txt"]
-    lines += [f"GET {options.site}{options.list_path}"]
-    lines += [
-        f"GET {options.api.partition('://')[0]}://{host}/robots.txt" for host in hosts if host in options.api
-    ]
-    lines += [f"GET {options.api}/laureates?offset=0&limit={options.page_size}"]
-    lines += [
+    api, (first, last) = urlsplit(options.api), options.years
+    lines = [
+        f"GET {options.site}/robots.txt",
+        f"GET {options.site}{options.list_path}",
+        f"GET {api.scheme}://{api.netloc}/robots.txt",
+        f"GET {options.api}/laureates?offset=0&limit={options.page_size}",
+        f"then: more laureates by offset; facts pages of {first} to {last}, newest first"
+        + (f", {options.limit} at most" if options.limit else "")
+        + f"; after each its picture, if its credit says {' or '.join(options.kinds)}",
         f"User-Agent: {options.agent}",
-        f"hosts: {', '.join(hosts)}",
-        f"delay: {options.delay:g} s between requests, one at a time; robots.txt obeyed",
+        f"hosts: {', '.join(sorted(options.places))}",
+        f"delay: {options.delay:g} s between requests, one at a time; robots.txt and Retry-After obeyed",
     ]
     return "\n".join(dict.fromkeys(lines))
 

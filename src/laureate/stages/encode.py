@@ -29,7 +29,7 @@ def run(params: Params) -> None:
     width), and `empty.text` (1, tokens, width), all float32; the header names files, base and data set.
     Raises LaureateError naming the file and row if the data set is not as `prepare` leaves it.
     """
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     rows = {part: read_metadata(DATASET / part) for part in PARTS}
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
@@ -52,6 +52,7 @@ def run(params: Params) -> None:
         )
     header = {
         "base": found.fingerprint,
+        "base_source": found.source,
         "dataset": dataset_fingerprint(DATASET),
         "scaling_factor": repr(found.scaling_factor),
         **{f"{part}.files": json.dumps([row["file_name"] for row in rows[part]]) for part in PARTS},

@@ -1,6 +1,8 @@
-"""Stage prepare: from the received bytes in `data/raw` to a captioned data set with a held-out part."""
+"""Stage prepare: from the bytes a crawl received, or somebody brings, to a captioned data set.
 
-import hashlib
+A part of it is held out.
+"""
+
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,39 +10,40 @@ from typing import Any
 
 from PIL import Image
 
-from laureate import crawled, dataset, prompts
+from laureate import brought, crawled, dataset, doctor, prompts
 from laureate.captioner import Questions, caption, check_tokens, load_vocabulary
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, write_bytes, write_text
 from laureate.params import Params, Prepare
 from laureate.pictures import PictureError, decode, resized, square
 from laureate.progress import progress
+from laureate.twins import Hash, perceptual_hash
 
-RAW = Path("data/raw")
+RAW = Path(Prepare.model_fields["source"].default)
 OUT = Path("data/dataset")
 
 
-def run(params: Params, raw: str | Path = RAW, out: str | Path = OUT) -> None:
+def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) -> None:
     """Write `out/{train,holdout}/` with pictures and `metadata.jsonl`, and `out/left_out.jsonl`.
 
-    Raises LaureateError when raw pictures and their manifest differ, when there are too few of them, when a
-    picture is on both sides, and when a prompt is a training caption. The raw pictures are not touched.
+    `raw` overrides `params.prepare.source`. Raises LaureateError when pictures and manifest differ, when
+    `laureate doctor` finds something serious in a folder that somebody brings, when there are too few
+    pictures, when one is on both sides, and when a prompt is a training caption. `raw` is not touched.
     """
-    wanted, raw, out = params.prepare, Path(raw), Path(out)
+    wanted, raw, out = params.prepare, Path(raw or params.prepare.source), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
-    rows = crawled.read_manifest(raw / crawled.MANIFEST)
-    dataset.check_files(rows, raw, crawled.MANIFEST)
-    rows, left_out = dataset.usable(rows)
-    pictures, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
-    left_out += broken
-    rows = [row for row in rows if row["file"] in pictures]
+    rows, left_out = dataset.usable(_rows(raw, wanted, params.crawl.megapixels))
+    pictures, hashes, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
+    rows, doubles = dataset.without_twins([r for r in rows if r["file"] in pictures], hashes, wanted.near)
+    left_out += broken + doubles
     texts = _captions(rows, pictures, wanted, vocabulary)
     sides: dict[str, list[dataset.Row]] = {name: [] for name in dataset.SIDES}
     for row in rows:
         sides[dataset.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
-    pixels = {f"{Path(file).stem}.png": _hash(picture) for file, picture in pictures.items()}
-    dataset.check_split(sides, pixels, {"train": wanted.min_train, "holdout": wanted.min_holdout})
+    least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
+    named = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
+    dataset.check_split(sides, named, least, wanted.near)
     dataset.check_prompts(sides["train"], asked)
 
     with fresh_folder(out) as folder:
@@ -54,11 +57,33 @@ def run(params: Params, raw: str | Path = RAW, out: str | Path = OUT) -> None:
     print(f"{out}: {counts}, {len(left_out)} left out")
 
 
+def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[dataset.Row]:
+    """The rows of a crawl, or of a folder that somebody brings and in which nothing serious was found."""
+    manifest = raw / crawled.MANIFEST
+    if manifest.exists() or not raw.is_dir() or raw == RAW:  # a crawl leaves a manifest
+        rows = crawled.read_manifest(manifest)
+        dataset.check_files(rows, raw, crawled.MANIFEST)
+        return rows
+    count = doctor.tokens_by(wanted.clip)
+    found = [f for f in doctor.examine(raw, wanted.near, megapixels, count) if f.serious]
+    if found:
+        first = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise LaureateError(
+            f"{raw / first.where}: {first.what}{more}; run `laureate doctor {raw}`, which says what to do"
+        )
+    return brought.read(raw)
+
+
 def _pictures(
     rows: Sequence[dataset.Row], raw: Path, wanted: Prepare, megapixels: float
-) -> tuple[dict[str, Image.Image], list[dict[str, str]]]:
-    """File => square RGB picture at the wanted resolution; and {file, reason} for those left out."""
+) -> tuple[dict[str, Image.Image], dict[str, Hash], list[dict[str, str]]]:
+    """File => square RGB picture at the wanted resolution, file => perceptual hash of the whole picture.
+
+    Then {file, reason} for those left out.
+    """
     pictures: dict[str, Image.Image] = {}
+    hashes: dict[str, Hash] = {}
     left_out = []
     for row in progress(rows, len(rows), "pictures"):
         try:
@@ -67,28 +92,37 @@ def _pictures(
             left_out.append({"file": row["file"], "reason": str(error)})
             continue
         pictures[row["file"]] = resized(square(whole, wanted.head), wanted.resolution, wanted.filter)
-    return pictures, left_out
+        hashes[row["file"]] = perceptual_hash(whole)
+    return pictures, hashes, left_out
 
 
 def _captions(
     rows: Sequence[dataset.Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
 ) -> dict[str, str]:
-    """File => caption: written by hand where there is one, else the captioner's."""
+    """File => caption: by hand where there is one, in `prepare.captions` first, else the captioner's."""
     from laureate.judges import ClipJudge
 
     by_hand = _by_hand(Path(wanted.captions))
     if not rows:
         return {}
     judge = ClipJudge.load(wanted.clip)
-    questions = Questions(vocabulary, wanted.style, judge, wanted.seed)
-    features = judge.pictures([pictures[row["file"]] for row in rows])
-    scale = float(judge.model.logit_scale.detach().exp())
-    texts = {}
-    for row, picture in progress(zip(rows, features, strict=True), len(rows), "captions"):
-        known = {"male": "man", "female": "woman"}.get(row.get("gender") or "")
-        answers = questions.answers(picture, scale, known)
-        written = caption(vocabulary, answers, wanted.style, wanted.confidence)
-        texts[row["file"]] = by_hand.get(Path(row["file"]).stem, written)
+    texts = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
+    silent = [row for row in rows if texts[row["file"]] is None]
+    seen = [pictures[row["file"]] for row in silent]
+    if silent and wanted.captioner == "blip":
+        from laureate.blip import BlipCaptioner
+
+        blip = BlipCaptioner.load(wanted.blip)
+        said = (blip.caption(picture, wanted.style) for picture in progress(seen, len(seen), "captions"))
+        texts |= {row["file"]: text for row, text in zip(silent, said, strict=True)}
+    elif silent:
+        questions = Questions(vocabulary, wanted.style, judge, wanted.seed)
+        features = judge.pictures(seen)
+        scale = float(judge.model.logit_scale.detach().exp())
+        for row, picture in progress(zip(silent, features, strict=True), len(silent), "captions"):
+            known = {"male": "man", "female": "woman"}.get(row.get("gender") or "")
+            answers = questions.answers(picture, scale, known)
+            texts[row["file"]] = caption(vocabulary, answers, wanted.style, wanted.confidence)
     check_tokens(texts, judge.tokenizer)
     return texts
 
@@ -112,16 +146,16 @@ def _by_hand(path: Path) -> dict[str, str]:
 def _row(row: dataset.Row, texts: Mapping[str, str]) -> dataset.Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
-        "file_name": f"{Path(row['file']).stem}.png",
+        "file_name": _png_name(row["file"]),
         "text": texts[row["file"]],
-        **{key: row[key] for key in ("id", "name", "year", "category", "credit", "page", "image")},
+        **{key: row.get(key) for key in ("id", "name", "year", "category", "credit", "page", "image")},
         "raw": row["file"],
     }
 
 
-def _hash(picture: Image.Image) -> str:
-    """SHA-256 of the pixels."""
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+def _png_name(file: str) -> str:
+    """What a received file is called in the data set."""
+    return f"{brought.name_of(file)}.png"
 
 
 def _png(picture: Image.Image) -> bytes:

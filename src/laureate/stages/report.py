@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate import external, figures, page, prompts, published, sheets, table
 from laureate.errors import LaureateError
-from laureate.files import fresh_folder, sha256_file, write_text
+from laureate.files import fresh_folder, write_text
 from laureate.params import Params
 from laureate.places import EXTERNAL
 from laureate.progress import progress
@@ -103,6 +103,7 @@ def gather(params: Params) -> page.Study:
         sheets=(PROMPTS, TUNED, MATRIX),
         missing={name: found.missing for name, found in elsewhere.items() if found.missing},
         published=published.load(params.compare.published),
+        advice=_json(METRICS / "adviser.json", "compare")["sentences"],
     )
 
 
@@ -156,10 +157,10 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):
             found.append((name, value))
-    for name, folder in (("CLIP judge", params.evaluate.clip), ("Vision judge", params.evaluate.vision)):
-        weights = Path(folder) / "model.safetensors"
-        if weights.is_file():
-            found.append((name, sha256_file(weights)))
+    for name, judge in _json(METRICS / "judges.json", "compare").items():
+        found += [
+            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+        ]
     return found + [
         (f"Adapter, {table.title(name).lower()}", str(manifests[name]["adapter"])) for name in params.adapters
     ]

@@ -3,6 +3,7 @@
 The starting noise depends on prompt and seed only, so the same picture of two models differs by the model.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,11 @@ WEIGHTS = "pytorch_lora_weights.safetensors"
 def run(params: Params, model: str) -> None:
     """models/lora/MODEL (nothing for `baseline`) => data/samples/MODEL: PROMPT_SEED.png and manifest.json.
 
-    Raises LaureateError for bad prompt files, a missing adapter, or one that was trained on another base.
+    Raises LaureateError for bad prompt files, a missing adapter, one that was trained on another base, and
+    pictures of one colour beyond the share that `sample.blank` allows.
     """
     asked = prompts.load(params.sample.prompts)
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         check_adapter(adapter, found)
@@ -34,16 +36,21 @@ def run(params: Params, model: str) -> None:
     names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
     with fresh_folder(SAMPLES / model) as folder:
         pictures = draw(found, adapter, pairs, params)
+        blank = []
         for name, picture in zip(names, progress(pictures, len(names), f"sample {model}"), strict=True):
             picture.save(folder / name)
+            if is_blank(picture):
+                blank.append(name)
+        check_blank(blank, len(names), params)
         write_json(folder / "manifest.json", {
             "model": model,
             "base": found.fingerprint,
+            "base_source": found.source,
             "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
             "settings": {
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
                 "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
-                "resolution": params.prepare.resolution,
+                "resolution": params.drawn_at,
             },
             "pictures": [
                 {"file": name, "prompt": prompt.id, "text": prompt.text, "seed": seed}
@@ -85,7 +92,7 @@ def latents(
         # in float32, before a lower precision rounds base and update together
         lora.merge(unet, *lora.load(adapter))
     unet = device.place_unet(unet, where, device.precision(settings.precision, where))
-    side = params.prepare.resolution // found.downscale
+    side = params.drawn_at // found.downscale
     noise = torch.stack(
         [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
     )
@@ -99,6 +106,24 @@ def latents(
         guidance=settings.guidance,
         batch=settings.batch,
     )
+
+
+def is_blank(picture: Any) -> bool:
+    """Whether an RGB picture is of one colour, give or take two levels: black where numbers overflowed."""
+    return all(high - low <= 2 for low, high in picture.getextrema())
+
+
+def check_blank(blank: list[str], count: int, params: Params) -> None:
+    """Raise LaureateError if more than `sample.blank` of the pictures are of one colour; name any at all."""
+    if not blank:
+        return
+    said = f"{len(blank)} of {count} pictures are of one colour (the first is {blank[0]})"
+    if len(blank) > params.sample.blank * count:
+        raise LaureateError(
+            f"{said}, more than sample.blank allows: numbers overflowed; set sample.precision to float32, or "
+            "lower train.learning_rate and train again"
+        )
+    print(f"{said}; see sample.blank", file=sys.stderr)
 
 
 def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":

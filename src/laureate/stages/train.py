@@ -46,7 +46,7 @@ def run(params: Params, rank: int) -> None:
     Raises LaureateError if base and encoded data do not belong together, for targets and ranks that do not
     fit the base, and, naming step and rank, for a loss that is not a finite number.
     """
-    found = base.find(params.base.path)
+    found, params = base.expected(params.base), counted(params)
     recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
     around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
@@ -71,6 +71,15 @@ class Plan:
 
     pack: list[int]
     kept: Kept | None  # where to go on
+
+
+def counted(params: Params) -> Params:
+    """The same parameters with `train.steps` as `train.epochs` and the encoded pictures make it."""
+    if params.train.epochs is None:
+        return params
+    pictures = len(json.loads(tensors.metadata(ENCODED).get("train.files", "[]")))
+    steps = params.train.steps_for(pictures)
+    return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
 
 
 def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
@@ -113,7 +122,7 @@ def train(
     dtype = device.precision(params.train.precision, where)
     encoded = tensors.load(ENCODED)
     trainer = Trainer(
-        device.place_unet(found.unet(), where, dtype),
+        device.place_unet(found.unet(dtype), where, dtype),
         diffusion.schedule(found.scheduler),
         [adapter(params.train, rank) for rank in recipes],
         params.train,
@@ -128,7 +137,8 @@ def train(
     for index, (rank, content) in enumerate(recipes.items()):
         with results.adding(keys[str(rank)]) as folder:
             lora.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
-            write_json(folder / CONFIG, {**content, "precision": device.name_of(dtype)})
+            about = {"precision": device.name_of(dtype), "base_source": found.source}
+            write_json(folder / CONFIG, {**content, **about})
             write_text(folder / CURVE, curves.csv(index))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from laureate import scores
 from laureate.atelier.oracle.pool import Part, Pixels
+from laureate.errors import LaureateError
 from laureate.files import sha256_file, write_bytes
 from laureate.judges import ClipJudge, VisionJudge
 from laureate.params import Params
@@ -26,10 +27,19 @@ BATCH = 64
 
 
 class Judges:
-    """The study's judges, loaded when they are first asked, and a hash of who they are."""
+    """The study's judges, loaded when they are first asked, and a hash of who they are.
+
+    Raises LaureateError where nobody reads attributes or text: then it is not the embedded world.
+    """
 
     def __init__(self, params: Params) -> None:
-        self.folders = {"vision": params.evaluate.vision, "clip": params.evaluate.clip}
+        judges, roles = params.evaluate.judges, params.evaluate.roles
+        if roles.attributes is None or roles.text is None:
+            raise LaureateError(
+                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or text: "
+                "run `laureate world embedded` first"
+            )
+        self.folders = {"vision": judges[roles.attributes].source, "clip": judges[roles.text].source}
         files = [Path(folder) / "model.safetensors" for folder in self.folders.values()]
         self.key = hashlib.sha256("".join(sha256_file(file) for file in files).encode()).hexdigest()[:8]
         self._vision: VisionJudge | None = None

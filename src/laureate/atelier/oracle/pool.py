@@ -59,10 +59,10 @@ def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Pat
 
     Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another base.
     """
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
-        sample._check_adapter(adapter, found)
+        sample.check_adapter(adapter, found)
     seeds = params.sample.seeds
     made_by = {
         "base": found.fingerprint,

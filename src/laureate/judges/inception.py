@@ -1,0 +1,75 @@
+"""Inception-v3 as the Fréchet Inception Distance knows it (Heusel et al. 2017, arXiv:1706.08500)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from laureate import device
+from laureate.errors import LaureateError
+from laureate.judges import weights
+from laureate.judges.seeing import Seen, in_batches, pixels
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+SIZE, CLASSES = 299, 1008
+
+
+def blank() -> Any:
+    """The net of the 2015 TensorFlow graph, by clean-fid's blocks, with weights of no meaning.
+
+    clean-fid fetches a pickle as soon as it builds the whole net; its blocks, put into torchvision's
+    Inception-v3, take the same weights from a safetensors file.
+    """
+    from cleanfid import inception_pytorch as blocks
+    from torchvision.models import inception_v3
+
+    net = inception_v3(weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False)
+    net.Mixed_5b = blocks.FIDInceptionA(192, pool_features=32)
+    net.Mixed_5c = blocks.FIDInceptionA(256, pool_features=64)
+    net.Mixed_5d = blocks.FIDInceptionA(288, pool_features=64)
+    for name, channels in (("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)):
+        setattr(net, name, blocks.FIDInceptionC(768, channels_7x7=channels))
+    net.Mixed_7b = blocks.FIDInceptionE_1(1280)
+    net.Mixed_7c = blocks.FIDInceptionE_2(2048)
+    return net.eval()
+
+
+class InceptionJudge:
+    """Features of the last pooling layer and class probabilities."""
+
+    def __init__(self, net: Any, batch: int = 32) -> None:
+        import torch
+
+        self.weight = net.fc.weight  # the bias is left out, as in the published Inception Score
+        net.fc = torch.nn.Identity()
+        self.net, self.batch = net, batch
+
+    @classmethod
+    def load(cls, source: str, batch: int = 32) -> InceptionJudge:
+        """Load from a .safetensors file with the names of torchvision's `inception_v3`."""
+        found = weights.find(source)
+        from safetensors.torch import load_file
+
+        net = blank()
+        try:
+            net.load_state_dict(load_file(found.weights))
+        except RuntimeError as error:
+            what = str(error).splitlines()[-1].strip()
+            raise LaureateError(f"{found.weights} does not fit FID's Inception-v3: {what}") from None
+        return cls(net.to(device.pick()), batch)
+
+    def see(self, pictures: Sequence[Image]) -> Seen:
+        """n RGB pictures => features (n, 2048) and probabilities/imagenet (n, 1008)."""
+        return in_batches(pictures, self.batch, lambda part: self._look(pixels(part, SIZE)))
+
+    def extractor(self, images: torch.Tensor) -> torch.Tensor:
+        """Pictures NCHW float in [0, 255], 299 × 299 => (n, 2048): the form in which clean-fid asks."""
+        return self._look(images)["features"]
+
+    def _look(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        features = self.net((images.to(self.weight.device) - 128) / 128)
+        logits = features @ self.weight.T
+        return {"features": features, "probabilities/imagenet": logits.float().softmax(dim=1)}
