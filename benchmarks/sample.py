@@ -157,7 +157,7 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
                 layer.b[index, : shape.rank] = state[f"{lora.PREFIX}{name}.lora_B.weight"].T
     texts = [settings.negative_prompt, *(prompt.text for prompt, _ in pairs)]
     embedded = base.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
-    side = params.prepare.resolution // found.downscale
+    side = params.drawn_at // found.downscale
     shape = (unet.config.in_channels, side, side)
     noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
     vae = device.place(found.vae(), where, torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 from pathlib import Path
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import bases, harness  # noqa: E402
-from laureate import device  # noqa: E402
+from laureate import base, device  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
@@ -122,6 +123,15 @@ def test_sd21_has_the_published_size() -> None:
         ]
     sizes = [sum(weight.numel() for weight in part.parameters()) for part in parts]
     assert sizes == [865_910_724, 83_653_863, 340_387_840]
+
+
+def test_the_random_base_can_be_used_as_any_other() -> None:
+    found = bases.find("sd21-random")
+    for part in ("unet", "vae", "text_encoder", "tokenizer"):
+        own, general = (inspect.signature(getattr(kind, part)) for kind in (type(found), base.Base))
+        assert own == general
+    assert found.prediction == "v_prediction"
+    assert len(found.tokenizer()("A man.").input_ids) > 2
 
 
 def test_every_benchmark_can_be_asked_for_help(capsys: pytest.CaptureFixture[str]) -> None:
