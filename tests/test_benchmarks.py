@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import inspect
 import json
 import math
 from pathlib import Path
@@ -17,7 +19,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import bases, harness  # noqa: E402
-from laureate import device  # noqa: E402
+from laureate import base, device  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
@@ -124,6 +126,15 @@ def test_sd21_has_the_published_size() -> None:
     assert sizes == [865_910_724, 83_653_863, 340_387_840]
 
 
+def test_the_random_base_can_be_used_as_any_other() -> None:
+    found = bases.find("sd21-random")
+    for part in ("unet", "vae", "text_encoder", "tokenizer"):
+        own, general = (inspect.signature(getattr(kind, part)) for kind in (type(found), base.Base))
+        assert own == general
+    assert found.prediction == "v_prediction"
+    assert len(found.tokenizer()("A man.").input_ids) > 2
+
+
 def test_every_benchmark_can_be_asked_for_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in command.NAMES:
         with pytest.raises(SystemExit) as end:
@@ -172,6 +183,22 @@ def test_sample_times_three_ways_and_holds_its_gate(bench: Any) -> None:
     for arm in ("baseline", "rank-4"):
         assert held["float32", arm]["latent_error"] < 1e-3
         assert held["float32", arm]["psnr"] > 60
+
+
+def test_sample_runs_on_random_weights(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What --base sd21-random does on a GPU, with small numbers for its widths."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(bases, "UNET", json.loads((small / "unet" / "config.json").read_text()))
+    monkeypatch.setattr(bases, "VAE", json.loads((small / "vae" / "config.json").read_text()))
+    text = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    monkeypatch.setattr(bases, "TEXT", bases.TEXT | text)
+    found = bases.find("sd21-random")
+    monkeypatch.setattr(bases, "find", lambda name: dataclasses.replace(found, downscale=4))
+    out = tmp_path / "sample.json"
+    words = ["sample", "--quick", "--base", "sd21-random", "--ranks", "2", "--repeats", "1"]
+    assert command.main([*words, "--resolution", "32", "--precision", "float32", "--out", str(out)]) == 0
+    for row in harness.read(out)["beside"]["gate"]["rows"]:
+        assert row["latent_error"] < 1e-3
 
 
 def test_start_runs_the_interpreter(bench: Any) -> None:
