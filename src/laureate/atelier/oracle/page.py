@@ -156,9 +156,9 @@ def _choices(found: dict[str, Any]) -> str:
     now, spread = designs[(k, per)], designs.get((k * per, 1))
     if spread and per > 1:
         lines.append(
-            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is {now['width']:.3f} wide "
-            f"for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} prompts × 1. Two per prompt are the "
-            "least that show how varied the pictures of one prompt are."
+            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is {now['width']:.3f} "
+            f"wide for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} prompts × 1. Two per "
+            "prompt are the least that show how varied the pictures of one prompt are."
         )
     return "\n".join(lines)
 
