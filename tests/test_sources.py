@@ -106,12 +106,13 @@ def test_half_precision_is_stored_under_the_plain_names(hub: Hub, made: Path) ->
     assert base.find("base").source == f"hub {NAME} (fp16) at {COMMIT}"
 
 
-def test_a_folder_and_a_checkpoint(hub: Hub, made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [1, 2])
+def test_a_folder_and_a_checkpoint(hub: Hub, made: Path, tmp_path: Path, family: int) -> None:
     sources.fetch(of({"folder": str(tmp_path / "nowhere")}, {"folder": str(made)}))
     assert base.find("base").fingerprint == base.find(made).fingerprint
     assert base.find("base").source == f"folder {made}"
     shutil.rmtree("base")
-    file = original_layout.write(made, tmp_path / "one.safetensors")
+    file = original_layout.write(made, tmp_path / "one.safetensors", family)
     given = {"file": str(file), "layout": str(made), "tokenizer": str(made / "tokenizer")}
     sources.fetch(of(given))
     found, wanted = base.find("base"), base.find(made)
