@@ -13,6 +13,8 @@ NAMES = {
     "train": "one training step as a share of what the machine can multiply",
     "sample": "the pictures of seven models, against StableDiffusionPipeline with load_lora_weights",
     "start": "how long every verb takes before its work begins",
+    "fid": "the Fréchet distance from features, against clean-fid's formula",
+    "suite": "all distances of seven models, against clean-fid and the lpips package",
     "page": "put the results into docs/performance.md",
 }
 

@@ -22,7 +22,8 @@ def clustered(rng: np.random.Generator, g: int, per: int, d: int) -> np.ndarray:
 
 
 def test_intervals_cover_known_truths_with_few_prompts() -> None:
-    """12 prompts of 3 pictures, 10 references: mean, mean over pairs and kernel distance, each in 250 studies."""
+    """12 prompts of 3 pictures, 10 references: mean, mean over pairs and kernel distance, each in 250
+    studies."""
     rng = np.random.default_rng(5)
     held = dict.fromkeys(("mean", "pairs", "kernel"), 0)
     studies = 250

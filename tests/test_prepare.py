@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from laureate import dataset
+from laureate.atelier.collection import collection
 from laureate.crawled import as_lines
 from laureate.errors import LaureateError
-from laureate.params import Params, Prepare, Sample
+from laureate.params import Params, Prepare, Sample, load
 from laureate.pictures import FILTERS, PictureError, decode, identify, resized, square
 from laureate.stages import prepare
 
@@ -181,6 +182,46 @@ def test_the_split_meets_its_share_and_depends_on_the_seed() -> None:
         assert held[1] != held[2]
         assert {dataset.side(i, 0.0, 1) for i in ids} == {"train"}
         assert {dataset.side(i, 1.0, 1) for i in ids} == {"holdout"}
+
+
+people = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.integers(1, 1000).map(str),
+            "gender": st.sampled_from(["female", "male", None]),
+            "category": st.sampled_from(["phy", "che"]),
+            "year": st.none() | st.integers(2000, 2009),
+        }
+    ),
+    unique_by=lambda row: row["id"],
+    max_size=60,
+)
+
+
+@given(people, st.floats(0.1, 0.9))
+def test_the_most_even_seed_is_more_even_than_others(rows: list[dict[str, Any]], share: float) -> None:
+    groups = dataset.strata(rows)
+    assert all(len(members) >= 8 for members in groups.values())
+    assert set(groups.get("all", [])) <= {row["id"] for row in rows}
+
+    def off(seed: int) -> float:
+        return sum(z * z for z in dataset.unevenness(groups, share, seed).values())
+
+    best = dataset.even_seed(groups, share, range(12))
+    assert all(off(best) <= off(seed) for seed in range(12))
+
+
+def test_the_shipped_split_is_even_over_gender_prize_and_years(root: Path) -> None:
+    wanted = load(root / "params.yaml").prepare
+    rows = [
+        {"id": p.id, "gender": p.gender, "category": prize.category, "year": prize.year}
+        for p in collection()
+        for prize in p.prizes
+        if prize.portrait and prize.portrait.credit.startswith("Ill.")
+    ]
+    apart = dataset.unevenness(dataset.strata(rows), wanted.holdout, wanted.seed)
+    assert {"all", "female", "male", "phy", "eco"} <= apart.keys()
+    assert max(map(abs, apart.values())) < 2
 
 
 @given(st.integers(0, 9), st.floats(0.1, 0.5), st.floats(0, 0.4))

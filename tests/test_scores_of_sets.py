@@ -1,4 +1,4 @@
-"""CMMD, style, neighbours, diversity and memorisation: their definitions written plainly, and what must hold."""
+"""CMMD, style, neighbours, diversity, memorisation: definitions written plainly, and what must hold."""
 
 from itertools import pairwise
 

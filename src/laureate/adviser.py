@@ -1,8 +1,8 @@
 """The rank adviser: which rank to take, at what price, and whether there are enough pictures to say so.
 
-Not to find a difference is no proof that there is none: nine pictures find no difference between anything. So a
-rank counts as tied with the best only where the pictures show that it lies within a margin of it, as in a trial of
-non-inferiority. The margin is a share of the way from the untuned base to the best rank.
+Not to find a difference is no proof that there is none: nine pictures find no difference between anything. So
+a rank counts as tied with the best only where the pictures show that it lies within a margin of it, as in a
+trial of non-inferiority. The margin is a share of the way from the untuned base to the best rank.
 """
 
 from __future__ import annotations
@@ -64,19 +64,19 @@ class Advice:
         found = []
         if self.rank is None:
             found.append(
-                f"Not enough pictures to tell: with {self.pictures} pictures even the best rank, {self.best}, "
-                "cannot be told from the untuned base."
+                f"Not enough pictures to tell: with {self.pictures} pictures even the best rank, "
+                f"{self.best}, cannot be told from the untuned base."
             )
         elif self.rank == self.best:
             found.append(f"Take rank {self.rank}: the best, and no smaller rank is shown to come close.")
         else:
             found.append(f"Take rank {self.rank}: the smallest that is tied with the best, rank {self.best}.")
-        open_ranks = [f.rank for f in self.findings if f.verdict == "undecided" and f.rank < (self.rank or 0)]
+        named = self.rank or 0
+        open_ranks = [f.rank for f in self.findings if f.verdict == "undecided" and f.rank < named]
         if open_ranks:
             names = " and ".join(", ".join(map(str, open_ranks)).rsplit(", ", 1))
-            found.append(
-                f"Rank{'s' if len(open_ranks) > 1 else ''} {names} may do as well: not enough pictures to tell."
-            )
+            which = f"Rank{'s' if len(open_ranks) > 1 else ''} {names}"
+            found.append(f"{which} may do as well: not enough pictures to tell.")
         if self.rank is None or open_ranks:
             found.append(
                 f"About {self.pictures_wanted} pictures ({self.prompts_wanted} prompts) would tell."
@@ -110,12 +110,13 @@ def advise(
 ) -> Advice:
     """Name the smallest rank that is tied with the best.
 
-    `ranks`: one score of every rank (such as `polynomial_kernel` to the held-out portraits), `base` the same of the
-    untuned base, all over the same prompts and seeds; `prices`: name => the same for what a rank may cost, such as
-    content or memorisation. Differences are paired; their standard errors leave out prompts and references in turn
-    (`scores.jackknife`). Two families of tests, each held to 5 % by Holm across ranks: is a rank worse than the best, and is it
-    within the margin of it? The margin, a share of the way from base to best, is part of the second test, so its own
-    uncertainty is too. Raises LaureateError without ranks or for a margin outside 0 to 1.
+    `ranks`: one score of every rank (such as `polynomial_kernel` to the held-out portraits), `base` the same
+    of the untuned base, all over the same prompts and seeds; `prices`: name => the same for what a rank may
+    cost, such as content or memorisation. Differences are paired; their standard errors leave out prompts and
+    references in turn (`scores.jackknife`). Two families of tests, each held to 5 % by Holm across ranks: is
+    a rank worse than the best, and is it within the margin of it? The margin, a share of the way from base to
+    best, is part of the second test, so its own uncertainty is too. Raises LaureateError without ranks or for
+    a margin outside 0 to 1.
     """
     if not ranks or not 0 < margin < 1:
         raise LaureateError(
@@ -200,14 +201,15 @@ def _below(found: Estimate) -> float:
 
 
 def _wanted(found: list[Estimate], prompts: int, tests: int) -> int | None:
-    """How many prompts would settle the easier of these questions with a chance of 80 %, were the values true.
+    """How many prompts would settle the easier of these questions with a chance of 80 %, were the values
+    true.
 
-    Only the variance that comes from prompts shrinks with their number; None where the references' alone is too large.
-    The level is Bonferroni's over `tests`, which Holm never exceeds.
+    Only the variance that comes from prompts shrinks with their number; None where the references' alone is
+    too large. The level is Bonferroni's over `tests`, which Holm never exceeds.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z = norm.isf(LEVEL / 2 / tests) + norm.ppf(POWER)
+    z = ndtri(POWER) - ndtri(LEVEL / 2 / tests)
     wanted = []
     for one in found:
         room = (one.value / z) ** 2 - one.from_references

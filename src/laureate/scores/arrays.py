@@ -22,12 +22,15 @@ class Score:
     references: int | None = None  # m, where the score knows them
 
     def __call__(self, rows: Rows | None = None, others: Rows | None = None) -> float:
-        """The score over the pictures named by `rows` and the references by `others`, repeats counted (None: all)."""
+        """The score over the pictures `rows` and the references `others`, repeats counted; None: all."""
         u, v = counts(rows, self.pictures), counts(others, self.references)
         return float(self.resampled(u[None], v[None])[0])
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
-        """How often each picture, `u` (b, n), and each reference, `v` (b, m), is in each of b resamples => (b,)."""
+        """The score in each of b resamples => (b,); NaN where it has none.
+
+        `u` (b, n), `v` (b, m): how often each picture, and each reference, is in a resample.
+        """
         raise NotImplementedError
 
 

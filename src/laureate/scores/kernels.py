@@ -57,7 +57,7 @@ def gaussian_kernel(x: Array, y: Array, sigma: float = SIGMA, scale: float = SCA
 
 
 def clip_kernel(x: Array, y: Array) -> Kernel:
-    """The `Kernel` behind `cmmd`: CLIP features (n, d) and (m, d) of any length but 0, brought to length 1."""
+    """The `Kernel` behind `cmmd`: CLIP features (n, d) and (m, d), not 0, brought to unit length."""
     x, y = pair(x, y)
     lengths = [np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y)]
     for name, length in zip(("features", "reference features"), lengths, strict=True):
@@ -69,10 +69,10 @@ def clip_kernel(x: Array, y: Array) -> Kernel:
 def cmmd(x: Array, y: Array) -> float:
     """CLIP maximum mean discrepancy (Jayasumana et al. 2024, arXiv:2401.09603); 0 is best.
 
-    `x` (n, d), `y` (m, d): CLIP features. Gaussian kernel with σ = 10 on unit vectors, times 1000, as published. This is the
-    unbiased U-statistic, which leaves out pairs of a picture with itself and can be slightly below 0; the
-    published code averages over these pairs too (the V-statistic), which at n = 100 adds about as much as a
-    good model's whole distance.
+    `x` (n, d), `y` (m, d): CLIP features. Gaussian kernel with σ = 10 on unit vectors, times 1000, as
+    published. This is the unbiased U-statistic, which leaves out pairs of a picture with itself and can be
+    slightly below 0; the published code averages over these pairs too (the V-statistic), which at n = 100
+    adds about as much as a good model's whole distance.
     """
     return clip_kernel(x, y)()
 
@@ -80,9 +80,10 @@ def cmmd(x: Array, y: Array) -> float:
 def style_features(layers: Sequence[Array]) -> Array:
     """What a style is to early layers: the Gram matrix of each (Gatys et al. 2016, CVPR, eq. 4).
 
-    `layers`: per layer (n, c, h, w), shallow ones. Every position is brought to unit length over channels, as in LPIPS, so
-    that contrast does not rule; the mean outer product forgets where things are => (n, Σ c(c+1)/2) float32, each layer's
-    share with a root mean square of 1, so that wide layers do not rule either.
+    `layers`: per layer (n, c, h, w), shallow ones. Every position is brought to unit length over channels, as
+    in LPIPS, so that contrast does not rule; the mean outer product forgets where things are => (n, Σ
+    c(c+1)/2) float32, each layer's share with a root mean square of 1, so that wide layers do not rule
+    either.
     """
     found = []
     for layer in layers:
@@ -96,12 +97,15 @@ def style_features(layers: Sequence[Array]) -> Array:
 
 
 def style_distance(layers: Sequence[Array], reference_layers: Sequence[Array]) -> float:
-    """Kernel distance in style space: layers (n, c, h, w) of pictures and (m, c, h, w) of references; 0 is best."""
+    """Kernel distance in style space: layers (n, c, h, w) of pictures and (m, c, h, w) of references; 0 is
+    best."""
     return kernel_distance(style_features(layers), style_features(reference_layers))
 
 
 def _within(k: Doubles, u: Doubles) -> Doubles:
-    """Mean of a kernel over pairs of two different pictures, by how often both occur in each row of u (b, n)."""
+    """Mean of a kernel over pairs of two different pictures, by how often both occur in each row of u (b, n);
+    NaN where there is none."""
     pairs = u.sum(axis=1) ** 2 - np.sum(u * u, axis=1)
+    pairs = np.where(pairs > 0, pairs, np.nan)  # the same picture over and over has no pairs
     found: Doubles = (np.sum((u @ k) * u, axis=1) - (u * u) @ np.diagonal(k)) / pairs
     return found

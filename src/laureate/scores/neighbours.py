@@ -13,13 +13,14 @@ Share = Literal["precision", "recall", "density", "coverage"]
 
 
 class Manifold(Score):
-    """Precision or recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density or coverage (Naeem et al. 2020,
-    arXiv:2002.09797), by balls around pictures that reach to the k-th nearest neighbour.
+    """Precision or recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density or coverage (Naeem et al.
+    2020, arXiv:2002.09797), by balls around pictures that reach to the k-th nearest neighbour.
 
-    `x` (n, d), `y` (m, d), more than k pictures each. Precision: the share of generated pictures in a ball of a reference.
-    Recall: the share of references in a ball of a generated picture. Density: in how many balls of references a generated
-    picture lies, per k. Coverage: the share of references with a generated picture in their ball.
-    Radii belong to all pictures: a resample leaves out balls, but a repeat does not shrink one to nothing.
+    `x` (n, d), `y` (m, d), more than k pictures each. Precision: the share of generated pictures in a ball of
+    a reference. Recall: the share of references in a ball of a generated picture. Density: in how many balls
+    of references a generated picture lies, per k. Coverage: the share of references with a generated picture
+    in their ball. Radii belong to all pictures: a resample leaves out balls, but a repeat does not shrink one
+    to nothing.
     """
 
     def __init__(self, x: Array, y: Array, share: Share, k: int = 3) -> None:
@@ -48,9 +49,11 @@ class Manifold(Score):
 
 
 def precision_recall(x: Array, y: Array, k: int = 3) -> tuple[float, float]:
-    """Precision (are the pictures like the references?) and recall (are all kinds of reference among the pictures?).
+    """Precision (are the pictures like the references?) and recall (are all kinds of reference among the
+    pictures?).
 
-    `x` (n, d) generated, `y` (m, d) references, more than k each; both between 0 and 1, higher is better. See `Manifold`.
+    `x` (n, d) generated, `y` (m, d) references, more than k each; both between 0 and 1, higher is better. See
+    `Manifold`.
     """
     return Manifold(x, y, "precision", k)(), Manifold(x, y, "recall", k)()
 
@@ -61,14 +64,16 @@ def density_coverage(x: Array, y: Array, k: int = 3) -> tuple[float, float]:
 
 
 class Memorisation(Score):
-    """The share of pictures that lie nearer to a training picture than new pictures of the style do by chance.
+    """The share of pictures that lie nearer to a training picture than new pictures of the style do by
+    chance.
 
     How near is chance is read from the held-out pictures: their distances to the nearest training picture. A
-    generated picture counts as memorised where it is nearer to a training picture than the `nearest` quantile of these
-    (1 %: nearer than 99 in 100 held-out pictures). After Carlini et al. 2023, arXiv:2301.13188, section 5, with a threshold that calibrates itself.
+    generated picture counts as memorised where it is nearer to a training picture than the `nearest` quantile
+    of these (1 %: nearer than 99 in 100 held-out pictures). After Carlini et al. 2023, arXiv:2301.13188,
+    section 5, with a threshold that calibrates itself.
 
-    `x` (n, d), `train` (t, d), `holdout` (m, d); any features in which Euclidean distance is likeness. With m held-out
-    pictures a model that memorised nothing still scores up to about 1/(m + 1): set it against that.
+    `x` (n, d), `train` (t, d), `holdout` (m, d); any features in which Euclidean distance is likeness. With m
+    held-out pictures a model that memorised nothing still scores up to about 1/(m + 1): set it against that.
     """
 
     def __init__(self, x: Array, train: Array, holdout: Array, nearest: float = 0.01) -> None:
@@ -76,8 +81,8 @@ class Memorisation(Score):
         holdout = finite(holdout, "reference features")
         if not min(len(x), len(train), len(holdout)) or len({z.shape[1] for z in (x, train, holdout)}) != 1:
             raise LaureateError(
-                "memorisation needs pictures, training pictures and held-out pictures with features of one width, "
-                f"got {x.shape}, {train.shape} and {holdout.shape}"
+                "memorisation needs pictures, training pictures and held-out pictures with features of one "
+                f"width, got {x.shape}, {train.shape} and {holdout.shape}"
             )
         if not 0 <= nearest <= 1:
             raise LaureateError(f"memorisation needs a quantile between 0 and 1, got {nearest}")
@@ -89,7 +94,8 @@ class Memorisation(Score):
 
     @classmethod
     def of_distances(cls, distance: Array, chance: Array, nearest: float = 0.01) -> Memorisation:
-        """From squared distances to the nearest training picture, such as LPIPS: (n,) of pictures, (m,) held out."""
+        """From squared distances to the nearest training picture, such as LPIPS: (n,) of pictures, (m,) held
+        out."""
         score = cls.__new__(cls)
         score.pictures, score.references, score.nearest = len(distance), len(chance), nearest
         score.distance, score.chance = (np.asarray(z, dtype=np.float64) for z in (distance, chance))

@@ -58,7 +58,8 @@ def lpips_diversity(x: Sequence[Array], prompts: Sequence[Hashable]) -> Doubles:
     """How different the pictures of one prompt are: each picture's mean LPIPS to the others of its prompt.
 
     `x`: an `lpips_embedding`, per layer (n, D); `prompts`: n of them => (n,), NaN where a prompt has one
-    picture. Higher is more varied; take the mean with `mean_over_pictures`. Only pairs within a prompt are computed.
+    picture. Higher is more varied; take the mean with `mean_over_pictures`. Only pairs within a prompt are
+    computed.
     """
     if len(prompts) != len(x[0]):
         raise LaureateError(f"diversity needs one prompt per picture, got {len(prompts)} for {len(x[0])}")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import external, figures, page, prompts, published, sheets, table
+from laureate import external, figures, page, pictures, prompts, published, sheets, table
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, write_text
 from laureate.params import Params
@@ -113,7 +113,7 @@ def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: in
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
-        return sheets.square(_picture(EXTERNAL / model / rows[0]["file"]))
+        return pictures.square(_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
     return sheets.absent((reasons[0] if reasons else "") or "no picture")
 

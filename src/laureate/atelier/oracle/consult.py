@@ -101,7 +101,7 @@ def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
 
     quick = [key for key in redraw.INTERVALS if key != "fid"]
     covered = redraw.cover(world, studies(size.studies, label="intervals"), truths, size.draws, quick)
-    few = max(2, size.studies // 5)  # one value of FID takes as long as all others together
+    few = max(2, size.studies // 10)  # one value of FID takes as long as all others together
     covered |= redraw.cover(world, studies(few, label="intervals of FID"), truths, size.draws, ["fid"])
     advice = {}
     for key in redraw.CRITERIA:
@@ -120,6 +120,8 @@ def report(world: redraw.World, size: Sizes) -> dict[str, Any]:
         "sizes": asdict(size)
         | {"per_prompt": per, "pictures": world.prompts * per, "drawable": world.drawable},
         "margin": redraw.adviser.MARGIN,
+        "intervals": size.studies,
+        "noise": 100 * float(np.sqrt(0.95 * 0.05 / size.studies)),
         "scores": {
             key: {model: one.summary() for model, one in by_model.items()}
             for key, by_model in covered.items()

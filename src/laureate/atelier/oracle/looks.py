@@ -1,4 +1,5 @@
-"""What the judges see in the oracle's pictures, kept per part; layers are too large to keep and are reduced at once."""
+"""What the judges see in the oracle's pictures, kept per part; layers are too large to keep and are reduced
+at once."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ class Judges:
         judges, roles = params.evaluate.judges, params.evaluate.roles
         if roles.attributes is None or roles.text is None:
             raise LaureateError(
-                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or text: "
-                "run `laureate world embedded` first"
+                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or "
+                "of text: run `laureate world embedded` first"
             )
         self.folders = {"vision": judges[roles.attributes].source, "clip": judges[roles.text].source}
         files = [Path(folder) / "model.safetensors" for folder in self.folders.values()]
@@ -93,7 +94,7 @@ def look(parts: Sequence[Part], judges: Judges, label: str) -> Looks:
 
 
 class References:
-    """The layers of some portraits, read when the first model needs them: LPIPS of all pairs, kept per model."""
+    """The layers of some portraits, read when a model needs them: LPIPS of all pairs, kept per model."""
 
     def __init__(self, parts: Sequence[Part], judges: Judges) -> None:
         self.parts, self.judges = parts, judges
@@ -113,7 +114,8 @@ class References:
             for part in progress(parts, len(parts), f"LPIPS {label}"):
                 layers = self._embedded(part)
                 inner = sum(a @ b.T for a, b in zip(layers, self._layers, strict=True))
-                rows.append(sum(_squares(a) for a in layers)[:, None] + self._squares - 2 * inner)
+                squares: Any = sum(_squares(a) for a in layers)
+                rows.append(squares[:, None] + self._squares - 2 * inner)
             _write(file, np.concatenate(rows).astype(np.float32))
         matrix: NDArray[np.float32] = np.load(file, allow_pickle=False)
         return matrix
@@ -151,7 +153,7 @@ def _reduced(pixels: Pixels, judges: Judges) -> dict[str, NDArray[Any]]:
                 "features": reading.features,
                 "clip": judges.clip.pictures(images),
                 "style": scores.style_features(reading.layers[:EARLY]),
-                "squares": sum(np.sum(np.asarray(e, np.float64) ** 2, axis=1) for e in embedded),
+                "squares": sum(_squares(e.astype(np.float64)) for e in embedded),
             }
             | {f"head-{name}": p for name, p in reading.probabilities.items()}
             | {f"sum-{i}": np.sum(e, axis=0, dtype=np.float64)[None] for i, e in enumerate(embedded)}

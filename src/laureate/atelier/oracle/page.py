@@ -18,34 +18,39 @@ def written(found: dict[str, Any]) -> str:
 
 Written by `laureate oracle`; do not edit.
 
-The embedded world is drawn, so it can be asked for any number of pictures. The oracle drew {size["prompts"]} fresh prompts
-× {size["per_prompt"]} seeds from every model and {size["references"]:,} portraits that hang in other museums of the same
-artist, received and prepared as the study's are. What these many pictures say counts as true. From them {size["studies"]}
-small studies were drawn again, each of {size["study_prompts"]} prompts ({n} pictures a model) and {size["study_references"]}
-portraits, with the study's own scores, intervals and adviser. No model was trained again: the luck of a training is not in
-here.
+The embedded world is drawn, so it can be asked for any number of pictures. The oracle drew
+{size["prompts"]} fresh prompts × {size["per_prompt"]} seeds from every model, and {size["references"]:,}
+portraits that hang in other museums of the same artist, received and prepared as the study's are. What
+these many pictures say counts as true. From them {size["studies"]} small studies were drawn again, each
+of {size["study_prompts"]} prompts ({n} pictures a model) and {size["study_references"]} portraits, with
+the study's own scores, intervals and adviser. No model was trained again: the luck of a training is not
+in here.
 
 ## Intervals
 
-Does the 95 % interval hold the true value? Mean over all models, and the model where it does so least. *Bias* is how far the
-mean over studies lies from the truth, in standard deviations of a study.
+Does the 95 % interval hold the true value? Mean over all models, and the model where it does so least.
+*Bias*: how far the mean over studies lies from the truth, in standard deviations of a study.
 
 {_intervals(found["scores"])}
 
-- *interval*: the one in the table: bootstrap of prompts and portraits, moved to the estimate, tails as far out as Student's
-  t asks (expanded percentile). *plain*: the same without the last step. *jackknife*: estimate ± t times the standard error
-  that leaves out prompts and portraits in turn.
-- A study draws from a pool that counts as the truth, which would flatter it; every interval is first narrowed by the
-  finite-population correction.
+- *interval* is the one in the table: a bootstrap of prompts and portraits, moved to the estimate, with
+  tails as far out as Student's t asks (expanded percentile). *plain* leaves that last step out.
+  *jackknife* is the estimate ± t times the standard error from leaving out prompts and portraits in turn,
+  behind every test of a difference.
+- A study draws from the pool that counts as the truth, which would flatter it. So every interval is first
+  narrowed by the finite-population correction. With {found["intervals"]} intervals a model, chance alone
+  moves a coverage by {found["noise"]:.1f} % (one standard deviation).
 - LPIPS is drawn from {size["drawable"]:,} of the portraits, and true against all of them.
-- FID is biased at any small n, more so the fewer pictures: its interval says how much it would vary, not where the truth
-  is. Compare FID only at equal n, and decide by a distance that is unbiased.
+- FID and IS are biased at any small n, FID upwards by more than its own interval: that says how much the
+  value would vary, not where the truth is. Compare them only at equal n, and decide by a distance that is
+  unbiased.
 
 ## The adviser
 
 It names the smallest rank that is tied with the best: not significantly worse, and shown to lie within
-{100 * found["margin"]:g} % of the way from the base to the best rank. It is *right* where it names the rank that is truly
-best by the same score, or one that truly lies within that margin of it. *Settled*: no smaller rank is left undecided.
+{100 * found["margin"]:g} % of the way from the base to the best rank. It is *right* where it names the
+rank that is truly best by the same score, or one that truly lies within that margin of it. *Settled*: no
+smaller rank is left undecided, so it does not add that there are not enough pictures to tell.
 
 {_advice(found["advice"])}
 
@@ -54,6 +59,10 @@ best by the same score, or one that truly lies within that margin of it. *Settle
 The same question by KID, for other studies. *Width*: of the 95 % interval of a rank's KID.
 
 {_designs(found["designs"])}
+
+## What the study takes from it
+
+{_choices(found)}
 
 ## True values
 
@@ -118,6 +127,40 @@ def _designs(designs: list[dict[str, Any]]) -> str:
         for one in designs
     ]
     return _table(["prompts", "per prompt", "pictures", "width", "right", "cannot tell", "settled"], rows, 0)
+
+
+def _choices(found: dict[str, Any]) -> str:
+    """The defaults, each with the numbers that speak for or against it."""
+    size, by_score = found["sizes"], found["scores"]
+    unbiased = ("kid", "cmmd", "lpips", "clip")
+
+    def least(kind: str) -> float:
+        return min(
+            sum(one[f"cover_{kind}"] for one in by_score[key].values()) / len(by_score[key])
+            for key in unbiased
+        )
+
+    lines = [
+        "- **Bootstrap.** Of KID, CMMD, LPIPS and CLIP the interval covers least "
+        f"{_percent(least('interval'))}, the plain one {_percent(least('plain'))}, the jackknife's "
+        f"{_percent(least('jackknife'))}. The table has the first."
+    ]
+    advice = found["advice"]
+    each = "; ".join(
+        f"{LABELS[key]} {_percent(one['right'])} right, {_percent(one['settled'])} settled"
+        for key, one in advice.items()
+    )
+    lines.append(f"- **Kernel.** The adviser by {each}. It goes by KID, which looks at the whole picture.")
+    designs = {(one["prompts"], one["seeds"]): one for one in found["designs"]}
+    k, per = size["study_prompts"], size["per_prompt"]
+    now, spread = designs[(k, per)], designs.get((k * per, 1))
+    if spread and per > 1:
+        lines.append(
+            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is {now['width']:.3f} wide "
+            f"for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} prompts × 1. Two per prompt are the "
+            "least that show how varied the pictures of one prompt are."
+        )
+    return "\n".join(lines)
 
 
 def _truths(by_score: dict[str, dict[str, dict[str, float]]]) -> str:

@@ -1,7 +1,8 @@
-"""The oracle's pictures: many prompts from every model, many portraits from the museum; kept, and taken up again.
+"""The oracle's pictures: many prompts from every model, many portraits from the museum; kept, and taken up
+again.
 
-Pictures are kept in parts, each named by a hash of all that it depends on: another adapter, another step count or
-another prompt gives another name, and a run that was broken off goes on where it was.
+Pictures are kept in parts, each named by a hash of all that it depends on: another adapter, another step
+count or another prompt gives another name, and a run that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Pixels = NDArray[np.uint8]  # (n, side, side, 3)
 PROMPT_SEED = 2027  # of the prompts; the study's own come from another
 MUSEUM_SEED = 4000  # of the first museum whose portraits are drawn; the study's own is another
 PROMPTS_IN_PART, PORTRAITS_IN_PART = 25, 500
+OF_A_PICTURE = {"seeds", "steps", "guidance", "scheduler", "precision", "negative_prompt"}  # of `sample`
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,11 @@ def fresh_prompts(count: int, known: Iterable[Prompt]) -> list[Prompt]:
 
 
 def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Path) -> list[Part]:
-    """Draw every prompt with every seed of the study from `model`; the rows are prompt-major => parts in order.
+    """Draw every prompt with every seed of the study from `model`; the rows are prompt-major => parts in
+    order.
 
-    Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another base.
+    Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another
+    base.
     """
     found = base.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
@@ -67,9 +71,9 @@ def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Pat
     made_by = {
         "base": found.fingerprint,
         "adapter": sha256_file(adapter / sample.WEIGHTS) if adapter else None,
-        "settings": params.sample.model_dump(exclude={"prompts", "batch"}),
+        "settings": params.sample.model_dump(include=OF_A_PICTURE),
         "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
-        "resolution": params.prepare.resolution,
+        "resolution": params.drawn_at,
     }
 
     def part(start: int) -> Part:

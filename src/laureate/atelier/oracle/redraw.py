@@ -1,14 +1,14 @@
 """Studies drawn again and again from the oracle's pictures: how often do interval and adviser tell the truth?
 
 A study takes prompts from the pool, with all their pictures, and references from the portraits, all without
-replacement, and goes the way of a real one: the same scores, intervals and adviser. Nothing is trained or drawn anew.
-Pure functions of what the judges saw.
+replacement, and goes the way of a real one: the same scores, intervals and adviser. Nothing is trained or
+drawn anew. Pure functions of what the judges saw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from laureate.scores import Estimate, Score
 from laureate.scores.kernels import SCALE, SIGMA
 
 INTERVALS = ("kid", "cmmd", "style", "lpips", "clip", "clip_content", "is", "style_read", "content", "fid")
+SHARES = ("style_read", "content")  # between 0 and 1
 CRITERIA = ("kid", "cmmd", "style", "lpips")
 BLOCK = 1000
 Rows = NDArray[np.intp]
@@ -30,14 +31,14 @@ BlockKernel = Callable[[Doubles, Doubles], Doubles]
 
 @dataclass(frozen=True)
 class Seen:
-    """One model's pictures in the pool: what judges saw, and values of each by itself; rows are prompt-major."""
+    """One model's pictures in the pool, prompt by prompt: what judges saw, and values of each by itself."""
 
     looks: Looks
     lpips: NDArray[np.float32]  # (n, r): to the first r portraits
-    clip: Doubles  # (n,) CLIP score with the prompt,
-    clip_content: Doubles  # and with the prompt less its style
-    content: Doubles  # (n, attributes) 1 read back, 0 not, NaN not asked
-    style_read: Doubles  # (n,) 1 where the judge reads the style
+    clip: Array  # (n,) CLIP score with the prompt,
+    clip_content: Array  # and with the prompt less its style
+    content: Array  # (n, attributes) 1 read back, 0 not, NaN not asked
+    style_read: Array  # (n,) 1 where the judge reads the style
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def resamples_of(study: Study, draws: int, seed: int) -> scores.Resamples:
 
 
 def truths(world: World) -> dict[str, dict[str, float]]:
-    """The same scores of the whole pool against all portraits, what a study estimates => model => key => value.
+    """The same scores of the whole pool against all portraits, what a study estimates => model => key =>
+    value.
 
     LPIPS is a squared distance, so its mean over all pairs follows from the mean embeddings. FID and IS keep
     the small bias of the pool's own size.
@@ -152,8 +154,11 @@ def gaussian(a: Doubles, b: Doubles) -> Doubles:
 
 def _total(x: Array, y: Array, kernel: BlockKernel) -> float:
     """The kernel summed over all pairs, block by block: 10,000 portraits have 100,000,000."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return sum(float(kernel(x[start : start + BLOCK], y).sum()) for start in range(0, len(x), BLOCK))
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    total = 0.0
+    for start in range(0, len(a), BLOCK):
+        total += float(kernel(a[start : start + BLOCK], b).sum())
+    return total
 
 
 def _within(x: Array, kernel: BlockKernel) -> float:
@@ -179,10 +184,12 @@ class Coverage:
     widths: list[float]
 
     def add(self, found: Estimate, plain: tuple[float, float], unseen: tuple[float, float]) -> None:
-        """Take note of a study. `unseen`: the shares of the pool's prompts and portraits that it did not draw.
+        """Take note of a study. `unseen`: the shares of the pool's prompts and portraits that it did not
+        draw.
 
-        A study that draws a tenth of a pool is nearer to the pool than to the population, so its intervals are
-        narrowed by as much (the finite-population correction) before they are asked whether they hold the pool's value.
+        A study that draws a tenth of a pool is nearer to the pool than to the population, so its intervals
+        are narrowed by as much (the finite-population correction) before they are asked whether they hold the
+        pool's value.
         """
         from scipy.stats import t
 
@@ -231,6 +238,9 @@ def cover(
         for model in world.models:
             for key, score in measures(world, model, study, keys).items():
                 one = scores.estimate(score, resamples)
+                if key in SHARES and one.low == one.high:  # all agree: resampling them shows no spread
+                    low, high = scores.wilson_interval(one.value, len(study.prompts))
+                    one = replace(one, low=low, high=high)
                 values = resamples.draws(score)
                 low, high = np.quantile(values - values.mean() + one.value, [0.025, 0.975])
                 found[key][model].add(one, (float(low), float(high)), unseen)
