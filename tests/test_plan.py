@@ -168,4 +168,8 @@ def test_the_plan_of_stable_diffusion_before_anything_is_fetched(
     assert "To fetch: 5.2 GB of base, and the portraits" in printed
     assert "Pictures: 200 to train on" in printed
     assert "On one H100: about" in printed
+    assert "Note:" not in printed
+    smaller = nobel.model_copy(update={"prepare": nobel.prepare.model_copy(update={"resolution": 512})})
+    made = plan.estimate(smaller, plan.shape_of(smaller), (200, 20), torch.bfloat16, "fused")
+    assert any("trained at 768 px, this trains at 512" in line for line in plan.said(smaller, made))
     assert list(tmp_path.iterdir()) == [tmp_path / "data"]

@@ -171,6 +171,12 @@ def said(params: Params, plan: Plan) -> list[str]:
         f"Drawing: {plan.drawn} pictures of each of {models} models at {params.drawn_at} px, {sample.steps} "
         f"steps, guidance {sample.guidance:g}",
     ]
+    own = int(plan.shape.configs["unet"].get("sample_size") or 0) * _downscale(plan)
+    if own and own != params.prepare.resolution:
+        lines.append(
+            f"Note: the base was trained at {own} px, this trains at {params.prepare.resolution}: it learns "
+            "the composition of that size too"
+        )
     here = plan.shape.fetched or params.base.sources[0].kind in ("folder", "file")
     missing = 0 if here else weights(params, plan)
     lines.append(
@@ -257,11 +263,12 @@ def resident() -> int:
 
 def _latents(plan: Plan, side: int) -> int:
     """Numbers of a latent."""
-    from laureate import costs
+    return int(plan.shape.configs["vae"]["latent_channels"]) * (side // _downscale(plan)) ** 2
 
-    return (
-        int(plan.shape.configs["vae"]["latent_channels"]) * (side // costs.downscale(plan.shape.configs)) ** 2
-    )
+
+def _downscale(plan: Plan) -> int:
+    """Pixels per latent along a side."""
+    return int(2 ** (len(plan.shape.configs["vae"]["block_out_channels"]) - 1))
 
 
 def _hours(seconds: float) -> str:

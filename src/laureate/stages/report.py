@@ -151,8 +151,10 @@ def _data(limit: int) -> page.Data:
 
 
 def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """Name and SHA-256 of the base, the data, the judges and every adapter."""
+    """Name and SHA-256 of the base (and where it came from), the data, the judges and every adapter."""
     found = [("Base model", str(manifests["baseline"]["base"]))]
+    if "base_source" in manifests["baseline"]:
+        found.append(("Base model from", str(manifests["baseline"]["base_source"])))
     configs = [_json(ADAPTERS / name / "config.json", "train") for name in params.adapters]
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):
