@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laureate import base
+
+if TYPE_CHECKING:
+    import torch
 
 EMBEDDED = Path("models/embedded/base")
 SEED = 0  # of random weights
@@ -57,20 +61,20 @@ class RandomBase(base.Base):
     Its tokenizer is the embedded base's: the same interface, and ids that the larger vocabulary has too.
     """
 
-    def unet(self) -> Any:
+    def unet(self, dtype: torch.dtype | None = None) -> Any:
         from diffusers import UNet2DConditionModel
 
-        return _made(lambda: UNet2DConditionModel(**UNET))
+        return _made(lambda: UNet2DConditionModel(**UNET), dtype)
 
-    def vae(self) -> Any:
+    def vae(self, dtype: torch.dtype | None = None) -> Any:
         from diffusers import AutoencoderKL
 
-        return _made(lambda: AutoencoderKL(**VAE))
+        return _made(lambda: AutoencoderKL(**VAE), dtype)
 
-    def text_encoder(self) -> Any:
+    def text_encoder(self, dtype: torch.dtype | None = None) -> Any:
         from transformers import CLIPTextConfig, CLIPTextModel
 
-        return _made(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)))
+        return _made(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)), dtype)
 
     def tokenizer(self) -> Any:
         return base.find(EMBEDDED).tokenizer()
@@ -79,17 +83,26 @@ class RandomBase(base.Base):
 def find(name: str) -> base.Base:
     """`embedded`, `sd21-random`, or a base folder. Raises LaureateError as `laureate.base.find` does."""
     if name == "sd21-random":
-        return RandomBase(Path(name), name, SCHEDULER, scaling_factor=0.18215, downscale=8)
+        return RandomBase(
+            folder=Path(name),
+            fingerprint=name,
+            scheduler=SCHEDULER,
+            scaling_factor=0.18215,
+            downscale=8,
+            files={},
+            source="random weights",
+        )
     return base.find(EMBEDDED if name == "embedded" else name)
 
 
-def _made(build: Any) -> Any:
-    """A network with the same random weights every time, float32, frozen."""
+def _made(build: Callable[[], Any], dtype: torch.dtype | None) -> Any:
+    """A network with the same random weights every time, frozen, in evaluation mode."""
     import torch
 
     from laureate import device
 
-    where = device.pick()
-    with torch.random.fork_rng(), torch.device(where):
+    with torch.random.fork_rng(), device.pick():
         torch.manual_seed(SEED)
-        return build().float().eval().requires_grad_(False)
+        made = build()
+    move: Any = torch.nn.Module.to  # diffusers' own warns about a lower precision
+    return move(made, dtype or torch.float32).eval().requires_grad_(False)

@@ -56,7 +56,7 @@ def draw(pipe: Any, adapter: Path | None, pairs: Pairs, params: Params, batch: i
     """The peer's pictures: adapter on, `batch` prompts per call, adapter off again."""
     if adapter:
         pipe.load_lora_weights(adapter)
-    side = params.prepare.resolution // pipe.vae_scale_factor
+    side = params.drawn_at // pipe.vae_scale_factor
     shape = (pipe.unet.config.in_channels, side, side)
     drawn: list[Any] = []
     for start in range(0, len(pairs), batch):
@@ -69,8 +69,8 @@ def draw(pipe: Any, adapter: Path | None, pairs: Pairs, params: Params, batch: i
                 latents=noise.to(pipe.device, pipe.unet.dtype),
                 num_inference_steps=params.sample.steps,
                 guidance_scale=params.sample.guidance,
-                height=params.prepare.resolution,
-                width=params.prepare.resolution,
+                height=params.drawn_at,
+                width=params.drawn_at,
                 **more,
             ).images
         )

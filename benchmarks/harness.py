@@ -118,7 +118,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores and what they know, memory, and the GPU if there is one."""
     import torch
 
-    facts = {"cpu": platform.processor() or platform.machine(), "features": []}
+    facts: dict[str, Any] = {"cpu": platform.processor() or platform.machine(), "features": []}
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -9,7 +9,8 @@ autocast and without, and the faster of the two counts.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import bases, harness
@@ -87,9 +88,9 @@ def measure(
     error = gradient_error(trainer, peer, examples, numbers)
     ours_flops = harness.flops(lambda: trainer.step(examples, 0))
     peer_flops = harness.flops(lambda: peer.step(examples))
-    work = {"ours": lambda: trainer.step(examples, 0)}
-    for mode in MODES if dtype != _float32() else MODES[:1]:
-        work[mode] = lambda mode=mode: peer.step(examples, mode)
+    work: dict[str, Callable[[], Any]] = {"ours": lambda: trainer.step(examples, 0)}
+    for mode in MODES if device.name_of(dtype) != "float32" else MODES[:1]:
+        work[mode] = partial(peer.step, examples, mode)
     seconds = harness.interleaved(work, options.repeats, warm=1 if options.quick else 3)
     best = min(
         (name for name in seconds if name != "ours"),
@@ -185,15 +186,11 @@ def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbe
     for index, adapter in enumerate(trainer.adapters):
         for name, layer in trainer.layers.items():
             a, b = peer.gradients(index, name)
+            assert layer.a.grad is not None
+            assert layer.b.grad is not None
             ours_a, ours_b = layer.a.grad[index, :, : adapter.rank].T, layer.b.grad[index, : adapter.rank].T
             for ours, theirs in ((ours_a, a), (ours_b, b)):
                 worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
     trainer.optimizer.zero_grad()
     peer.zero_grad()
     return worst
-
-
-def _float32() -> torch.dtype:
-    import torch
-
-    return torch.float32

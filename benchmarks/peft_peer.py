@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from laureate import diffusion
+from laureate.params import of_rank
 
 if TYPE_CHECKING:
-    from laureate.lora import Adapter, LoraLinear
+    from laureate.layers import Stacked
+    from laureate.lora import Adapter
     from laureate.params import Train
     from laureate.training import Draw, Examples
 
@@ -46,13 +48,13 @@ class PeftModels:
             self.optimizers.append(
                 torch.optim.AdamW(
                     self.weights[-1],
-                    lr=settings.learning_rate,
+                    lr=float(of_rank(settings.learning_rate, adapter.rank)),
                     weight_decay=settings.weight_decay,
                     fused=True,
                 )
             )
 
-    def copy_from(self, layers: Mapping[str, LoraLinear]) -> None:
+    def copy_from(self, layers: Mapping[str, Stacked]) -> None:
         """Take over the adapters of a stack."""
         with torch.no_grad():
             for index, unet in enumerate(self.unets):

@@ -78,12 +78,13 @@ def run(options: argparse.Namespace) -> None:
     precision = device.name_of(device.precision(options.precision, where))
     with tempfile.TemporaryDirectory() as folder:
         home = options.adapters or made_up(found, options.ranks, Path(folder))
-        arms = [None, *(home / f"rank-{rank}" for rank in options.ranks)]
+        adapters = [home / f"rank-{rank}" for rank in options.ranks]
+        arms: list[Path | None] = [None, *adapters]
         work = {
             "ours": lambda: merged(found, arms, pairs, params),
             "one picture per call": lambda: theirs(found, arms, pairs, params, 1),
             "the same batches": lambda: theirs(found, arms, pairs, params, settings.batch),
-            "stacked": lambda: stacked(found, arms[1:], pairs, params),
+            "stacked": lambda: stacked(found, adapters, pairs, params),
         }
         seconds = harness.interleaved(work, options.repeats, warm=0 if where.type == "cpu" else 1)
         rows = [
@@ -149,15 +150,15 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
     settings, where = params.sample, device.pick()
     loaded = [lora.load(adapter) for adapter in adapters]
     unet = device.place_unet(found.unet(), where, device.precision(settings.precision, where))
-    layers = lora.attach(unet, [shape for _, shape in loaded], TARGETS, seed=0)
+    layers = lora.attach(unet, [adapter for _, adapter in loaded], TARGETS, seed=0)
     with torch.no_grad():
-        for index, (state, shape) in enumerate(loaded):
+        for index, (state, adapter) in enumerate(loaded):
             for name, layer in layers.items():
-                layer.a[index, :, : shape.rank] = state[f"{lora.PREFIX}{name}.lora_A.weight"].T
-                layer.b[index, : shape.rank] = state[f"{lora.PREFIX}{name}.lora_B.weight"].T
+                layer.a[index, :, : adapter.rank] = state[f"{lora.PREFIX}{name}.lora_A.weight"].T
+                layer.b[index, : adapter.rank] = state[f"{lora.PREFIX}{name}.lora_B.weight"].T
     texts = [settings.negative_prompt, *(prompt.text for prompt, _ in pairs)]
     embedded = base.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
-    side = params.prepare.resolution // found.downscale
+    side = params.drawn_at // found.downscale
     shape = (unet.config.in_channels, side, side)
     noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
     vae = device.place(found.vae(), where, torch.float32)

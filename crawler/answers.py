@@ -41,7 +41,7 @@ class LaureatesAnswer:
     def __init__(self, text: str, address: str) -> None:
         self.address = address
         try:
-            answer = json.loads(text)
+            answer = json.loads(text.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             answer = None
         self._answer: dict[str, Any] = answer if isinstance(answer, dict) else {}

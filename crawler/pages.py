@@ -5,8 +5,6 @@ field, the selector and the page; no text, however broken, raises anything else.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -19,10 +17,11 @@ from crawler.reading import CATEGORIES, YEAR, NotFound, absolute, base_of, sourc
 class PrizeList:
     """The list of all prizes: an independent word on who there is."""
 
-    LINK = "div.card-prize .card-prize--laureates--links a, div.by_year p a"
+    LINK = ".card-prize .card-prize--laureates--links a, .by_year p a"
     FACTS = re.compile(r"/prizes/([a-z-]+)/([0-9]{4})/[^/]+/facts/?")
     SENTENCE = re.compile(
-        r"awarded\s+([0-9,]{1,9})\s+times\s+to\s+([0-9,]{1,9})\s+(?:laureates|people|individuals|persons)",
+        r"awarded\s+([0-9,]{1,9})\s+times\s+to\s+([0-9,]{1,9})\s+(?:\w+\s+){0,3}?"
+        r"(?:laureates|people|individuals|persons)",
         re.IGNORECASE,
     )
     BETWEEN = re.compile(r"between\s+([0-9]{4})\s+and\s+([0-9]{4})", re.IGNORECASE)
@@ -70,10 +69,9 @@ class FactsPage:
     Where a page has a section for each of several laureates, `expected` says whose is read.
     """
 
-    SECTION = "section.laureate-facts"
-    NAME = "section.laureate-facts h1"
-    IMAGE = "section.laureate-facts div.image"
-    CREDIT = "section.laureate-facts .figcaption__attribution"
+    SECTION = ".laureate-facts"
+    IMAGE = ".image"
+    CREDIT = ".figcaption__attribution"
     LAUREATE = re.compile(r"(?:^|\s)laur-([A-Za-z0-9_-]{1,32})(?:\s|$)")
 
     def __init__(self, text: str, address: str, expected: str | None = None) -> None:
@@ -82,10 +80,11 @@ class FactsPage:
         named = [
             (match[1], section)
             for section in self._page.css(self.SECTION)
-            if (match := self.LAUREATE.search(section.attrib.get("class", "")))
+            if (match := self.LAUREATE.search(section.xpath("@class").get("")))
         ]
         named.sort(key=lambda pair: pair[0] != expected)
-        self._id, self._section = named[0] if named else (None, None)
+        self._id: str | None = named[0][0] if named else None
+        self._section: Selector | None = named[0][1] if named else None
 
     @property
     def id(self) -> str:
@@ -102,34 +101,36 @@ class FactsPage:
     @property
     def image(self) -> str:
         """The portrait's address, also where it is loaded late (`data-src`, `srcset`, `noscript`)."""
-        return self._portrait()[1]
+        return self._portrait[1]
 
     @property
     def credit(self) -> str:
-        """The credit line under the portrait; several lines under it are read as one."""
-        boxes = self._inside("div.image")
-        text = text_of(boxes.css(".figcaption__attribution"))
-        if len(boxes) > 1 or not text:  # of several pictures, the portrait's; or a line outside its box
-            with suppress(NotFound):
-                text = text_of(self._portrait()[0].css(".figcaption__attribution")) or text
-            text = text or text_of(self._inside(".figcaption__attribution")[:1])
-        if not text:
-            raise NotFound("credit line", self.CREDIT, self.address)
-        return text
+        """The credit line at the portrait; several lines under it are read as one.
 
+        A line that is elsewhere on the page is about another picture.
+        """
+        box = self._portrait[0]
+        around = box.xpath("ancestor::figure[1] | following-sibling::*[1][not(descendant-or-self::img)]")
+        for place in (box, *around):
+            text = text_of(place.css(self.CREDIT))
+            if text:
+                return text
+        raise NotFound("credit line", f"{self.SECTION} {self.IMAGE} {self.CREDIT}", self.address)
+
+    @cached_property
     def _portrait(self) -> tuple[Selector, str]:
-        """The first `div.image` with a usable address, and that address."""
-        for box, address in self._pictures():
-            return box, address
-        raise NotFound("portrait", f"{self.IMAGE} img", self.address)
+        """The first `.image` that holds a picture, and its address.
 
-    def _pictures(self) -> Iterator[tuple[Selector, str]]:
+        An address that is no good is not passed over: what stands beside it is but a placeholder.
+        """
         base = base_of(self._page, self.address)
-        for box in self._inside("div.image"):
-            for value in sources(box):
-                address = absolute(base, value)
-                if address is not None:
-                    yield box, address
+        for box in self._inside(self.IMAGE):
+            values = (value.strip() for value in sources(box))
+            best = next((value for value in values if value and not value.startswith(("data:", "#"))), None)
+            address = absolute(base, best)
+            if address is not None:
+                return box, address
+        raise NotFound("portrait", f"{self.SECTION} {self.IMAGE} img", self.address)
 
     def _inside(self, selector: str) -> SelectorList[Selector]:
         """What matches in the laureate's section, nothing where there is none."""

@@ -43,7 +43,7 @@ class Check:
             found = identify(item.body, self.options.megapixels)
         except PictureError as error:
             Kept(self.options.state).forget(item.image)  # ask for it again next time
-            return Fault("picture", item.image, f"the portrait of {item.name} ({item.key}): {error}")
+            return Fault("picture", item.image, f"the portrait on {item.page}: {error}")
         return row | {
             "file": f"{item.key}.{FORMATS[found.format]}",
             "sha256": hashlib.sha256(item.body).hexdigest(),

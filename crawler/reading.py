@@ -17,6 +17,7 @@ CATEGORIES: dict[str, str] = {  # as the API writes them, as an address writes t
     "peace": "pea",
     "economic sciences": "eco",
     "economic-sciences": "eco",
+    **{code: code for code in ("phy", "che", "med", "lit", "pea", "eco")},
 }
 YEAR = re.compile(r"(1[89]|20)[0-9][0-9]")
 PORTS = {"http": 80, "https": 443}
@@ -47,6 +48,12 @@ def absolute(base: str, value: Any) -> str | None:
         return urlunsplit((parts.scheme, where, parts.path or "/", parts.query, ""))
     except (ValueError, UnicodeError):
         return None
+
+
+def same_page(address: str) -> str:
+    """An address for comparing: scheme, query, fragment and a slash at the end make no other page."""
+    parts = urlsplit(address)
+    return f"{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def base_of(page: Selector, address: str) -> str:
@@ -102,14 +109,12 @@ def sources(image: Selector) -> Iterator[str]:
     yield from plain
 
 
-def _late(image: Selector, ending: str) -> Iterator[str]:
+def _late(image: Selector, ending: str) -> list[str]:
     """Values of `data-src`, `data-lazy-src`, `data-original` ..., or of their kin that end in `srcset`."""
-    for node in image.css("img, source"):
-        for name, value in node.attrib.items():
-            if name.startswith("data-") and (
-                name.endswith(ending) or (ending == "src" and name == "data-original")
-            ):
-                yield value
+    names = f"substring(name(), string-length(name()) - {len(ending) - 1}) = '{ending}'"
+    also = " or name() = 'data-original'" if ending == "src" else ""
+    nodes = "*[self::img or self::source]"
+    return image.xpath(f".//{nodes}/@*[starts-with(name(), 'data-') and ({names}{also})]").getall()
 
 
 def _widest(sets: Iterable[str]) -> Iterator[str]:

@@ -59,7 +59,11 @@ class Remember(Middleware):
         return response
 
     async def _unchanged(self, request: Request, entry: Entry) -> bool:
-        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes."""
+        """Whether the site still has these bytes, as far as a HEAD tells; when in doubt, yes.
+
+        Some servers know no HEAD and refuse it or break it off. Where the picture is gone, or its marks or
+        size have changed, it is asked for.
+        """
         assert self.crawler.engine is not None
         head = Request(
             request.url, method="HEAD", meta={"handle_httpstatus_all": True, "dont_redirect": True}
@@ -67,16 +71,18 @@ class Remember(Middleware):
         _add_marks(head, entry)
         try:
             answer = await self.crawler.engine.download_async(head)
-        except Exception:  # noqa: BLE001  # whatever broke the HEAD, the GET that follows will tell it
-            return False
-        if answer.status in (304, 405, 501):
+        except Exception:  # noqa: BLE001  # whatever broke the HEAD, it says nothing about the picture
             return True
+        if answer.status != 200:
+            return answer.status not in (404, 410)
         size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
+        if answer.headers.get("Content-Encoding") or size == "0":
+            size = ""  # that of what was packed; or of the answer to HEAD, which has no body
         marks = [(answer.headers.get(name) or b"").decode("latin-1") for name in _MARKS[1:]]
         same = all(
             new == old or not new for new, old in zip(marks, (entry.etag, entry.modified), strict=True)
         )
-        return bool(answer.status == 200 and same and size in ("", str(entry.size)))
+        return bool(same and size in ("", str(entry.size)))
 
     def _kept_answer(self, request: Request, entry: Entry) -> Response:
         """An answer made of a kept body."""

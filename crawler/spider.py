@@ -15,7 +15,7 @@ from crawler.events import tell
 from crawler.items import Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.pages import FactsPage, PrizeList
-from crawler.reading import NotFound
+from crawler.reading import NotFound, same_page
 
 Yielded = Iterator[Request | Fault | Skipped | Portrait]
 
@@ -29,6 +29,7 @@ class LaureateSpider(Spider):
         super().__init__(**arguments)
         self.options = options
         self.laureates: dict[str, LaureateEntry] = {}
+        self.count: int | None = None  # how many there are, as the API says
         self.listed: PrizeList | None = None
         self.seen: set[tuple[str, int, str]] = set()
 
@@ -55,7 +56,7 @@ class LaureateSpider(Spider):
             yield self._fault("api", response.url, str(error))
         for problem in answer.problems:
             yield self._fault("api", response.url, problem)
-        reached = offset + answer.received
+        reached, self.count = offset + answer.received, answer.count
         # a count may be missing or wrong, and an answer shorter than was asked: only a count that is just
         # reached, or an answer with nothing new, is the end
         if len(self.laureates) > known and reached != answer.count:
@@ -70,7 +71,7 @@ class LaureateSpider(Spider):
         """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
         yield from self._cross_check()
         visits: dict[tuple[int, str, str], tuple[PrizeEntry, LaureateEntry | None]] = {}
-        claimed = {_page(prize.facts) for entry in self.laureates.values() for prize in entry.prizes}
+        claimed = {same_page(p.facts) for e in self.laureates.values() for p in e.prizes if p.facts}
         for entry in self.laureates.values():
             if entry.organisation:
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
@@ -79,7 +80,7 @@ class LaureateSpider(Spider):
                 if prize.facts is not None and self._wanted(prize):
                     visits[-prize.year, prize.facts, prize.category] = (prize, entry)
         for address, prize in self._listed().items():
-            if _page(address) not in claimed and self._wanted(prize):
+            if same_page(address) not in claimed and self._wanted(prize):
                 visits[-prize.year, address, prize.category] = (prize, None)
         order = sorted(visits)[: self.options.limit]
         tell("pages", total=len(order))
@@ -136,11 +137,18 @@ class LaureateSpider(Spider):
         request: Request = failure.request  # Scrapy puts it there
         about = request.meta["about"]
         first = request.meta.get("redirect_urls", [request.url])[0]  # where the site's pages led
-        yield self._fault(about, first, reason_of(failure.value))
+        reason = reason_of(failure.value)
+        if about == "picture":
+            reason = f"the portrait on {request.cb_kwargs['portrait']['page']}: {reason}"
+        yield self._fault(about, first, reason)
         if about == "list":
             yield self._answer(0)
         elif about == "api":
-            yield from self._visits()  # what came before, and what the list page knows
+            onward = request.cb_kwargs["offset"] + self.options.page_size
+            if onward < (self.count or 0):
+                yield self._answer(onward)
+            else:
+                yield from self._visits()  # what came before, and what the list page knows
         elif about in ("page", "picture"):
             tell(about)
 
@@ -150,8 +158,8 @@ class LaureateSpider(Spider):
         if self.listed is None or not listed:
             return
         prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
-        linked = {_page(prize.facts): prize.facts for prize in prizes if prize.facts}
-        there = {_page(address): address for address in listed}
+        linked = {same_page(prize.facts): prize.facts for prize in prizes if prize.facts}
+        there = {same_page(address): address for address in listed}
         for page in sorted(linked.keys() - there.keys()):
             yield self._fault("check", linked[page], "linked by the API, not on the list page")
         for page in sorted(there.keys() - linked.keys()):
@@ -202,11 +210,6 @@ class LaureateSpider(Spider):
         """A fault, its addresses as they are written down."""
         public = self.options.public
         return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
-
-
-def _page(address: str | None) -> str | None:
-    """An address for comparing: a slash at the end and the scheme make no other page."""
-    return address and address.partition("://")[2].rstrip("/")
 
 
 def reason_of(error: BaseException) -> str:

@@ -40,8 +40,8 @@ TEXT = {
 }
 
 
-def write(folder: Path, file: Path) -> Path:
-    """Write the base in `folder` as the checkpoint `file` and give it back."""
+def write(folder: Path, file: Path, family: int = 2) -> Path:
+    """Write the base in `folder` as the checkpoint `file` of Stable Diffusion 1 or 2, and give it back."""
     import json
 
     from safetensors.torch import load_file, save_file
@@ -59,7 +59,11 @@ def write(folder: Path, file: Path) -> Path:
         name = vae_name(key, blocks)
         linear = ".mid.attn_1." in name and name.endswith("weight") and ".norm." not in name
         whole[f"first_stage_model.{name}"] = value[:, :, None, None] if linear else value
-    whole |= {f"cond_stage_model.model.{key}": value for key, value in open_clip(text).items()}
+    if family == 2:
+        whole |= {f"cond_stage_model.model.{key}": value for key, value in open_clip(text).items()}
+    else:
+        start = "cond_stage_model.transformer.text_model."
+        whole |= {start + key.removeprefix("text_model."): value for key, value in text.items()}
     save_file({key: value.contiguous() for key, value in whole.items()}, file)
     return file
 

@@ -23,7 +23,7 @@ from laureate.stages import crawl
 
 Fault = Callable[["Faulty"], None]
 ANYTHING = Coverage(pages=0.0, pictures=0.0, credits=0.0)
-QUICK: dict[str, Any] = {"backoff": 0.01, "timeout": 1.0, "retries": 1}
+QUICK: dict[str, Any] = {"backoff": 0.01, "timeout": 2.0, "retries": 1}
 
 
 class Faulty(museum.Handler):
@@ -150,7 +150,7 @@ def reset(handler: Faulty) -> None:
 
 def silent(handler: Faulty) -> None:
     """Say nothing for longer than anyone waits."""
-    time.sleep(1.5)
+    time.sleep(2.5)
     handler.close_connection = True
 
 
@@ -159,7 +159,7 @@ def drip(handler: Faulty) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(20):
+    for _ in range(30):
         handler.wfile.write(b"x")
         time.sleep(0.1)
     handler.close_connection = True

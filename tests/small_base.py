@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 RESOLUTION = 32
 DOWNSCALE = 4
@@ -81,6 +82,23 @@ def write(folder: Path, *, prediction: str = "v_prediction", seed: int = 0) -> P
     }
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
+
+
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+def adapter(unet: Any, rank: int, alpha: float) -> tuple[dict[str, Any], Any]:
+    """The state and shape of an adapter that does something: neither half is zero."""
+    import torch
+
+    from laureate import lora
+
+    generator, state = torch.Generator().manual_seed(7), {}
+    for name, layer in lora.find_targets(unet, TARGETS).items():
+        down, up = (rank, layer.in_features), (layer.out_features, rank)
+        state[f"unet.{name}.lora_A.weight"] = torch.randn(down, generator=generator) * 0.1
+        state[f"unet.{name}.lora_B.weight"] = torch.randn(up, generator=generator) * 0.1
+    return state, lora.Adapter(rank, alpha)
 
 
 def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:

@@ -45,9 +45,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["evaluate"] = {"bootstrap": 50}
     values["compare"] = {"published": str(ROOT / "data/published.yaml")}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
-    found, adapter = base.find(folder / "base"), lora.Adapter(2, 2.0)
-    layers = lora.attach(found.unet(), [adapter], ["to_q"], seed=0)
-    lora.save(folder / "models/lora/rank-2", lora.export(layers, 0, adapter), adapter, ["to_q"])
+    found = base.find(folder / "base")
+    lora.save(folder / "models/lora/rank-2", *small_base.adapter(found.unet(), 2, 2.0), small_base.TARGETS)
     train = {"steps": 14, "learning_rate": 0.001}
     write_json(
         folder / "models/lora/rank-2/config.json",

@@ -14,6 +14,12 @@ import pytest
 from sites_of_faults import Fault, Faulty, crawled, fails, few, image, same_bytes, site, status
 
 KILLS = 20
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+from laureate.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_crawl_that_was_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_a_crawl_that_is_interrupted_says_so_and_goes_on(tmp_path: Path, whom: s
 @pytest.mark.slow
 def test_a_crawl_killed_at_20_random_moments_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     rng = random.Random(20)  # which request it is killed at, how long after, and whether its child goes too
-    people = few(5)
+    people = few(3)
     faults: dict[str, Fault] = {}
     with site(people, faults) as (address, log):
         crawled(address, tmp_path / "whole/raw")
@@ -85,7 +91,7 @@ def half(handler: Faulty) -> None:
     """Half of the answer, and then nothing for a while."""
     answer = handler.plain()
     handler.say(200, answer.body[:1000], Content_Length=str(len(answer.body)))
-    time.sleep(0.5)
+    time.sleep(0.3)
     handler.close_connection = True
 
 
@@ -95,7 +101,7 @@ def begun(address: str, folder: Path) -> subprocess.Popen[str]:
     (folder / "prompts.yaml").touch()
     words = ["--site", address, "--api", f"{address}/2.1", "--out", "raw"]
     return subprocess.Popen(
-        [sys.executable, "-m", "laureate", "crawl", *words],
+        [sys.executable, "-c", COMMAND, "crawl", *words],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -1,11 +1,24 @@
 """What the crawler never does: ask where it may not, sooner than it may, or in disguise."""
 
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sites_of_faults import Fault, body, crawled, fails, few, page, reset, silent, site, status
+from scrapy import Request
+from scrapy.exceptions import IgnoreRequest
+from sites_of_faults import Fault, Faulty, body, crawled, fails, few, image, page, reset, silent, site, status
 
+from crawler.middlewares import Hosts
+from crawler.options import Options
+from crawler.settings import settings
+from laureate import cli
 from laureate.atelier.museum_pages import LIST_PATH
 from laureate.errors import ParameterError
 from laureate.params import Crawl, Params
@@ -87,3 +100,157 @@ def test_a_dry_run_says_what_it_would_ask_and_asks_nothing(
     assert "crawl@example.org" in told
     assert "5 s" in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_without_a_contact_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    params = Params(crawl=Crawl(delay=5.0))
+    crawl.run(params, site="https://www.nobelprize.org", out=tmp_path / "raw", dry_run=True)
+    told = capsys.readouterr().out
+    assert "GET https://api.nobelprize.org/2.1/laureates?offset=0" in told
+    assert "before a crawl: crawl.contact must say who asks https://www.nobelprize.org" in told
+
+
+def test_the_nobel_world_asks_the_real_site_with_manners(
+    root: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(root / "params.yaml", tmp_path)
+    shutil.copytree(root / "worlds", tmp_path / "worlds")
+    shutil.copytree(
+        root / "data", tmp_path / "data", ignore=shutil.ignore_patterns("raw", "dataset", "samples")
+    )
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["world", "nobel"]) == 0
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", no_network)
+        patch.setattr(socket.socket, "connect", no_network)
+        assert cli.main(["crawl", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    for said in (
+        *("GET https://www.nobelprize.org/robots.txt", "GET https://api.nobelprize.org/robots.txt"),
+        "GET https://www.nobelprize.org/prizes/lists/all-nobel-prizes/all/",
+        "GET https://api.nobelprize.org/2.1/laureates?offset=0&limit=250",
+        *(
+            "User-Agent: laureate/",
+            "hosts: api.nobelprize.org, www.nobelprize.org",
+            "delay: 5 s",
+            "crawl.contact",
+        ),
+    ):
+        assert said in told
+    assert not (tmp_path / "data/raw").exists()
+
+
+def no_network(*_: Any) -> None:
+    """What stands for the network."""
+    raise AssertionError("the network was asked")
+
+
+def test_the_site_is_asked_slowly_and_waits_as_long_as_it_says(tmp_path: Path) -> None:
+    times: list[float] = []
+    people = few(2)
+
+    def timed(handler: Any) -> None:
+        times.append(time.monotonic())
+        handler.send(handler.plain())
+
+    def later(handler: Any) -> None:
+        times.append(time.monotonic())
+        handler.say(503, b"", Retry_After="1") if len(times) == 1 else handler.send(handler.plain())
+
+    with site(people, {LIST_PATH: later} | {page(person): timed for person in people}) as (address, log):
+        crawled(address, tmp_path / "raw", delay=0.3)
+    assert len(times) == 2 + len(people)
+    assert times[1] - times[0] >= 0.95  # Retry-After
+    assert times[3] - times[2] >= 0.28
+    assert len(log.asked) == len(set(log.asked)) + 1
+
+
+def test_what_is_fresh_is_not_asked_for_again(tmp_path: Path) -> None:
+    with site(few(3)) as (address, log):
+        crawled(address, tmp_path / "raw")
+        before = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
+        log.asked.clear()
+        crawled(address, tmp_path / "raw", fresh=1.0)
+        assert set(log.asked) == {"GET /robots.txt"}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()} == before
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_public_name_that_leads_to_this_network_is_not_followed(tmp_path: Path, private: bool) -> None:
+    # as if a name server said so: the crawling process is given the answer beforehand
+    code = (
+        "from scrapy.resolver import dnscache; dnscache['museum.example'] = '127.0.0.1'; "
+        "from crawler.__main__ import main; main()"
+    )
+    with site(few(1)) as (address, log):
+        named = f"http://museum.example:{address.rpartition(':')[2]}"
+        options = Options(named, f"{named}/2.1", str(tmp_path), private=private, retries=0)
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            process.stdin.write(f"{options.to_json()}\nname\n")
+            process.stdin.flush()
+            process.wait(60)
+    result = (tmp_path / "result.json").read_text()
+    assert ("no results for hostname lookup: museum.example" in result) is not private
+    assert bool(log.asked) is private
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("http://www.example.org/a", True),
+        ("HTTP://WWW.EXAMPLE.ORG:80/a", True),
+        ("http://www.example.org:8080/a", False),
+        ("http://example.org/a", False),
+        ("http://www.example.org.evil.example/a", False),
+        ("http://www.example.org@evil.example/a", False),
+        ("http://evil.example/www.example.org", False),
+        ("http://127.0.0.1/a", False),
+        ("http://[::1]/a", False),
+        ("ftp://www.example.org/a", False),
+        ("http://10.0.0.7/a", False),
+    ],
+)
+def test_only_named_public_places_are_asked(address: str, allowed: bool) -> None:
+    options = Options("http://www.example.org", "http://api.example.org/2.1", "", hosts=("10.0.0.7",))
+    hosts = Hosts(SimpleNamespace(settings={"LAUREATE": options}))  # type: ignore[arg-type]
+    with nullcontext() if allowed else pytest.raises(IgnoreRequest):
+        hosts.process_request(Request(address))
+
+
+def test_nothing_is_open_that_is_not_needed() -> None:
+    made = settings(Options("https://www.example.org", "https://api.example.org", "state", delay=5.0), "c")
+    off = ("TELNETCONSOLE_ENABLED", "METAREFRESH_ENABLED", "COOKIES_ENABLED", "RANDOMIZE_DOWNLOAD_DELAY")
+    assert not any(made[name] for name in off)
+    assert all(
+        made[name] for name in ("ROBOTSTXT_OBEY", "AUTOTHROTTLE_ENABLED", "DOWNLOAD_VERIFY_CERTIFICATES")
+    )
+    assert all(made["DOWNLOAD_HANDLERS"][scheme] is None for scheme in ("data", "file", "ftp", "s3"))
+    assert made["CONCURRENT_REQUESTS"] == 1
+    assert (made["DOWNLOAD_MAXSIZE"], made["DOWNLOAD_TIMEOUT"]) == (20 * 2**20, 30.0)
+
+
+HEADS: dict[str, Fault] = {
+    "knows none": status(501),
+    "without a length": lambda handler: handler.say(200),
+    "refused": status(400),
+    "broken off": reset,
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_server_that_answers_no_head_is_not_asked_for_its_pictures_again(tmp_path: Path, name: str) -> None:
+    def act(handler: Faulty) -> None:
+        HEADS[name](handler) if handler.command == "HEAD" else handler.say(200, handler.plain().body)
+
+    people = few(2)
+    with site(people, {image(person): act for person in people}) as (address, log):
+        rows, _ = crawled(address, tmp_path / "raw")
+        log.asked.clear()
+        again, _ = crawled(address, tmp_path / "raw")
+    assert again == rows
+    assert len([row for row in rows if row["file"]]) == 2
+    assert not [line for line in log.asked if line.startswith("GET /images/")]

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from laureate import base, cli, export, lora, params, tensors  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.files import write_json  # noqa: E402
 
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+TARGETS = small_base.TARGETS
 # Stable Diffusion 2.1's unet/config.json, as far as it is not diffusers' default
 SD21: dict[str, Any] = {
     "sample_size": 96,
@@ -42,15 +43,10 @@ def unet_of(config: dict[str, Any], device: str = "cpu") -> Any:
         return UNet2DConditionModel(**config).eval().requires_grad_(False)
 
 
-def adapter_of(unet: Any, rank: int, alpha: float) -> tuple[dict[str, Any], lora.Adapter]:
-    """A trained adapter's state: neither half is zero."""
-    generator, adapter = torch.Generator().manual_seed(7), lora.Adapter(rank, alpha)
-    state = {}
-    for name, layer in lora.find_targets(unet, TARGETS).items():
-        down, up = (rank, layer.in_features), (layer.out_features, rank)
-        state[f"unet.{name}.lora_A.weight"] = torch.randn(down, generator=generator) * 0.1
-        state[f"unet.{name}.lora_B.weight"] = torch.randn(up, generator=generator) * 0.1
-    return state, adapter
+@pytest.fixture(scope="module")
+def sd21() -> Any:
+    """Stable Diffusion 2.1's UNet, shapes only."""
+    return unet_of(SD21, "meta")
 
 
 def listed(root: Path) -> list[dict[str, str]]:
@@ -59,10 +55,9 @@ def listed(root: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def test_the_keys_are_those_that_kohya_and_comfyui_expect_of_sd21(root: Path) -> None:
-    unet = unet_of(SD21, "meta")
-    assert sum(p.numel() for p in unet.parameters()) == 865_910_724
-    found = export.kohya(*adapter_of(unet, 16, 16.0))
+def test_the_keys_are_those_that_kohya_and_comfyui_expect_of_sd21(root: Path, sd21: Any) -> None:
+    assert sum(p.numel() for p in sd21.parameters()) == 865_910_724
+    found = export.kohya(*small_base.adapter(sd21, 16, 16.0))
     wanted: dict[str, tuple[int, ...]] = {}
     for row in listed(root):
         wanted |= {
@@ -74,11 +69,10 @@ def test_the_keys_are_those_that_kohya_and_comfyui_expect_of_sd21(root: Path) ->
     assert {key: tuple(tensor.shape) for key, tensor in found.items()} == wanted
 
 
-def test_the_list_follows_the_loaders_rules(root: Path) -> None:
+def test_the_list_follows_the_loaders_rules(root: Path, sd21: Any) -> None:
     """Kohya's: a linear layer under a Transformer2DModel, dots to underscores; ComfyUI's: blocks in a row."""
-    unet = unet_of(SD21, "meta")
     kohya = {}
-    for name, module in unet.named_modules():
+    for name, module in sd21.named_modules():
         if type(module).__name__ == "Transformer2DModel":
             for child, layer in module.named_modules():
                 if isinstance(layer, torch.nn.Linear) and child.endswith(tuple(TARGETS)):
@@ -100,7 +94,7 @@ def test_the_list_follows_the_loaders_rules(root: Path) -> None:
 def test_diffusers_loads_it_back_to_the_same_output(tmp_path: Path, to: str, alpha: float) -> None:
     unet = unet_of(NARROW)
     expected = unet_of(NARROW)
-    state, adapter = adapter_of(unet, 4, alpha)
+    state, adapter = small_base.adapter(unet, 4, alpha)
     lora.merge(expected, state, adapter)
     if to == "diffusers":
         lora.save(tmp_path, state, adapter, TARGETS)
@@ -136,7 +130,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with an adapter whose alpha is not its rank, in a git repository."""
     folder = small_base.study(tmp_path_factory.mktemp("exported"))
     found = base.find(folder / "base")
-    state, adapter = adapter_of(found.unet(), 2, 1.0)
+    state, adapter = small_base.adapter(found.unet(), 2, 1.0)
     lora.save(folder / "models/lora/rank-2", state, adapter, TARGETS)
     write_json(
         folder / "models/lora/rank-2/config.json",
@@ -159,6 +153,7 @@ def test_the_command_writes_a_file_that_says_where_it_is_from(study: Path, to: s
     about = tensors.metadata(path)
     found = base.find("base")
     assert about["laureate.base"] == found.fingerprint
+    assert about["laureate.base_source"] == found.source
     assert about["laureate.dataset"] == "d" * 64
     assert about["laureate.commit"] == shell("git", "rev-parse", "HEAD", cwd=study).strip()
     assert json.loads(about["laureate.recipe"]) == {"rank": 2, "alpha": 1.0}
@@ -171,6 +166,12 @@ def test_the_command_writes_a_file_that_says_where_it_is_from(study: Path, to: s
     load(unet, path)
     config = {"sample_size": 8, "cross_attention_dim": 24}
     assert (output(unet, config) - output(expected, config)).abs().max() < 1e-5
+
+
+def test_an_adapter_with_magnitudes_stays_with_diffusers(study: Path) -> None:
+    state, adapter = lora.load("models/lora/rank-2")
+    with pytest.raises(LaureateError, match="DoRA has no form"):
+        export.kohya(state, replace(adapter, variant="dora"))
 
 
 def test_the_same_adapter_gives_the_same_bytes(study: Path) -> None:

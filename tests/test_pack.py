@@ -194,6 +194,19 @@ def test_what_the_weights_do_not_depend_on_trains_nothing(study: params.Params, 
     assert outputs(2) == before
 
 
+def test_a_value_of_one_rank_trains_that_rank_only(study: params.Params, steps: list[Any]) -> None:
+    train.run(study, rank=2)
+    steps.clear()
+    rate = study.train.learning_rate
+    mapped = changed(study, learning_rate={2: rate, 4: 2 * rate})
+    train.run(mapped, rank=2)
+    assert not steps
+    train.run(mapped, rank=4)
+    assert {ranks for ranks, _ in steps} == {(4,)}
+    config = json.loads((train.ADAPTERS / "rank-4" / "config.json").read_text())
+    assert config["train"]["learning_rate"] == 2 * rate
+
+
 def test_a_damaged_result_is_not_picked_up(study: params.Params, steps: list[Any]) -> None:
     train.run(study, rank=2)
     before = outputs(2)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +15,13 @@ from sites_of_faults import few
 from crawler.answers import LaureatesAnswer
 from crawler.kept import Kept
 from crawler.middlewares import retry_after
-from crawler.options import Options
+from crawler.options import Options, place
 from crawler.pages import FactsPage, PrizeList
-from crawler.reading import NotFound
+from crawler.reading import NotFound, same_page
 from laureate.atelier.museum import Museum
 from laureate.crawled import changes, coverage, manifest, read_manifest
 from laureate.errors import LaureateError
+from laureate.params import Crawl
 
 ADDRESS = "http://127.0.0.1:8000/prizes/physics/1975/bohr/facts/"
 IMAGES = {
@@ -48,9 +50,7 @@ def test_the_address_of_a_portrait_is_read_however_it_is_loaded(markup: str) -> 
 )
 def test_an_address_that_is_not_http_is_none(value: str) -> None:
     text = f'<section class="laureate-facts laur-1"><div class="image"><img src="{value}"></div></section>'
-    with pytest.raises(
-        NotFound, match=r"no portrait: nothing matches 'section\.laureate-facts div\.image img'"
-    ):
+    with pytest.raises(NotFound, match=r"no portrait: nothing matches '\.laureate-facts \.image img'"):
         _ = FactsPage(text, ADDRESS).image
 
 
@@ -239,3 +239,83 @@ def test_what_a_kill_leaves_half_written_is_taken_away(tmp_path: Path) -> None:
     assert Kept(tmp_path).find("http://a/3") is not None
     again.path(entry.sha256).write_bytes(b"eno")
     assert Kept(tmp_path).find("http://a/1") is None
+
+
+def facts_page(inside: str, head: str = "") -> FactsPage:
+    """A facts page with `inside` in its section."""
+    return FactsPage(f'<head>{head}</head><section class="laur-1 laureate-facts">{inside}</section>', ADDRESS)
+
+
+CREDIT = '<p class="figcaption__attribution">Ill. N. N.</p>'
+OTHER = '<figure><img src="/x.jpg"><p class="small figcaption__attribution">Photo: X</p></figure>'
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        f'<div class="wide image"><img src="/a.jpg"><figcaption>{CREDIT}</figcaption></div>{OTHER}',
+        f'{OTHER}<div><figure class="image"><b><img src="/a.jpg"></b>{CREDIT}</figure></div>',
+        f'{OTHER}<figure><div class="image"><img src="/a.jpg"></div>{CREDIT}</figure>',
+        f'<p class="image"></p><div class="image"><img src="/a.jpg"></div><figcaption>{CREDIT}</figcaption>',
+    ],
+)
+def test_portrait_and_credit_are_found_in_other_wrappings(inside: str) -> None:
+    page = facts_page(inside)
+    assert (page.id, page.credit, page.image) == ("1", "Ill. N. N.", "http://127.0.0.1:8000/a.jpg")
+
+
+def test_the_credit_of_another_picture_is_not_the_portraits() -> None:
+    alone = f'<div class="image"><img src="/a.jpg"></div>{OTHER}'
+    for page in (facts_page(alone), facts_page(f"{OTHER}{CREDIT}")):
+        with pytest.raises(NotFound, match=r"no credit line|no portrait"):
+            _ = page.credit
+
+
+def test_a_placeholder_does_not_stand_in_for_an_address_that_is_no_good() -> None:
+    for late in ("file:///etc/passwd", "ftp://h/a.jpg"):
+        with pytest.raises(NotFound, match="no portrait"):
+            _ = facts_page(f'<div class="image"><img src="/blank.gif" data-src="{late}"></div>').image
+
+
+@pytest.mark.parametrize(
+    ("base", "address"), [("/deep/", "/deep/a.jpg"), ("http://h/", "http://h/a.jpg"), ("mailto:x", None)]
+)
+def test_a_base_is_what_addresses_are_relative_to(base: str, address: str | None) -> None:
+    page = facts_page('<div class="image"><img src="a.jpg"></div>', f'<base href="{base}">')
+    assert page.image == urljoin(ADDRESS, address or "a.jpg")
+    listed = PrizeList(
+        f'<base href="{base}"><div class="card-prize"><i class="card-prize--laureates--links">'
+        '<a href="prizes/physics/1975/bohr/facts/">',
+        "http://127.0.0.1:8000/list/all/",
+    )
+    assert [urlsplit(found).path for found in listed.facts] == [
+        {"/deep/": "/deep/prizes", "http://h/": "/prizes", "mailto:x": "/list/all/prizes"}[base]
+        + "/physics/1975/bohr/facts/"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("credit", "kind"),
+    [
+        ("Ill. Niklas Elmehed © Nobel Prize Outreach", "illustration"),
+        ("© Nobel Media. ILLUSTRATION: N. Elmehed", "illustration"),
+        ("Illustrator: N. Elmehed", "illustration"),
+        ("© The Nobel Foundation. Photo: U. Montan", "photograph"),
+        ("Photograph from the archive", "photograph"),
+        ("Ill. Niklas Elmehed. Photo: A. Mahmoud", "unknown"),
+        ("Photo illustration by N. N.", "unknown"),
+        ("Still. Bill. Gates", "unknown"),
+        ("© Nobel Prize Outreach", "unknown"),
+    ],
+)
+def test_credit_lines(credit: str, kind: str) -> None:
+    patterns = tuple(Crawl().credits.items())
+    assert Options("http://a", "http://a/2.1", "state", credits=patterns).kind(credit) == kind
+
+
+def test_addresses_of_one_page_are_one() -> None:
+    assert (
+        same_page("http://H:8000/a/facts/#x") == same_page("https://h:8000/a/facts?y=1") == "h:8000/a/facts"
+    )
+    assert place("https://H:443/") == place("https://user@h/") == "h"
+    assert place("http://h:443/") == "h:443"

@@ -87,6 +87,12 @@ BAD = [
     ),
     ("external", ["dall-e-3"], "external must be a section of keys, got ['dall-e-3']"),
     ("crawl.years", [2020, 1990], "crawl.years must be [first, last], got [2020, 1990]"),
+    ("train.learning_rate", {4: 1.0e-3}, "train.learning_rate has no value for rank 8"),
+    ("train.learning_rate", {4: 0.0}, "train.learning_rate[4] must be greater than 0, got 0.0"),
+    ("train.dropout", 1.0, "train.dropout must be less than 1, got 1.0"),
+    ("train.variant", "lokr", "train.variant must be 'lora', 'rslora' or 'dora', got 'lokr'"),
+    ("train.compile", True, "train.compile must be 'none', 'default', 'reduce-overhead' or 'max-autotune'"),
+    ("train", {"init": "pissa", "variant": "dora"}, "train.init: pissa goes with train.variant lora or"),
 ]
 
 

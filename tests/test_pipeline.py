@@ -235,6 +235,15 @@ def test_metrics_and_plots_are_shown(study: Path) -> None:
     run("dvc", "plots", "show", cwd=study)
     page = (study / "dvc_plots/index.html").read_text()
     assert all(f"rank-{rank}" in page for rank in SMALL["ranks"])
+    charts = json.loads(run("dvc", "plots", "show", "--json", cwd=study).splitlines()[-1])
+    assert "errors" not in charts
+    for name in ("KID against rank", "style against content"):
+        content = charts["data"][name][0]["content"]
+        spec = json.dumps(content) if isinstance(content, dict) else content
+        for part in ("_low", "_high", "layer"):
+            assert part in spec, (name, part)
+    for rank in SMALL["ranks"]:
+        assert "holdout_loss" in json.dumps(charts["data"][f"metrics/train/rank-{rank}.csv"])
 
 
 def test_the_graph_links_every_stage(study: Path) -> None:

@@ -152,69 +152,6 @@ def test_a_plain_picture_stays_plain_at_any_size(name: str) -> None:
     assert small.getpixel((3, 3)) == (7, 77, 177)
 
 
-# --- split and guards
-
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
-
-
-@given(st.sets(names, max_size=30), st.sets(names, max_size=30), st.floats(0, 1), st.integers(0, 9))
-def test_a_laureate_never_changes_side_when_others_come(
-    some: set[str], more: set[str], share: float, seed: int
-) -> None:
-    before = {name: dataset.side(name, share, seed) for name in some}
-    after = {name: dataset.side(name, share, seed) for name in some | more}
-    assert all(after[name] == side for name, side in before.items())
-
-
-@given(st.integers(0, 2000), st.integers(20, 200), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_of_every_run_of_awards_about_the_same_share_is_held_out(
-    start: int, count: int, share: float, seed: int
-) -> None:
-    held = sum(dataset.side(str(i), share, seed) == "holdout" for i in range(start, start + count))
-    assert abs(held - share * count) <= 4  # by chance it would be 7 in one case of twenty
-
-
-def test_the_split_meets_its_share_and_depends_on_the_seed() -> None:
-    for ids in ([str(number) for number in range(2000)], [f"portrait {number}" for number in range(2000)]):
-        held = {seed: {i for i in ids if dataset.side(i, 0.3, seed) == "holdout"} for seed in (1, 2)}
-        assert abs(len(held[1]) / len(ids) - 0.3) < 0.04
-        assert held[1] != held[2]
-        assert {dataset.side(i, 0.0, 1) for i in ids} == {"train"}
-        assert {dataset.side(i, 1.0, 1) for i in ids} == {"holdout"}
-
-
-@given(st.integers(0, 9), st.floats(0.1, 0.5), st.floats(0, 0.4))
-def test_more_held_out_keeps_those_that_were(number: int, share: float, more: float) -> None:
-    if dataset.side(str(number), share, 7) == "holdout":
-        assert dataset.side(str(number), share + more, 7) == "holdout"
-
-
-def test_the_guards_name_what_is_wrong() -> None:
-    rows = {side: [{"file_name": f"{side}.png", "id": side}] for side in dataset.SIDES}
-    hashes = {"train.png": np.zeros(256, bool), "holdout.png": np.ones(256, bool)}
-    dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
-    with pytest.raises(LaureateError, match=r"holdout has 1 pictures, at least 2.*prepare\.min_holdout"):
-        dataset.check_split(rows, hashes, {"train": 1, "holdout": 2}, near=0.1)
-    for bits, share in ((0, "0%"), (25, "10%")):
-        hashes["holdout.png"] = np.arange(256) < bits
-        with pytest.raises(
-            LaureateError,
-            match=rf"train/train\.png and holdout/holdout\.png are .*{share} of their perceptual",
-        ):
-            dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
-    hashes["holdout.png"] = np.arange(256) < 26
-    dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
-    rows["holdout"][0]["id"] = "train"
-    with pytest.raises(LaureateError, match="laureate train is on both sides"):
-        dataset.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
-
-
-@pytest.mark.parametrize("prompt", ["A man, in the style.", "a MAN in the style"])
-def test_a_prompt_that_is_a_training_caption_is_refused(prompt: str) -> None:
-    with pytest.raises(LaureateError, match=r"is the training caption of 1\.png"):
-        dataset.check_prompts([{"file_name": "1.png", "text": "A man, in the style."}], ["A woman.", prompt])
-
-
 # --- the stage
 
 

@@ -23,7 +23,7 @@ def text(root: Path) -> str:
 
 
 def results(root: Path, selected: str) -> list[str]:
-    """The results as they are committed and as they lie here: who re-runs the study need not touch the README."""
+    """As they are committed and as they lie here: who re-runs the study need not touch the README."""
     found = []
     for place in ("HEAD", "here"):
         texts = [_text(root, place, path) for path in (readme.TABLE, readme.ADVICE)]

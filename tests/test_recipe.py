@@ -16,6 +16,8 @@ from laureate import params
 from laureate.errors import LaureateError
 from laureate.stages import encode, sample, train
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of diffusers
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

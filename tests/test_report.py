@@ -203,3 +203,28 @@ def test_the_page_marks_ties_and_shows_every_score_against_the_rank(html: Page, 
     assert ties == sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td") > 0
     for score in table.valued(rows):
         assert f"{score.label} of every rank" in html.all("img", "alt")
+
+
+@pytest.mark.parametrize("side", [128, 768])
+def test_sheets_have_one_form_whatever_the_base_draws(side: int) -> None:
+    """128 px in the embedded world, 768 px from Stable Diffusion 2.1."""
+    picture = Image.new("RGB", (side, side), "tan")
+    cells = [("A man with a hat, in the style of Nobel Laureate.", [picture, picture])] * 9
+    assert sheets.prompt_grid(cells, "A", "b", ("Baseline", "Rank 16")).size == (2476, 1728)
+    assert sheets.matrix(cells, ["Baseline", "Rank 16"], "A", "b").size == (966, 2646)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "refused: this request names a real person, which the content policy does not allow",
+        "refused: safety_violations=[public_figures,and_what_else_there_is]. More of it.",
+    ],
+)
+def test_a_picture_that_never_came_is_a_tile_with_the_reason(reason: str) -> None:
+    tile = sheets.absent(reason)
+    grey = tile.convert("L")
+    ink = grey.point(lambda value: 255 if value < 160 else 0).getbbox()
+    assert ink is not None
+    assert min(ink[0], ink[1], tile.width - ink[2], tile.height - ink[3]) > 8  # inside its margins
+    assert sheets.absent("timed out").size == sheets.absent("").size == tile.size

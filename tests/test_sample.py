@@ -14,7 +14,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, lora, params  # noqa: E402
+from benchmarks import gate  # noqa: E402
+from laureate import base, lora, params, prompts  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.files import sha256_file, write_json  # noqa: E402
 from laureate.stages import sample  # noqa: E402
@@ -35,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for layer in layers.values():
             layer.b.normal_(generator=torch.Generator().manual_seed(1))
     target = folder / sample.ADAPTERS / "rank-2"
-    lora.save(target, lora.export(layers, 0, adapter), adapter, list(layers))
+    lora.save(target, lora.export(layers, 0), adapter, list(layers))
     write_json(target / "config.json", {"base": found.fingerprint})
     return folder
 
@@ -118,12 +119,48 @@ def test_sampling_again_gives_the_same_bytes(study: params.Params) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
 
-def test_the_batch_does_not_show(study: params.Params) -> None:
-    sample.run(study, model="rank-2")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_batch_does_not_show(study: params.Params, precision: str) -> None:
+    """By a grey level at most: a kernel that is chosen by the size of a batch may round differently.
+
+    bfloat16 has eight bits to round to, so there a difference of one kernel grows over the steps.
+    """
+    sample.run(changed(study, precision=precision), model="rank-2")
     before = pictures("rank-2")
-    sample.run(changed(study, batch=4), model="rank-2")
-    for name, picture in pictures("rank-2").items():
-        assert np.abs(picture.astype(int) - before[name]).max() <= 1
+    for batch in (1, 2, 4, 7):
+        sample.run(changed(study, precision=precision, batch=batch), model="rank-2")
+        after = pictures("rank-2")
+        assert after.keys() == before.keys()
+        for name, picture in after.items():
+            away = np.abs(picture.astype(int) - before[name])
+            assert away.max() <= (1 if precision == "float32" else 64)
+            assert away.mean() <= (0.01 if precision == "float32" else 4)
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "ddim"])
+@pytest.mark.parametrize("model", ["baseline", "rank-2"])
+def test_the_pictures_are_those_of_diffusers_pipeline(
+    study: params.Params, scheduler: str, model: str
+) -> None:
+    """The gate: StableDiffusionPipeline, with load_lora_weights, from the same starting noise in float32."""
+    here = changed(study, scheduler=scheduler, steps=4, negative_prompt="A hat.")
+    asked = prompts.load(here.sample.prompts)
+    pairs = [(prompt, seed) for prompt in asked for seed in here.sample.seeds]
+    adapter = None if model == "baseline" else sample.ADAPTERS / model
+    far = gate.compare(base.find("base"), adapter, pairs, here, batch=3)
+    assert far["latent_error"] < 1e-4
+    assert far["psnr"] > 60
+    assert far["peer_psnr"] == 99, "in float32 the peer is compared with itself"
+
+
+def test_the_gate_sees_another_picture(study: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the adapter, or from other noise, the numbers are bad."""
+    pairs = [(prompt, 1) for prompt in prompts.load(study.sample.prompts)]
+    found, adapter = base.find("base"), sample.ADAPTERS / "rank-2"
+    monkeypatch.setattr(lora, "merge", lambda *arguments: None)
+    far = gate.compare(found, adapter, pairs, study, batch=2)
+    assert far["latent_error"] > 0.01
+    assert far["psnr"] < 50
 
 
 def test_lower_precision_draws_nearly_the_same(study: params.Params) -> None:

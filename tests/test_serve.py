@@ -30,20 +30,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small base with one adapter, trained by nobody: random weights that are not zero."""
-    import torch
-
     folder = small_base.study(tmp_path_factory.mktemp("served"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         loaded = params.load()
         found = studio.base.find(loaded.base.path)
-        adapter = lora.Adapter(2, 2.0)
-        layers = lora.attach(found.unet(), [adapter], loaded.train.targets, seed=0)
-        generator = torch.Generator().manual_seed(3)
-        with torch.no_grad():
-            for layer in layers.values():
-                layer.b += torch.randn(layer.b.shape, generator=generator)
-        lora.save(Path("models/lora/rank-2"), lora.export(layers, 0, adapter), adapter, loaded.train.targets)
+        lora.save("models/lora/rank-2", *small_base.adapter(found.unet(), 2, 2.0), small_base.TARGETS)
         write_json("models/lora/rank-2/config.json", {"base": found.fingerprint})
     return folder
 

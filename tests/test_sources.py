@@ -106,12 +106,13 @@ def test_half_precision_is_stored_under_the_plain_names(hub: Hub, made: Path) ->
     assert base.find("base").source == f"hub {NAME} (fp16) at {COMMIT}"
 
 
-def test_a_folder_and_a_checkpoint(hub: Hub, made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [1, 2])
+def test_a_folder_and_a_checkpoint(hub: Hub, made: Path, tmp_path: Path, family: int) -> None:
     sources.fetch(of({"folder": str(tmp_path / "nowhere")}, {"folder": str(made)}))
     assert base.find("base").fingerprint == base.find(made).fingerprint
     assert base.find("base").source == f"folder {made}"
     shutil.rmtree("base")
-    file = original_layout.write(made, tmp_path / "one.safetensors")
+    file = original_layout.write(made, tmp_path / "one.safetensors", family)
     given = {"file": str(file), "layout": str(made), "tokenizer": str(made / "tokenizer")}
     sources.fetch(of(given))
     found, wanted = base.find("base"), base.find(made)
@@ -120,6 +121,44 @@ def test_a_folder_and_a_checkpoint(hub: Hub, made: Path, tmp_path: Path) -> None
         ours, theirs = (getattr(each, part)().state_dict() for each in (found, wanted))
         assert ours.keys() == theirs.keys()
         assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
+def test_a_checkpoint_of_the_true_structure(tmp_path: Path, made: Path) -> None:
+    """Every block of Stable Diffusion 2.1, made narrow: the shipped layout fits what the libraries write."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    narrow: dict[str, dict[str, Any]] = {
+        "unet": {"block_out_channels": [32, 64, 64, 64], "attention_head_dim": [1, 2, 2, 2]},
+        "vae": {"block_out_channels": [32, 32, 64, 64]},
+        "text_encoder": {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2},
+    }
+    narrow["unet"]["cross_attention_dim"] = narrow["text_encoder"]["hidden_size"]
+    layout = Path(shutil.copytree(checkpoint.LAYOUTS / "sd2-768", tmp_path / "layout"))
+    written = Path(shutil.copytree(layout, tmp_path / "written"))
+    shutil.copytree(made / "tokenizer", written / "tokenizer", dirs_exist_ok=True)
+    for part, values in narrow.items():
+        path = layout / part / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+        config = json.loads(path.read_text())
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            if part == "text_encoder":
+                model: Any = CLIPTextModel(CLIPTextConfig(**config))
+            else:
+                kind: Any = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[part]
+                model = kind.from_config(config)
+        model.save_pretrained(written / part)
+    file = original_layout.write(written, tmp_path / "one.safetensors")
+    (tmp_path / "out").mkdir()
+    checkpoint.convert(file, str(layout), made / "tokenizer", tmp_path / "out")
+    ours, theirs = base.find(tmp_path / "out"), base.find(written)
+    assert ours.prediction == "v_prediction"
+    for part in base.WEIGHTS:
+        a, b = (getattr(each, part)().state_dict() for each in (ours, theirs))
+        assert a.keys() == b.keys()
+        assert all(a[name].equal(b[name]) for name in a)
 
 
 def refused(given: params.Params) -> str:

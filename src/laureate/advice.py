@@ -60,7 +60,7 @@ def as_json(found: adviser.Advice, criterion: str, margin: float) -> dict[str, A
         "pictures": found.pictures,
         "prompts_wanted": found.prompts_wanted,
         "pictures_wanted": found.pictures_wanted,
-        "sentences": [*found.sentences, *price_sentences(found)],
+        "sentences": [*found.sentences, *meaning(found, margin), *price_sentences(found)],
         "findings": [
             {
                 "rank": finding.rank,
@@ -78,6 +78,16 @@ def as_json(found: adviser.Advice, criterion: str, margin: float) -> dict[str, A
             for name, (to_base, to_best) in found.prices.items()
         },
     }
+
+
+def meaning(found: adviser.Advice, margin: float) -> list[str]:
+    """What "tied" means, where a rank is named that is not the best: it may differ, but by little."""
+    if found.rank in (None, found.best):
+        return []
+    return [
+        f"Tied means that these pictures show it to lie within {100 * margin:.3g} % of the way from the "
+        "untuned base to the best, even where a test finds a difference."
+    ]
 
 
 def price_sentences(found: adviser.Advice) -> list[str]:

@@ -207,9 +207,9 @@ def _wanted(found: list[Estimate], prompts: int, tests: int) -> int | None:
     Only the variance that comes from prompts shrinks with their number; None where the references' alone is
     too large. The level is Bonferroni's over `tests`, which Holm never exceeds.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z = norm.isf(LEVEL / 2 / tests) + norm.ppf(POWER)
+    z = ndtri(POWER) - ndtri(LEVEL / 2 / tests)
     wanted = []
     for one in found:
         room = (one.value / z) ** 2 - one.from_references

@@ -153,7 +153,7 @@ def read_lock(path: str | Path) -> dict[str, Any]:
     """Source => what was noted of it (`revision`, `prediction`, `files`). Raises LaureateError if damaged."""
     if not Path(path).is_file():
         return {}
-    noted = _json(Path(path))
+    noted = read_json(Path(path))
     if not all(isinstance(entry, dict) and isinstance(entry.get("files"), dict) for entry in noted.values()):
         raise LaureateError(f"{path} is not a lock of base models; restore it with git")
     return noted
@@ -173,7 +173,7 @@ def find(folder: str | Path) -> Base:
     check_kind(folder)
     if not (folder / "tokenizer").is_dir():
         raise LaureateError(f"the base {folder} has no tokenizer folder")
-    configs = {part: _json(folder / part / "config.json") for part in WEIGHTS}
+    configs = {part: read_json(folder / part / "config.json") for part in WEIGHTS}
     for part, name in WEIGHTS.items():
         _check_weights(folder / part, name)
     scheduler = _scheduler(folder)
@@ -193,7 +193,7 @@ def find(folder: str | Path) -> Base:
 
 def check_kind(folder: Path) -> None:
     """Raise LaureateError if `model_index.json` describes another pipeline than StableDiffusionPipeline."""
-    index = _json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     kind = str(index.get("_class_name", "no pipeline"))
     if kind != "StableDiffusionPipeline":
         hint = "; SDXL has two text encoders and is not supported" if "XL" in kind else ""
@@ -210,7 +210,7 @@ def check_scheduler(folder: Path, given: params.Base, source: str) -> None:
 
 def _scheduler(folder: Path) -> dict[str, Any]:
     """The scheduler's configuration. Raises LaureateError for an unknown prediction type."""
-    scheduler = _json(folder / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     prediction = scheduler.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
         raise LaureateError(
@@ -220,7 +220,8 @@ def _scheduler(folder: Path) -> dict[str, Any]:
     return scheduler
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a base. Raises LaureateError if it is missing or something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -277,7 +278,7 @@ def _origin(folder: Path) -> dict[str, Any] | None:
     """What `laureate fetch` left in a base: `name` and `source`; None for a folder that was there before."""
     if not (folder / ORIGIN).is_file():
         return None
-    origin = _json(folder / ORIGIN)
+    origin = read_json(folder / ORIGIN)
     if not {"name", "source"} <= origin.keys():
         raise LaureateError(f"{folder / ORIGIN} is damaged; remove {folder} and run `laureate fetch`")
     return origin

@@ -34,7 +34,7 @@ def run(params: Params, rank: int, rights: str = "") -> Path:
     from laureate.stages.sample import check_adapter
 
     name, folder = f"rank-{rank}", ADAPTERS / f"rank-{rank}"
-    found = base.find(params.base.path)
+    found = base.expected(params.base)
     check_adapter(folder, found)
     rows = table.read_csv(TABLE)
     if name not in [row["model"] for row in rows]:
@@ -42,16 +42,19 @@ def run(params: Params, rank: int, rights: str = "") -> Path:
     state, adapter = lora.load(folder)
     about = {"format": "pt"} | export.origin(folder, found, rank)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    text = card(params, rows, name, config, about, sources(config.get("dataset")), rights)
+    text = card(
+        params, rows, name, config, about, sources(config.get("dataset")), rights, adapter.variant == "lora"
+    )
     target = export.EXPORTS / name
     with fresh_folder(target) as new:
         header = about | {lora.METADATA: tensors.metadata(folder / lora.WEIGHTS)[lora.METADATA]}
         tensors.save(new / lora.WEIGHTS, state, header)
-        header = about | export.kohya_metadata(adapter, found)
-        tensors.save(new / f"{name}-kohya.safetensors", export.kohya(state, adapter), header)
+        if adapter.variant == "lora":  # others have no such form
+            header = about | export.kohya_metadata(adapter, found)
+            tensors.save(new / f"{name}-kohya.safetensors", export.kohya(state, adapter), header)
         shutil.copy(folder / "config.json", new / "config.json")
         write_text(new / "README.md", text)
-    print(f"{target}: a model card, the weights for diffusers and for Kohya's scripts and ComfyUI")
+    print(f"{target}: a model card and the adapter")
     return target
 
 
@@ -87,8 +90,9 @@ def card(
     about: dict[str, str],
     hosts: set[str] | None,
     rights: str,
+    kohya: bool = True,
 ) -> str:
-    """The model card of one adapter as Markdown with its YAML head."""
+    """The model card of one adapter as Markdown with its YAML head; `kohya`: that file lies beside it."""
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
     row = next(r for r in rows if r["model"] == name)
@@ -121,7 +125,7 @@ def card(
         f"“{params.prepare.style}”.",
         model_type="LoRA adapter for the attention layers of a Stable Diffusion UNet",
         license="Apache-2.0" if free else "see Rights",
-        base_model=f"`{Path(params.base.path).name}`, SHA-256 of its files `{about['laureate.base']}`",
+        base_model=f"{about['laureate.base_source']}, SHA-256 of its files `{about['laureate.base']}`",
         direct_use=f"Draw portraits in this one style. End a prompt with “, {params.prepare.style}.”. The "
         "adapter belongs to the base named above and to no other.",
         out_of_scope_use="Pictures that pass for portraits by the artist, for official portraits of a "
@@ -129,7 +133,7 @@ def card(
         bias_risks_limitations="Trained on few portraits of one hand, it repeats whom they show and how. A "
         "small rank keeps some of the base's looks, a large one may repeat training pictures.",
         bias_recommendations="Say that a picture was drawn by a model; ask whom it portrays first.",
-        get_started_code=_start(name, params),
+        get_started_code=_start(name, params, kohya),
         training_data=f"Portraits {pictures}; SHA-256 of the data set `{about['laureate.dataset']}`."
         + f"\n\n**Rights**: {rights or (FREE if free else RIGHTS)}",
         training_regime=f"{config.get('precision', 'see config.json')}; {recipe}" if recipe else GAP,
@@ -171,11 +175,12 @@ def _from(hosts: set[str] | None) -> str:
     return f"from {', '.join(sorted(hosts))}" if hosts else "whose source is not known here"
 
 
-def _start(name: str, params: Params) -> str:
-    return (
+def _start(name: str, params: Params, kohya: bool) -> str:
+    text = (
         "```python\nfrom diffusers import StableDiffusionPipeline\n\n"
         f'pipeline = StableDiffusionPipeline.from_pretrained("{params.base.path}")\n'
         'pipeline.load_lora_weights("FOLDER OF THIS CARD")\n'
-        f'pipeline("A wise man with glasses, {params.prepare.style}.").images[0].save("wise.png")\n```\n\n'
-        f"`{name}-kohya.safetensors` is the same adapter for Kohya's scripts and ComfyUI."
+        f'pipeline("A wise man with glasses, {params.prepare.style}.").images[0].save("wise.png")\n```'
     )
+    beside = f"\n\n`{name}-kohya.safetensors` is the same adapter for Kohya's scripts and ComfyUI."
+    return text + beside if kohya else text

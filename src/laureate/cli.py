@@ -142,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
+    commands["plan"].add_argument(
+        "--pictures", type=int, metavar="N", help="to train on, where there is no data set yet"
+    )
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),

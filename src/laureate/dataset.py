@@ -31,6 +31,40 @@ def side(laureate: str, holdout: float, seed: int) -> str:
     return "holdout" if turn < holdout * 2**64 else "train"
 
 
+def strata(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What a split should be even over => the ids of its laureates: all, gender, prize, five years.
+
+    A group of fewer than eight is left to chance.
+    """
+    groups: dict[str, set[str]] = {}
+    for row in rows:
+        year = row.get("year")
+        era = f"{int(year) // 5 * 5} to {int(year) // 5 * 5 + 4}" if year else None
+        for name in ("all", row.get("gender"), row.get("category"), era):
+            if name:
+                groups.setdefault(str(name), set()).add(str(row["id"]))
+    return {name: sorted(members) for name, members in groups.items() if len(members) >= 8}
+
+
+def unevenness(groups: Mapping[str, Sequence[str]], holdout: float, seed: int) -> dict[str, float]:
+    """Group => how far its share on the held-out side is from `holdout`, in standard deviations of chance."""
+    apart = {}
+    for name, members in groups.items():
+        held = sum(side(member, holdout, seed) == "holdout" for member in members)
+        spread = (len(members) * holdout * (1 - holdout)) ** 0.5
+        apart[name] = (held - len(members) * holdout) / spread if spread else 0.0
+    return apart
+
+
+def even_seed(groups: Mapping[str, Sequence[str]], holdout: float, seeds: Iterable[int] = range(200)) -> int:
+    """The seed with the most even split (rerandomisation; Morgan and Rubin 2012, Annals of Statistics 40).
+
+    A split that is even by force would move laureates when others come; one that is drawn until it is even,
+    and then kept by its seed, does not.
+    """
+    return min(seeds, key=lambda seed: sum(z * z for z in unevenness(groups, holdout, seed).values()))
+
+
 def check_files(rows: Sequence[Row], folder: str | Path, manifest: str) -> None:
     """Hold the manifest's rows against the folder, in both directions.
 

@@ -12,7 +12,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laureate import measures, scores, table
 from laureate.errors import LaureateError
@@ -151,15 +151,17 @@ def read_csv(path: str | Path) -> list[Difference]:
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        return [
-            Difference(
-                *(row[name] for name in COLUMNS[:4]),
-                int(row["n"]),
-                *(float(row[name]) for name in COLUMNS[5:]),
-            )
-            for row in rows
-        ]
+        return [_of_text(row) for row in rows]
     except FileNotFoundError:
         raise LaureateError(f"{path} does not exist; run `laureate compare` first") from None
     except (KeyError, TypeError, ValueError):
         raise LaureateError(f"{path} is not what this version writes; run `laureate compare` again") from None
+
+
+def _of_text(row: Mapping[str, str]) -> Difference:
+    """A line of the file; whole numbers and numbers by the kind of the field."""
+    kinds = {"str": str, "int": int, "float": float}
+    values: dict[str, Any] = {
+        field.name: kinds[str(field.type)](row[field.name]) for field in fields(Difference)
+    }
+    return Difference(**values)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+LEAST = 4  # rows of a batch on a CPU: for fewer its libraries choose other kernels, which round differently
+
 Denoiser = Callable[
     ..., Any
 ]  # a UNet2DConditionModel: (latents, t, encoder_hidden_states) => output with .sample
@@ -121,8 +123,12 @@ def sample(
     text: (n, tokens, width), negative: (1, tokens, width), noise: (n, c, h, w), on the UNet's device.
     Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598) runs both halves in one batch; `guidance`
     1 leaves it out. Both solvers are deterministic, so a picture depends on its own noise and text only. The
-    last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture.
+    last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture. For
+    the same reason a batch has at least LEAST rows on a CPU: docs/performance.md has what is left between
+    batches.
     """
+    if noise.device.type == "cpu":
+        batch = max(batch, LEAST if guidance == 1 else LEAST // 2)
     dtype = next(unet.parameters()).dtype if isinstance(unet, torch.nn.Module) else noise.dtype
     for start in range(0, len(noise), batch):
         count = min(batch, len(noise) - start)

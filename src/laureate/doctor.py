@@ -6,7 +6,7 @@ pictures, or nowhere.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laureate import brought, crawled, dataset
@@ -185,7 +185,10 @@ def _examine_metadata(
         elif path not in there:
             yield Finding(where, f"there is no picture {file}", "bring it, or take the row away")
         named.add(path)
-        yield from _examine_text(where, text.encode() if isinstance(text, str) else b"", count)
+        for found in _examine_text(
+            where, text.encode("utf-8", "replace") if isinstance(text, str) else b"", count
+        ):
+            yield replace(found, what=f"{found.what}, of {file}")
     for picture in pictures:
         if picture.is_relative_to(metadata.parent) and brought.plain(picture) not in named:
             where = picture.relative_to(folder).as_posix()
@@ -213,7 +216,7 @@ def tokens_by(clip: str | Path) -> Count:
             from transformers import CLIPTokenizer
 
             known.append(CLIPTokenizer.from_pretrained(clip, local_files_only=True))
-        return len(known[0](text, truncation=False)["input_ids"])
+        return len(known[0](text, truncation=False, verbose=False)["input_ids"])
 
     return count
 

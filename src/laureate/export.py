@@ -48,8 +48,11 @@ def kohya(state: dict[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
     """`unet.NAME.lora_A.weight` => `lora_unet_NAME.lora_down.weight`, `.lora_up.weight` and `.alpha`.
 
     The names are diffusers' own translation; it writes alpha = rank, whatever alpha is. ComfyUI reads the
-    same names: its loader knows every attention layer of Stable Diffusion 1 and 2 by them.
+    same names: its loader knows every attention layer of Stable Diffusion 1 and 2 by them. Raises
+    LaureateError for an adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
     """
+    if adapter.variant == "dora":
+        raise LaureateError("an adapter trained with DoRA has no form in Kohya's scripts: use --to diffusers")
     import torch
     from diffusers.utils.state_dict_utils import convert_state_dict_to_kohya
 
@@ -66,6 +69,7 @@ def origin(folder: Path, found: base.Base, rank: int) -> dict[str, str]:
         "laureate.version": __version__,
         "laureate.rank": str(rank),
         "laureate.base": found.fingerprint,
+        "laureate.base_source": found.source,
         "laureate.dataset": str(config.get("dataset", "unknown")),
         "laureate.commit": commit(),
         "laureate.recipe": json.dumps(recipe, sort_keys=True),

@@ -57,13 +57,22 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
     aside.mkdir()
     try:
         yield aside
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.exists() or path.is_symlink():
-            path.unlink()
+        before = path.with_name(f".{path.name}.before.part")
+        _remove(before)
+        if path.exists() or path.is_symlink():
+            os.replace(path, before)  # at no moment is there a half of either
         os.replace(aside, path)
+        _remove(before)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _aside(path: Path) -> Path:

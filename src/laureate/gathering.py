@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laureate import scores
 from laureate.errors import LaureateError
@@ -91,7 +92,9 @@ def heads_of(seen: Seen) -> dict[str, Array]:
     }
 
 
-def style_read(probabilities: Mapping[str, Array], classes: Mapping[str, Sequence[str]], style: str) -> Array:
+def style_read(
+    probabilities: Mapping[str, Array], classes: Mapping[str, Sequence[str]], style: str
+) -> NDArray[np.float64]:
     """(n,) float64: 1 where the most likely class of the head "style" is `style`, else 0."""
     if style not in classes.get("style", ()):
         known = ", ".join(classes.get("style", ()))
@@ -104,7 +107,7 @@ def content_read(
     probabilities: Mapping[str, Array],
     classes: Mapping[str, Sequence[str]],
     asked: Sequence[Mapping[str, str]],
-) -> Array:
+) -> NDArray[np.float64]:
     """(n, attributes) float64: 1 where what was asked is read, 0 where another class is, NaN not asked."""
     heads = [name for name in classes if name != "style"]
     found = np.full((len(asked), len(heads)), np.nan)

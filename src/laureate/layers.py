@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-VARIANTS = ("lora", "rslora", "dora")
+Run = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Stacked(nn.Module):
         self.start = (a.clone(), b.clone()) if adapters[0].init == "pissa" else None
         self.keep = 1 - torch.tensor([adapter.dropout for adapter in adapters], device=device)
         self.drops = any(adapter.dropout for adapter in adapters)
+        self.runs = runs_of([adapter.rank for adapter in adapters], device)
         self.generator: torch.Generator | None = None  # set for a training step; None: nothing is left out
         self.share = (0, 1)  # which part of the samples this process has, of how many
 
@@ -114,6 +116,55 @@ class Stacked(nn.Module):
         return a.detach(), b.detach()
 
 
+class Ragged(torch.autograd.Function):
+    """y[r] = x[r] @ W.T + bias + x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one over the
+    gradient of x, and by runs of adapters of similar rank instead of all at the largest rank.
+
+    x: (R, n, in), a: (R, in, r_max), b: (R, r_max, out); runs: (first, behind the last, largest rank).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, runs: list[Run]
+    ) -> Tensor:
+        y = functional.linear(x, weight, bias)
+        narrow = []
+        for first, end, rank in runs:
+            narrow.append(torch.bmm(x[first:end], a[first:end, :, :rank]))
+            y[first:end].baddbmm_(narrow[-1], b[first:end, :rank])
+        ctx.save_for_backward(x, weight, a, b, *narrow)
+        ctx.runs = runs
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,), (x, weight, a, b, *narrow) = grads, ctx.saved_tensors
+        to_x = grad @ weight if ctx.needs_input_grad[0] else None
+        to_a, to_b = torch.zeros_like(a), torch.zeros_like(b)
+        for (first, end, rank), within in zip(ctx.runs, narrow, strict=True):
+            part = grad[first:end]
+            to_narrow = torch.bmm(part, b[first:end, :rank].mT)
+            to_b[first:end, :rank] = torch.bmm(within.mT, part)
+            to_a[first:end, :, :rank] = torch.bmm(x[first:end].mT, to_narrow)
+            if to_x is not None:
+                to_x[first:end].baddbmm_(to_narrow, a[first:end, :, :rank].mT)
+        return to_x, None, None, to_a, to_b, None
+
+
+def runs_of(ranks: Sequence[int], device: torch.device) -> list[Run]:
+    """Runs of neighbours in a stack whose ranks differ by a factor of two at most: so padding costs at most
+    as much as what it pads. On a graphics card one run: there a product costs more than its padding."""
+    if device.type == "cuda":
+        return [(0, len(ranks), max(ranks))]
+    runs: list[Run] = []
+    first = 0
+    for end in range(1, len(ranks) + 1):
+        if end == len(ranks) or max(ranks[first : end + 1]) > 2 * min(ranks[first : end + 1]):
+            runs.append((first, end, max(ranks[first:end])))
+            first = end
+    return runs
+
+
 class LoraLinear(Stacked):
     """A linear layer: y[r] = base(x[r]) + scale[r] * x[r] @ A[r] @ B[r]."""
 
@@ -121,9 +172,15 @@ class LoraLinear(Stacked):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
-        y: Tensor = self.base(x)
         a, b = self.factors(x.dtype)
-        narrow = torch.bmm(self.drop(x.reshape(len(a), -1, x.shape[-1])), a)
+        stacked = x.reshape(len(a), -1, x.shape[-1])
+        dropped = self.drops and self.generator is not None
+        if not (self.start or "m" in self.parts or dropped or torch.compiler.is_compiling()):
+            b = b * self.scale.to(b.dtype) if self.scaled else b
+            y = Ragged.apply(stacked, self.base.weight, self.base.bias, a, b, self.runs)
+            return y.reshape(*x.shape[:-1], y.shape[-1])
+        y = self.base(x)
+        narrow = torch.bmm(self.drop(stacked), a)
         if self.scaled:  # on the narrow product: it is the cheapest place
             narrow = narrow * self.scale.to(x.dtype)
         update = torch.bmm(narrow, b)

@@ -35,8 +35,9 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
     if "looks" in sets:
         found["fid"] = scores.Frechet(*sets["looks"])
         found["kid"] = scores.polynomial_kernel(*sets["looks"])
-        found["precision"] = scores.Manifold(*sets["looks"], "precision", neighbours)
-        found["recall"] = scores.Manifold(*sets["looks"], "recall", neighbours)
+        if min(len(part) for part in sets["looks"]) > neighbours:  # else nobody has so many neighbours
+            found["precision"] = scores.Manifold(*sets["looks"], "precision", neighbours)
+            found["recall"] = scores.Manifold(*sets["looks"], "recall", neighbours)
     if "cmmd" in sets:
         found["cmmd"] = scores.clip_kernel(*sets["cmmd"])
     if "dino" in sets:

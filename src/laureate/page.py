@@ -231,7 +231,7 @@ def _missing(model: str, rows: Sequence[dict[str, Any]]) -> str:
     """ "dall-e-3 lacks 3 pictures: 2 × refused: content policy; 1 × timed out" """
     from collections import Counter
 
-    reasons = Counter(str(row.get("reason") or "no reason given") for row in rows)
+    reasons = Counter(str(row.get("reason") or "no reason given").rstrip(".") for row in rows)
     listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
     return f"{model} lacks {len(rows)} picture{'s' if len(rows) > 1 else ''}: {listed}."
 

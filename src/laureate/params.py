@@ -424,7 +424,10 @@ def _complain_about(source: Source) -> str | None:
     given = [kind for kind in SOURCES if getattr(source, kind) is not None]
     if len(given) != 1:
         return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
-    belongs = {"revision": ("hub", "modelscope"), "variant": ("hub", "modelscope")}
+    belongs: dict[str, tuple[str, ...]] = {
+        "revision": ("hub", "modelscope"),
+        "variant": ("hub", "modelscope"),
+    }
     belongs |= {"layout": ("file",), "tokenizer": ("file",)}
     for key, kinds in belongs.items():
         value = getattr(source, key)

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import secrets
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,6 +72,8 @@ def run(params: Params, host: str, port: int) -> None:
     with listening:
         address, at = listening.getsockname()[:2]
         print(f"http://{address}:{at}/v1 speaks the images API; stop it with Ctrl-C", flush=True)
+        if not address.startswith("127.") and not os.environ.get(KEY):
+            print(f"anybody who reaches {host} may draw: set {KEY} to ask for a key", file=sys.stderr)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
@@ -150,10 +153,10 @@ def _known(studio: Studio, name: str) -> None:
 def _size(text: str, studio: Studio) -> tuple[int, int]:
     """`256x128` => (256, 128); `auto` is the study's own. Raises Wrong outside of what can be drawn."""
     if text == "auto":
-        return studio.params.prepare.resolution, studio.params.prepare.resolution
+        return studio.params.drawn_at, studio.params.drawn_at
     found = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
     width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    unit, most = studio.multiple, max(LARGEST, studio.params.prepare.resolution)
+    unit, most = studio.multiple, max(LARGEST, studio.params.drawn_at)
     if not all(0 < side <= most and side % unit == 0 for side in (width, height)):
         raise Wrong(
             400,

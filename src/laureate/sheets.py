@@ -6,11 +6,12 @@ so that neither is blurred by the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 PAPER, INK, GOLD, GREY, RULE = "#faf7f0", "#16130f", "#a5811a", "#6b645a", "#ddd6c7"
 GAP, MARGIN = 24, 56
@@ -83,14 +84,9 @@ def matrix(
     return sheet
 
 
-def square(picture: Image.Image) -> Image.Image:
-    """RGB of any shape => RGB, as wide as high, the picture whole in the middle of paper."""
-    side = max(picture.size)
-    return ImageOps.pad(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS, PAPER)
-
-
 def absent(reason: str, side: int = 256) -> Image.Image:
-    """A tile in the place of a picture that there is none of, with the reason. => RGB"""
+    """A tile in the place of a picture that never came, with the first sentence of the reason. => RGB"""
+    reason = re.sub(r"(\S{18})(?=\S)", r"\1 ", reason.split(". ")[0])  # no word wider than the tile
     tile = Image.new("RGB", (side, side), "#eee8da")
     draw, face = ImageDraw.Draw(tile), font(round(side / 11), "Italic")
     lines = _wrap(reason, face, side - side // 8)[:6]

@@ -150,8 +150,10 @@ class Trainer:
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).view(-1, 1, 1).to(self.device)
+        # on the meta device, where a step is counted and not done, there is no fused kernel
+        fused = self.device.type != "meta"
         self.optimizer = torch.optim.AdamW(
-            self.weights, lr=self.rate, weight_decay=train.weight_decay, fused=True
+            self.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
         )
         if train.compile == "none":
             self.predict: Callable[..., Any] = unet

@@ -33,8 +33,8 @@ def package(net: Literal["alex", "vgg"]) -> Any:
 class PerceptualJudge:
     """Layers whose weighted squared differences are LPIPS."""
 
-    def __init__(self, module: Any, batch: int = 32) -> None:
-        self.module, self.batch = module, batch
+    def __init__(self, module: Any, batch: int = 32, size: int = SIZE) -> None:
+        self.module, self.batch, self.size = module, batch, size
 
     @classmethod
     def load(cls, source: str, net: Literal["alex", "vgg"], batch: int = 32) -> PerceptualJudge:
@@ -56,7 +56,7 @@ class PerceptualJudge:
 
     def see(self, pictures: Sequence[Image]) -> Seen:
         """n RGB pictures => layers/I (n, c, h, w) and weights/I (c,)."""
-        seen = in_batches(pictures, self.batch, lambda part: self._look(pixels(part, SIZE)))
+        seen = in_batches(pictures, self.batch, lambda part: self._look(pixels(part, self.size)))
         lines = [line.model[-1].weight.detach().cpu().numpy().ravel() for line in self.module.lins]
         return seen | {f"weights/{index}": line for index, line in enumerate(lines)}
 

@@ -102,11 +102,11 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p-value of the hypothesis that the true value is 0, by Student's t."""
-        from scipy.stats import t
+        from scipy.special import stdtr  # a third of the import that scipy.stats is
 
         if not self.error > 0:  # nothing varies, or there is too little to say how much
             return 0.0 if self.error == 0 and self.value else 1.0
-        return float(2 * t.sf(abs(self.value) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
 
 def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estimate:
@@ -117,7 +117,7 @@ def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estima
     the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
     low ≤ value ≤ high up to skew; NaN where the score is. Raises LaureateError for a level outside (0, 1).
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     if not 0 < level < 1:
         raise LaureateError(f"an interval needs a level between 0 and 1, got {level}")
@@ -129,7 +129,7 @@ def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estima
         return Estimate(value, float("nan"), float("nan"), from_prompts, from_references, freedom)
     tail = (1 - level) / 2
     if np.isfinite(freedom):
-        tail = float(norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf(tail, freedom)))
+        tail = float(ndtr(np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, tail)))
     low, high = np.quantile(draws - draws.mean() + value, [tail, 1 - tail])
     return Estimate(
         value, float(min(low, value)), float(max(high, value)), from_prompts, from_references, freedom

@@ -94,13 +94,18 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
             f"{report['complaint']}; {stem.with_suffix('.md')} lists everything, {out} is as it was"
         )
     kept = Kept(state)
+    store(rows, kept, out)
+    write_text(state / crawled.MANIFEST, crawled.as_lines(rows))
+    kept.compact(name)
+    print(f"{report['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
+
+
+def store(rows: list[crawled.Row], kept: Any, out: Path) -> None:
+    """Make `out` anew: the manifest, and each picture once, its bytes as they were received."""
     with fresh_folder(out) as folder:
         for row in {row["file"]: row for row in rows if row["file"]}.values():
             write_bytes(folder / row["file"], kept.path(row["sha256"]).read_bytes())
         write_text(folder / crawled.MANIFEST, crawled.as_lines(rows))
-    write_text(state / crawled.MANIFEST, crawled.as_lines(rows))
-    kept.compact(name)
-    print(f"{report['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
 
 
 def _fetch(options: Any, name: str, lock: IO[str]) -> int:

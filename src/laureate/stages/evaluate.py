@@ -20,6 +20,8 @@ from laureate.places import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
 from laureate.progress import progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from laureate.judges.bench import PictureSet
 
 METRICS = Path("metrics/models")
@@ -62,7 +64,7 @@ def run(params: Params, model: str) -> None:
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
     sets["generated"] = open_set([picture.file for picture in generated])
-    if model in params.external:  # it has a size of its own
+    if model in params.external or params.drawn_at != params.prepare.resolution:  # a size of their own
         guards.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)
@@ -85,7 +87,8 @@ def run(params: Params, model: str) -> None:
     }
     count, evaluate = len(portraits["holdout"]), params.evaluate
     resamples = scores.resample(found.clusters, count, evaluate.bootstrap, evaluate.seed)
-    chosen, draws = measures.scores_of(found, evaluate.neighbours), {}
+    chosen = measures.scores_of(found, evaluate.neighbours)
+    draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
         interval, drawn = measures.with_interval(key, score, resamples)
         values |= interval

@@ -54,7 +54,19 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
             write_text(folder / name / "metadata.jsonl", dataset.as_lines(lines))
         write_text(folder / "left_out.jsonl", dataset.as_lines(left_out))
     counts = ", ".join(f"{len(members)} {name}" for name, members in sides.items())
-    print(f"{out}: {counts}, {len(left_out)} left out")
+    print(f"{out}: {counts}, {len(left_out)} left out{_advice(rows, wanted)}")
+
+
+def _advice(rows: Sequence[dataset.Row], wanted: Prepare) -> str:
+    """A more even split, where this one is off by more than two standard deviations; '' where it is not."""
+    groups = dataset.strata(rows)
+    apart = dataset.unevenness(groups, wanted.holdout, wanted.seed)
+    worst = max(apart, key=lambda name: abs(apart[name]), default=None)
+    if worst is None or abs(apart[worst]) <= 2:
+        return ""
+    kind = "more" if apart[worst] > 0 else "less"
+    better = dataset.even_seed(groups, wanted.holdout)
+    return f"; {kind} of {worst} than wanted is held out: prepare.seed {better} splits more evenly"
 
 
 def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[dataset.Row]:
@@ -106,8 +118,9 @@ def _captions(
     if not rows:
         return {}
     judge = ClipJudge.load(wanted.clip)
-    texts = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
-    silent = [row for row in rows if texts[row["file"]] is None]
+    told = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
+    texts = {file: text for file, text in told.items() if text is not None}
+    silent = [row for row in rows if row["file"] not in texts]
     seen = [pictures[row["file"]] for row in silent]
     if silent and wanted.captioner == "blip":
         from laureate.blip import BlipCaptioner

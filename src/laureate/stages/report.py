@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import external, figures, page, prompts, published, sheets, table
+from laureate import external, figures, page, pictures, prompts, published, sheets, table
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, write_text
 from laureate.params import Params
@@ -113,7 +113,7 @@ def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: in
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
-        return sheets.square(_picture(EXTERNAL / model / rows[0]["file"]))
+        return pictures.square(_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
     return sheets.absent((reasons[0] if reasons else "") or "no picture")
 
@@ -151,8 +151,10 @@ def _data(limit: int) -> page.Data:
 
 
 def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """Name and SHA-256 of the base, the data, the judges and every adapter."""
+    """Name and SHA-256 of the base (and where it came from), the data, the judges and every adapter."""
     found = [("Base model", str(manifests["baseline"]["base"]))]
+    if "base_source" in manifests["baseline"]:
+        found.append(("Base model from", str(manifests["baseline"]["base_source"])))
     configs = [_json(ADAPTERS / name / "config.json", "train") for name in params.adapters]
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):

@@ -76,7 +76,7 @@ def draw(
 def latents(
     found: base.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
 ) -> "Iterator[Tensor]":
-    """Yield the latents of the pictures, (k, c, h, w) float32, for every batch of (prompt, seed), in order."""
+    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order."""
     import torch
 
     from laureate import diffusion, lora

@@ -210,7 +210,7 @@ def _in_place(rank: int, content: dict[str, Any]) -> bool:
         tensors.header(folder / WEIGHTS)
     except (OSError, ValueError, LaureateError):
         return False
-    return {**content, "precision": config.get("precision")} == config and _curve(rank).is_file()
+    return config | content == config and _curve(rank).is_file()  # it says more, such as the precision
 
 
 def _continues(kept: Kept, keys: Mapping[str, str], rank: int, pack: bool) -> bool:
