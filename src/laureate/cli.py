@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, default, text in (
         ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),
         ("references", 10_000, "portraits drawn anew"),
-        ("studies", 200, "small studies drawn from these"),
+        ("studies", 400, "small studies drawn from these"),
         ("study-prompts", 49, "prompts of a small study"),
         ("study-references", 34, "portraits of a small study"),
         ("draws", 500, "resamples behind an interval"),

@@ -30,7 +30,7 @@ class Sizes:
 
     prompts: int = 500  # of the pool, each with all seeds of the study
     references: int = 10_000  # portraits
-    studies: int = 200  # drawn again from these
+    studies: int = 400  # drawn again from these
     study_prompts: int = 49  # of each study
     study_references: int = 34
     draws: int = 500  # resamples behind an interval
