@@ -135,8 +135,7 @@ def _script(
 
 
 def _pictures(data: Path, folder: Path) -> Path:
-    """A folder with the same pictures and nothing but their captions: `datasets` would take a column `image`
-    of the metadata for the picture."""
+    """A folder with the same pictures and nothing but their captions, which is all that the script reads."""
     folder.mkdir()
     lines = []
     for line in (data / "metadata.jsonl").read_text(encoding="utf-8").splitlines():

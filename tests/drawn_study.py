@@ -105,7 +105,7 @@ def _portraits(folder: Path, count: int, first: int) -> None:
             "name": f"Person {index} <of> Öland",
             "credit": "Ill. © Atelier & Co",
         }
-        rows.append({"file_name": name, "text": text, "image": f"http://127.0.0.1/{name}"} | person)
+        rows.append({"file_name": name, "text": text, "address": f"http://127.0.0.1/{name}"} | person)
     _lines(folder / "metadata.jsonl", rows)
 
 

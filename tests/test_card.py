@@ -31,7 +31,7 @@ def sourced(folder: Path, host: str) -> None:
     """Say in the data set where its pictures are from, and in the adapter that it was trained on them."""
     listing = folder / "data/dataset/train/metadata.jsonl"
     rows = [json.loads(line) for line in listing.read_text().splitlines()]
-    listing.write_text("".join(json.dumps(row | {"image": f"{host}/a.jpg"}) + "\n" for row in rows))
+    listing.write_text("".join(json.dumps(row | {"address": f"{host}/a.jpg"}) + "\n" for row in rows))
     config = folder / "models/lora/rank-2/config.json"
     fingerprint = dataset_fingerprint(folder / "data/dataset")
     write_json(config, json.loads(config.read_text()) | {"dataset": fingerprint})

@@ -70,7 +70,7 @@ def sources(dataset: str | None) -> set[str] | None:
         if dataset is None or dataset_fingerprint(DATASET) != dataset:
             return None
         lines = listing.read_text(encoding="utf-8").splitlines()
-        images = [str(json.loads(line)["image"]) for line in lines if line.strip()]
+        images = [str(json.loads(line)["address"]) for line in lines if line.strip()]
         hosts = {urlsplit(image).hostname for image in images}
     except (OSError, ValueError, KeyError, LaureateError):
         return None

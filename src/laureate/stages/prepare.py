@@ -161,7 +161,8 @@ def _row(row: dataset.Row, texts: Mapping[str, str]) -> dataset.Row:
     return {
         "file_name": _png_name(row["file"]),
         "text": texts[row["file"]],
-        **{key: row.get(key) for key in ("id", "name", "year", "category", "credit", "page", "image")},
+        **{key: row.get(key) for key in ("id", "name", "year", "category", "credit", "page")},
+        "address": row.get("image"),  # `datasets` takes a column `image` for the pictures themselves
         "raw": row["file"],
     }
 
