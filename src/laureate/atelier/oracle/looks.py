@@ -156,7 +156,7 @@ def _reduced(pixels: Pixels, judges: Judges) -> dict[str, NDArray[Any]]:
                 "squares": sum(_squares(e.astype(np.float64)) for e in embedded),
             }
             | {f"head-{name}": p for name, p in reading.probabilities.items()}
-            | {f"sum-{i}": np.sum(e, axis=0, dtype=np.float64)[None] for i, e in enumerate(embedded)}
+            | {f"sum-{i}": np.sum(e, axis=0, dtype=np.float64, keepdims=True) for i, e in enumerate(embedded)}
         )
     joined = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
     return {key: v.sum(axis=0) if key.startswith("sum-") else v for key, v in joined.items()}
