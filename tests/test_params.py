@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from laureate import params
+from laureate import complaints, params, sections
 from laureate.errors import ParameterError
 
 
@@ -140,7 +140,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         found.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, params.Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, sections.Section):
             found += keys(field.annotation, f"{prefix}{name}.")
     return found
 
@@ -154,7 +154,7 @@ def test_any_junk_is_accepted_or_refused_by_name(key: str, value: Any) -> None:
     try:
         params.Params.model_validate(values)
     except ValueError as error:
-        sentence = params._sentence(error)  # type: ignore[arg-type]
+        sentence = complaints.sentence(error)  # type: ignore[arg-type]
         assert sentence.startswith(key), sentence
         assert "\n" not in sentence
 
