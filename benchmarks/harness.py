@@ -169,12 +169,15 @@ def report(
         "machine": machine(),
         "versions": versions(),
         **more,
-        "columns": dict(columns),
+        "columns": list(map(list, columns.items())),  # pairs: JSON is written with sorted keys
         "rows": [dict(row) for row in rows],
     }
     print(table(rows, columns))
     for title, (others, titles) in (beside or {}).items():
-        result.setdefault("beside", {})[title] = {"columns": dict(titles), "rows": list(map(dict, others))}
+        result.setdefault("beside", {})[title] = {
+            "columns": list(map(list, titles.items())),
+            "rows": list(map(dict, others)),
+        }
         print(f"\n{title}:\n{table(others, titles)}")
     write_json(target, result)
     print(f"\n{target}")

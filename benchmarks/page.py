@@ -40,8 +40,8 @@ def _part(results: Path, name: str, beside: str | None) -> str:
         other = result.get("beside", {}).get(beside)
         if not other:
             raise LaureateError(f"{path} has no table {beside!r} beside its own")
-        return harness.table(other["rows"], other["columns"], markdown=True) + "\n"
-    return f"{harness.table(result['rows'], result['columns'], markdown=True)}\n\n{_where(result)}\n"
+        return harness.table(other["rows"], dict(other["columns"]), markdown=True) + "\n"
+    return f"{harness.table(result['rows'], dict(result['columns']), markdown=True)}\n\n{_where(result)}\n"
 
 
 def _where(result: dict[str, Any]) -> str:

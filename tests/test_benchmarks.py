@@ -150,7 +150,7 @@ def check(result: dict[str, Any], name: str) -> None:
     assert result["versions"]["torch"] == torch.__version__
     assert result["rows"]
     for row in result["rows"]:
-        assert set(result["columns"]) <= set(row)
+        assert set(dict(result["columns"])) <= set(row)
         assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
 
 
