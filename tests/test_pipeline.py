@@ -131,11 +131,11 @@ def test_more_steps_train_anew_and_nothing_before(study: Path) -> None:
 def test_all_ranks_are_trained_once_and_together(finished: tuple[Path, str], study: Path) -> None:
     printed = finished[1]
     assert "train ranks 4, 8: 100%" in printed
-    assert "rank 8 is trained already" in printed
+    assert len(re.findall(r"rank (?:4|8) is trained already", printed)) == 1, "by whichever DVC ran second"
     set_parameters(study, {"train.steps": 4})
     printed = run("dvc", "repro", "train", cwd=study)
     assert "train ranks 4, 8: 100%" in printed
-    assert "rank 8 is trained already" in printed
+    assert len(re.findall(r"rank (?:4|8) is trained already", printed)) == 1, "by whichever DVC ran second"
 
 
 @pytest.mark.parametrize("work", ["kept", "lost"])
