@@ -140,13 +140,10 @@ def contestants(
     trainer = Trainer(unet, process, adapters, settings, empty, found.scaling_factor)
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for (
-            layer
-        ) in trainer.layers.values():  # B away from zero, as after some training, or A has no gradient
-            for index, rank in enumerate(ranks):
-                layer.b[index, :rank] = (0.02 * torch.randn(rank, layer.b.shape[2], generator=source)).to(
-                    where
-                )
+        for layer in trainer.layers.values():  # B away from zero, as after some training: or A has no gradient
+            for index in range(len(ranks)):
+                own = layer.own("b", index)
+                own.copy_(0.02 * torch.randn(own.shape, generator=source))
     peer.copy_from(trainer.layers)
     return trainer, peer, examples
 
@@ -183,14 +180,12 @@ def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbe
     losses.sum().backward()
     peer.backward(examples, numbers)
     worst = 0.0
-    for index, adapter in enumerate(trainer.adapters):
+    for index in range(len(trainer.adapters)):
         for name, layer in trainer.layers.items():
             a, b = peer.gradients(index, name)
-            assert layer.a.grad is not None
-            assert layer.b.grad is not None
-            ours_a, ours_b = layer.a.grad[index, :, : adapter.rank].T, layer.b.grad[index, : adapter.rank].T
+            ours_a, ours_b = layer.gradient("a", index).T, layer.gradient("b", index).T
             for ours, theirs in ((ours_a, a), (ours_b, b)):
                 worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
-    trainer.optimizer.zero_grad()
+    trainer.optimizer.zero_grad(set_to_none=False)
     peer.zero_grad()
     return worst

@@ -60,8 +60,8 @@ class PeftModels:
             for index, unet in enumerate(self.unets):
                 for name, layer in layers.items():
                     a, b = self._layer(unet, name)
-                    a.copy_(layer.a[index, :, : a.shape[0]].T)
-                    b.copy_(layer.b[index, : b.shape[1]].T)
+                    a.copy_(layer.own("a", index).T)
+                    b.copy_(layer.own("b", index).T)
 
     def step(self, examples: Examples, mode: str = "plain") -> None:
         """One update of every model."""

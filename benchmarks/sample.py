@@ -114,8 +114,8 @@ def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
         source = torch.Generator().manual_seed(rank)
         with torch.no_grad():
             for layer in layers.values():
-                values = torch.randn(layer.b.shape, generator=source) * 0.1 * rank**-0.5
-                layer.b.copy_(values)
+                own = layer.own("b", 0)
+                own.copy_(torch.randn(own.shape, generator=source) * 0.1 * rank**-0.5)
         lora.save(folder / f"rank-{rank}", lora.export(layers, 0), adapter, list(layers))
         write_json(folder / f"rank-{rank}" / "config.json", {"base": found.fingerprint})
     return folder
@@ -152,10 +152,10 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
     unet = device.place_unet(found.unet(), where, device.precision(settings.precision, where))
     layers = lora.attach(unet, [adapter for _, adapter in loaded], TARGETS, seed=0)
     with torch.no_grad():
-        for index, (state, adapter) in enumerate(loaded):
+        for index, (state, _) in enumerate(loaded):
             for name, layer in layers.items():
-                layer.a[index, :, : adapter.rank] = state[f"{lora.PREFIX}{name}.lora_A.weight"].T
-                layer.b[index, : adapter.rank] = state[f"{lora.PREFIX}{name}.lora_B.weight"].T
+                layer.own("a", index).copy_(state[f"{lora.PREFIX}{name}.lora_A.weight"].T)
+                layer.own("b", index).copy_(state[f"{lora.PREFIX}{name}.lora_B.weight"].T)
     texts = [settings.negative_prompt, *(prompt.text for prompt, _ in pairs)]
     embedded = base.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
     side = params.drawn_at // found.downscale

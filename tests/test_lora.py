@@ -38,8 +38,8 @@ def randomise(layers: dict[str, lora.LoraLinear], adapters: list[lora.Adapter], 
     with torch.no_grad():
         for layer in layers.values():
             for index, adapter in enumerate(adapters):
-                values = torch.randn(adapter.rank, layer.b.shape[2], generator=source)
-                layer.b[index, : adapter.rank] = 0.3 * values
+                own = layer.own("b", index)
+                own.copy_(0.3 * torch.randn(own.shape, generator=source))
 
 
 def peft_unet(found: base.Base, adapter: lora.Adapter, layers: dict[str, lora.LoraLinear], index: int) -> Any:
@@ -51,8 +51,8 @@ def peft_unet(found: base.Base, adapter: lora.Adapter, layers: dict[str, lora.Lo
     with torch.no_grad():
         for name, layer in layers.items():
             theirs = unet.get_submodule(name)
-            theirs.lora_A["default"].weight.copy_(layer.a[index, :, : adapter.rank].T)
-            theirs.lora_B["default"].weight.copy_(layer.b[index, : adapter.rank].T)
+            theirs.lora_A["default"].weight.copy_(layer.own("a", index).T)
+            theirs.lora_B["default"].weight.copy_(layer.own("b", index).T)
     return unet
 
 
@@ -88,12 +88,12 @@ def test_outputs_and_gradients_equal_pefts(found: base.Base, rank: int, alpha: f
     their_out.square().mean().backward()
     for name, layer in layers.items():
         module = theirs.get_submodule(name)
-        for ours, weight in (
-            (layer.a, module.lora_A["default"].weight),
-            (layer.b, module.lora_B["default"].weight),
+        for part, weight in (
+            ("a", module.lora_A["default"].weight),
+            ("b", module.lora_B["default"].weight),
         ):
             scale = weight.grad.abs().max()
-            assert (ours.grad[0].T - weight.grad).abs().max() <= 1e-5 * scale + 1e-9, name
+            assert (layer.gradient(part, 0).T - weight.grad).abs().max() <= 1e-5 * scale + 1e-9, name
 
 
 def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base.Base) -> None:
@@ -109,15 +109,14 @@ def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base.Bas
         single = lora.attach(alone, [adapter], TARGETS, seed=0)
         with torch.no_grad():
             for name, layer in single.items():
-                assert torch.equal(layer.a[0], layers[name].a[index, :, : adapter.rank])
-                layer.b[0] = layers[name].b[index, : adapter.rank]
+                assert torch.equal(layer.own("a", 0), layers[name].own("a", index))
+                layer.own("b", 0).copy_(layers[name].own("b", index))
         expected = alone(x, t, encoder_hidden_states=text).sample
         torch.testing.assert_close(output[2 * index : 2 * index + 2], expected, atol=1e-5, rtol=1e-5)
     for layer in layers.values():
-        assert layer.a.grad is not None
-        assert layer.b.grad is not None
-        assert not layer.a.grad[0, :, 2:].any()
-        assert not layer.b.grad[0, 2:].any()
+        assert [run[:2] for run in layer.runs] == [(0, 1), (1, 3)]
+        assert not layer.a[1].grad[1, :, 5:].any()
+        assert not layer.b[1].grad[1, 5:].any()
 
 
 def test_the_start_is_pefts_distribution_and_shared_between_ranks(found: base.Base) -> None:
@@ -126,11 +125,12 @@ def test_the_start_is_pefts_distribution_and_shared_between_ranks(found: base.Ba
     other = lora.attach(found.unet(), [lora.Adapter(2, 2)], TARGETS, seed=4)
     for name, layer in large.items():
         bound = layer.base.in_features**-0.5
-        assert layer.a.abs().max() <= bound
-        assert float(layer.a.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.2)
-        assert not layer.b.any()
-        assert torch.equal(small[name].a[0], layer.a[0, :, :2])
-        assert not torch.equal(small[name].a, other[name].a)
+        start = layer.own("a", 0).detach()
+        assert start.abs().max() <= bound
+        assert float(start.std()) == pytest.approx(bound / 3**0.5, rel=0.2)
+        assert not layer.own("b", 0).any()
+        assert torch.equal(small[name].own("a", 0), start[:, :2])
+        assert not torch.equal(small[name].own("a", 0), other[name].own("a", 0))
 
 
 @pytest.mark.parametrize("alpha", [4.0, 1.0, 6.5])
@@ -200,7 +200,7 @@ def test_every_variant_is_pefts(found: base.Base, tmp_path: Path, name: str, tar
         for layer_name, layer in layers.items():
             module = theirs.get_submodule(layer_name)
             a, b = (getattr(module, f"lora_{part}")["default"].weight for part in "AB")
-            ours = layer.a[index, :, : adapter.rank].T, layer.b[index, : adapter.rank].T
+            ours = layer.own("a", index).T, layer.own("b", index).T
             if "pissa" in name:
                 torch.testing.assert_close(ours[0], a.flatten(1), atol=1e-4, rtol=1e-3)
             with torch.no_grad():
@@ -214,14 +214,13 @@ def test_every_variant_is_pefts(found: base.Base, tmp_path: Path, name: str, tar
             module = theirs.get_submodule(layer_name)
             for part, grad in (("a", "lora_A"), ("b", "lora_B")):
                 gradient = getattr(module, grad)["default"].weight.grad.flatten(1)
-                kept = getattr(layer, part).grad[index]
-                kept = (kept[:, : adapter.rank] if part == "a" else kept[: adapter.rank]).T
+                kept = layer.gradient(part, index).T
                 assert (kept - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9, (layer_name, part)
             if name == "dora":
                 gradient = module.lora_magnitude_vector["default"].weight.grad
-                assert (layer.m.grad[index, 0] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9
+                assert (layer.gradient("m", index)[0] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-9
     with torch.no_grad():  # trained on: what is written is not what it started from
-        for weight in (getattr(layer, part) for layer in layers.values() for part in layer.parts):
+        for weight in (w for layer in layers.values() for part in layer.parts for w in getattr(layer, part)):
             weight += 0.05 * (weight != 0)
         output = unet(x.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=text.repeat(2, 1, 1)).sample
         for index, adapter in enumerate(adapters):

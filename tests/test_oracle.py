@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
         layers = lora.attach(found.unet(), [adapter], ["to_q", "to_k", "to_v", "to_out.0"], seed=0)
         with torch.no_grad():
             for layer in layers.values():
-                layer.b.normal_(generator=torch.Generator().manual_seed(rank))
+                layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(rank))
         target = folder / sample.ADAPTERS / f"rank-{rank}"
         lora.save(target, lora.export(layers, 0), adapter, list(layers))
         write_json(target / "config.json", {"base": found.fingerprint})

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layers = lora.attach(found.unet(), [adapter], TARGETS, seed=0)
     with torch.no_grad():
         for layer in layers.values():
-            layer.b.normal_(generator=torch.Generator().manual_seed(1))
+            layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(1))
     target = folder / sample.ADAPTERS / "rank-2"
     lora.save(target, lora.export(layers, 0), adapter, list(layers))
     write_json(target / "config.json", {"base": found.fingerprint})

@@ -187,7 +187,7 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
     unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=study.train.targets))
     with torch.no_grad():
         for name, layer in ours.layers.items():
-            unet.get_submodule(name).lora_A["default"].weight.copy_(layer.a[0].T)
+            unet.get_submodule(name).lora_A["default"].weight.copy_(layer.own("a", 0).T)
     weights = [weight for weight in unet.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=study.train.weight_decay)
     process = diffusion.schedule(found.scheduler)
@@ -211,7 +211,7 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
         assert float(loss[0]) == pytest.approx(float(theirs.detach()), rel=1e-5)
     for name, layer in ours.layers.items():
         torch.testing.assert_close(
-            layer.b[0].T, unet.get_submodule(name).lora_B["default"].weight, atol=2e-4, rtol=1e-3
+            layer.own("b", 0).T, unet.get_submodule(name).lora_B["default"].weight, atol=2e-4, rtol=1e-3
         )
 
 

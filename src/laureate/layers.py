@@ -1,8 +1,8 @@
 """Frozen layers with a stack of R trainable updates each.
 
-The batch is [adapter x sample], and one batched product serves all adapters. An adapter whose rank is below
-the stack's largest is padded with zeros, which stay zero: the gradient of a padded column of A is a multiple
-of the padded row of B, and the other way round.
+The batch is [adapter x sample]. Adapters of similar rank form a run: one batched product serves a run, and each
+of its adapters is padded with zeros to the largest rank among them. The padding stays zero: the gradient of a
+padded column of A is a multiple of the padded row of B, and the other way round.
 
 Low-rank updates are those of Hu et al. 2021 (arXiv:2106.09685). Two ways to change them:
 - DoRA (Liu et al. 2024, arXiv:2402.09353) trains the length of every row of the weight on its own.
@@ -39,58 +39,88 @@ class Adapter:
         return self.alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank)
 
 
+@dataclass(frozen=True)
+class Lent:
+    """What a run multiplies with and where its gradients go, kept for it by `laureate.flat.Flat`."""
+
+    a: Tensor  # (k, fan_in, r) in the base's precision
+    b: Tensor  # (k, r, out)
+    to_a: Tensor  # float32, added to
+    to_b: Tensor
+
+
 class Stacked(nn.Module):
     """What linear layers and convolutions share: the factors of R updates and what is done with them.
 
-    `a`: (R, fan_in, r_max) and `b`: (R, r_max, out), float32; with DoRA `m`: (R, 1, out), the lengths.
+    Per run of adapters, k of them of rank r at most: `a` (k, fan_in, r) and `b` (k, r, out), float32; with
+    DoRA `m` (k, 1, out), the lengths.
     """
 
     def __init__(self, base: nn.Linear | nn.Conv2d, adapters: Sequence[Adapter], start: Tensor) -> None:
-        """`start`: (r_max, fan_in) float32, the rows from which every adapter takes its first `rank`."""
+        """`start`: (rows, fan_in) float32, from which every adapter takes its first `rank` rows."""
         super().__init__()
         weight = base.weight.detach().flatten(1).float()  # (out, fan_in)
-        count, width, device = len(adapters), max(adapter.rank for adapter in adapters), weight.device
+        count, device = len(adapters), weight.device
         self.base, self.adapters = base, tuple(adapters)
-        a, b = (
-            torch.zeros(count, *shape, device=device)
-            for shape in ((weight.shape[1], width), (width, len(weight)))
-        )
-        for index, adapter in enumerate(adapters):
-            if adapter.init == "pissa":
-                first, second = principal(weight, adapter)
-                a[index, :, : first.shape[1]], b[index, : len(second)] = first, second
-            else:
-                a[index, :, : adapter.rank] = start[: adapter.rank].T
-        self.a, self.b = nn.Parameter(a), nn.Parameter(b)
-        self.parts = ["a", "b"]
-        if adapters[0].variant == "dora":
-            self.m = nn.Parameter(weight.norm(dim=1).expand(count, 1, -1).clone())
-            self.parts.append("m")
+        self.runs = runs_of([adapter.rank for adapter in adapters], device)
+        self.a, self.b, self.m = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        for first, end, rank in self.runs:
+            self.a.append(torch.zeros(end - first, weight.shape[1], rank, device=device))
+            self.b.append(torch.zeros(end - first, rank, len(weight), device=device))
+            if adapters[0].variant == "dora":
+                self.m.append(weight.norm(dim=1).expand(end - first, 1, -1).clone())
+        self.parts = ["a", "b", "m"] if self.m else ["a", "b"]
+        with torch.no_grad():
+            for index, adapter in enumerate(adapters):
+                if adapter.init == "pissa":
+                    first, second = principal(weight, adapter)
+                    self.own("a", index)[:, : first.shape[1]] = first
+                    self.own("b", index)[: len(second)] = second
+                else:
+                    self.own("a", index).copy_(start[: adapter.rank].T)
         self.scale: Tensor
         scales = torch.tensor([adapter.scale for adapter in adapters], device=device).view(count, 1, 1)
         self.register_buffer("scale", scales, persistent=False)
         self.scaled = any(adapter.scale != 1 for adapter in adapters)
         # what PiSSA starts with, to be subtracted: float32 as well, so that it cancels exactly at the start
-        self.start = (a.clone(), b.clone()) if adapters[0].init == "pissa" else None
+        self.start = [(a.detach().clone(), b.detach().clone()) for a, b in zip(self.a, self.b, strict=True)]
+        if adapters[0].init != "pissa":
+            self.start.clear()
         self.keep = 1 - torch.tensor([adapter.dropout for adapter in adapters], device=device)
         self.drops = any(adapter.dropout for adapter in adapters)
-        self.runs = runs_of([adapter.rank for adapter in adapters], device)
+        self.lent: list[Lent] = []  # by `Flat`
         self.generator: torch.Generator | None = None  # set for a training step; None: nothing is left out
         self.share = (0, 1)  # which part of the samples this process has, of how many
 
-    def factors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(R, fan_in, k) and (R, k, out) whose product, scaled, is the update."""
-        if self.start is None:
-            return self.a.to(dtype), self.b.to(dtype)
-        a, b = torch.cat([self.a, self.start[0]], dim=2), torch.cat([self.b, -self.start[1]], dim=1)
+    def own(self, part: str, index: int) -> Tensor:
+        """Adapter number `index`'s own a (fan_in, rank), b (rank, out) or m (1, out), as a view."""
+        return own(part, list(getattr(self, part)), self.runs, index, self.adapters[index].rank)
+
+    def gradient(self, part: str, index: int) -> Tensor:
+        """The gradient of `own`. Raises RuntimeError where there is none."""
+        grads = [weight.grad for weight in getattr(self, part)]
+        if self.lent and part != "m":
+            grads = [getattr(lent, f"to_{part}") if g is None else g for g, lent in zip(grads, self.lent)]
+        if any(grad is None for grad in grads):
+            raise RuntimeError("there is no gradient yet")
+        return own(part, grads, self.runs, index, self.adapters[index].rank)
+
+    def factors(self, run: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(k, fan_in, r) and (k, r, out) of a run, whose product, scaled, is the update."""
+        a, b = self.a[run], self.b[run]
+        if self.start:
+            a = torch.cat([a, self.start[run][0]], dim=2)
+            b = torch.cat([b, -self.start[run][1]], dim=1)
         return a.to(dtype), b.to(dtype)
 
-    def gain(self, dtype: torch.dtype) -> Tensor:
-        """DoRA's factor on every output, (R, 1, out): wanted length over the length that the weight has."""
+    def gain(self, run: int, dtype: torch.dtype) -> Tensor:
+        """DoRA's factor on every output of a run, (k, 1, out): wanted length over the length that the weight
+        has."""
+        first, end, _ = self.runs[run]
         with torch.no_grad():  # section 4.3: the length counts as a constant
-            update = torch.bmm(*self.factors(torch.float32)) * self.scale
+            update = torch.bmm(*self.factors(run, torch.float32)) * self.scale[first:end]
             length = (self.base.weight.flatten(1).float().T + update).norm(dim=1, keepdim=True)
-        return (self.m / length).to(dtype)
+        return (self.m[run] / length).to(dtype)
 
     def drop(self, x: Tensor) -> Tensor:
         """Leave out inputs, x: (R, n, ...), n in the order of samples; more dropout leaves out the same and
@@ -108,47 +138,81 @@ class Stacked(nn.Module):
 
         With PiSSA twice the rank: the trained factors, and those of the start with their sign turned.
         """
-        rank = self.adapters[index].rank
-        a, b = self.a[index, :, :rank].T, self.b[index, :rank].T
-        if self.start is not None:
-            a = torch.cat([a, self.start[0][index, :, :rank].T])
-            b = torch.cat([b, -self.start[1][index, :rank].T], dim=1)
+        a, b = self.own("a", index).T, self.own("b", index).T
+        if self.start:
+            rank = self.adapters[index].rank
+            before = [own(p, [s[i] for s in self.start], self.runs, index, rank) for i, p in enumerate("ab")]
+            a = torch.cat([a, before[0].T])
+            b = torch.cat([b, -before[1].T], dim=1)
         return a.detach(), b.detach()
 
 
-class Ragged(torch.autograd.Function):
-    """y[r] = x[r] @ W.T + bias + x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one over the
-    gradient of x, and by runs of adapters of similar rank instead of all at the largest rank.
+def own(part: str, stacks: Sequence[Tensor], runs: Sequence[Run], index: int, rank: int) -> Tensor:
+    """One adapter's share of a part's tensors, one per run, without padding, as a view."""
+    for stack, (first, end, _) in zip(stacks, runs, strict=True):
+        if first <= index < end:
+            return unpadded(part, stack[index - first], rank)
+    raise IndexError(f"there is no adapter {index}")
 
-    x: (R, n, in), a: (R, in, r_max), b: (R, r_max, out); runs: (first, behind the last, largest rank).
+
+def unpadded(part: str, values: Tensor, rank: int) -> Tensor:
+    """What one adapter of a run uses of its a, b or m, as a view."""
+    return values[:, :rank] if part == "a" else values[:rank] if part == "b" else values
+
+
+class Ragged(torch.autograd.Function):
+    """y[r] = x[r] @ W.T + bias + scale[r] * x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one over
+    the gradient of x, run by run.
+
+    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None; lent: per
+    run where to add the gradients of A and B, or nothing: then autograd hands them to `weights`, the parameters
+    behind the factors, a and b of every run.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, runs: list[Run]
+        ctx: Any,
+        x: Tensor,
+        base: nn.Linear,
+        runs: list[Run],
+        factors: list[tuple[Tensor, Tensor]],
+        scale: Tensor | None,
+        lent: list[Lent],
+        *weights: Tensor,
     ) -> Tensor:
-        y = functional.linear(x, weight, bias)
+        y = functional.linear(x, base.weight, base.bias)
         narrow = []
-        for first, end, rank in runs:
-            narrow.append(torch.bmm(x[first:end], a[first:end, :, :rank]))
-            y[first:end].baddbmm_(narrow[-1], b[first:end, :rank])
-        ctx.save_for_backward(x, weight, a, b, *narrow)
-        ctx.runs = runs
+        for (first, end, _), (a, b) in zip(runs, factors, strict=True):
+            within = torch.bmm(x[first:end], a)
+            narrow.append(within if scale is None else within.mul_(scale[first:end]))
+            y[first:end].baddbmm_(narrow[-1], b)
+        ctx.save_for_backward(x, base.weight, *narrow)
+        ctx.runs, ctx.factors, ctx.scale, ctx.lent = runs, factors, scale, lent
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,), (x, weight, a, b, *narrow) = grads, ctx.saved_tensors
+        (grad,), (x, weight, *narrow) = grads, ctx.saved_tensors
         to_x = grad @ weight if ctx.needs_input_grad[0] else None
-        to_a, to_b = torch.zeros_like(a), torch.zeros_like(b)
-        for (first, end, rank), within in zip(ctx.runs, narrow, strict=True):
+        found: list[Tensor | None] = []
+        for run, ((first, end, _), (a, b)) in enumerate(zip(ctx.runs, ctx.factors, strict=True)):
             part = grad[first:end]
-            to_narrow = torch.bmm(part, b[first:end, :rank].mT)
-            to_b[first:end, :rank] = torch.bmm(within.mT, part)
-            to_a[first:end, :, :rank] = torch.bmm(x[first:end].mT, to_narrow)
+            to_narrow = torch.bmm(part, b.mT)
+            if ctx.scale is not None:
+                to_narrow.mul_(ctx.scale[first:end])
+            for name, left, right in (("to_a", x[first:end], to_narrow), ("to_b", narrow[run], part)):
+                if not ctx.lent:
+                    found.append(torch.bmm(left.mT, right))
+                    continue
+                found.append(None)
+                place = getattr(ctx.lent[run], name)
+                if place.dtype == right.dtype:
+                    place.baddbmm_(left.mT, right)
+                else:
+                    place.add_(torch.bmm(left.mT, right))
             if to_x is not None:
-                to_x[first:end].baddbmm_(to_narrow, a[first:end, :, :rank].mT)
-        return to_x, None, None, to_a, to_b, None
+                to_x[first:end].baddbmm_(to_narrow, a.mT)
+        return to_x, None, None, None, None, None, *found
 
 
 def runs_of(ranks: Sequence[int], device: torch.device) -> list[Run]:
@@ -172,22 +236,30 @@ class LoraLinear(Stacked):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
-        a, b = self.factors(x.dtype)
-        stacked = x.reshape(len(a), -1, x.shape[-1])
+        stacked = x.reshape(len(self.adapters), -1, x.shape[-1])
+        scale = self.scale.to(x.dtype) if self.scaled else None
         dropped = self.drops and self.generator is not None
-        if not (self.start or "m" in self.parts or dropped or torch.compiler.is_compiling()):
-            b = b * self.scale.to(b.dtype) if self.scaled else b
-            y = Ragged.apply(stacked, self.base.weight, self.base.bias, a, b, self.runs)
+        if not (self.start or self.m or dropped or torch.compiler.is_compiling()):
+            factors = [(lent.a, lent.b) for lent in self.lent]
+            if not factors:
+                pairs = zip(self.a, self.b, strict=True)
+                factors = [(a.detach().to(x.dtype), b.detach().to(x.dtype)) for a, b in pairs]
+            weights = [weight for pair in zip(self.a, self.b, strict=True) for weight in pair]
+            y = Ragged.apply(stacked, self.base, self.runs, factors, scale, self.lent, *weights)
             return y.reshape(*x.shape[:-1], y.shape[-1])
-        y = self.base(x)
-        narrow = torch.bmm(self.drop(stacked), a)
-        if self.scaled:  # on the narrow product: it is the cheapest place
-            narrow = narrow * self.scale.to(x.dtype)
-        update = torch.bmm(narrow, b)
-        if len(self.parts) == 2:
-            return y + update.reshape(y.shape)
-        bias = 0 if self.base.bias is None else self.base.bias
-        return (bias + self.gain(x.dtype) * (y.reshape(update.shape) - bias + update)).reshape(y.shape)
+        y = functional.linear(stacked, self.base.weight, self.base.bias)
+        dropped_x, parts = self.drop(stacked), []
+        for run, (first, end, _) in enumerate(self.runs):
+            a, b = self.factors(run, x.dtype)
+            narrow = torch.bmm(dropped_x[first:end], a)
+            if scale is not None:  # on the narrow product: it is the cheapest place
+                narrow = narrow * scale[first:end]
+            part = y[first:end] + torch.bmm(narrow, b)
+            if self.m:
+                bias = 0 if self.base.bias is None else self.base.bias
+                part = bias + self.gain(run, x.dtype) * (part - bias)
+            parts.append(part)
+        return torch.cat(parts).reshape(*x.shape[:-1], y.shape[-1])
 
 
 class LoraConv2d(Stacked):
@@ -198,15 +270,21 @@ class LoraConv2d(Stacked):
     def forward(self, x: Tensor) -> Tensor:
         """x: (R * n, in, h, w) in the base's dtype => (R * n, out, h', w') in the same dtype."""
         y: Tensor = self.base(x)
-        a, b = self.factors(x.dtype)
-        count, width = len(a), a.shape[2]
-        kernel = a.mT.reshape(count * width, self.base.in_channels, *self.base.kernel_size)
-        beside = self.drop(x.unflatten(0, (count, -1))).transpose(0, 1).flatten(1, 2)  # (n, R * in, h, w)
-        narrow = functional.conv2d(beside, kernel, None, self.base.stride, self.base.padding, groups=count)
-        if self.scaled:
-            narrow = narrow * self.scale.to(x.dtype).expand(-1, width, 1).reshape(1, -1, 1, 1)
-        update = functional.conv2d(narrow, b.mT.reshape(-1, width, 1, 1), groups=count)
-        return y + update.unflatten(1, (count, -1)).transpose(0, 1).reshape(y.shape)
+        dropped, updates = self.drop(x.unflatten(0, (len(self.adapters), -1))), []
+        for run, (first, end, _) in enumerate(self.runs):
+            a, b = self.factors(run, x.dtype)
+            count, width = len(a), a.shape[2]
+            kernel = a.mT.reshape(count * width, self.base.in_channels, *self.base.kernel_size)
+            beside = dropped[first:end].transpose(0, 1).flatten(1, 2)  # (n, k * in, h, w)
+            narrow = functional.conv2d(
+                beside, kernel, None, self.base.stride, self.base.padding, groups=count
+            )
+            if self.scaled:
+                scale = self.scale[first:end].to(x.dtype)
+                narrow = narrow * scale.expand(-1, width, 1).reshape(1, -1, 1, 1)
+            update = functional.conv2d(narrow, b.mT.reshape(-1, width, 1, 1), groups=count)
+            updates.append(update.unflatten(1, (count, -1)).transpose(0, 1))
+        return y + torch.cat(updates).reshape(y.shape)
 
 
 class Shared(nn.Module):

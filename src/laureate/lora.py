@@ -140,8 +140,8 @@ def export(layers: Mapping[str, Stacked], index: int) -> dict[str, Tensor]:
             a, b = a.reshape(-1, *layer.base.weight.shape[1:]), b[:, :, None, None]
         state[f"{PREFIX}{name}.lora_A.weight"] = a.float().cpu().contiguous()
         state[f"{PREFIX}{name}.lora_B.weight"] = b.float().cpu().contiguous()
-        if "m" in layer.parts:
-            state[f"{PREFIX}{name}.{MAGNITUDE}"] = layer.m[index, 0].detach().float().cpu().clone()
+        if layer.m:
+            state[f"{PREFIX}{name}.{MAGNITUDE}"] = layer.own("m", index)[0].detach().float().cpu().clone()
     return state
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from laureate import diffusion, lora, seeds
+from laureate.flat import Flat
+from laureate.layers import unpadded
 from laureate.params import Train, of_rank
 from laureate.team import Team
 
@@ -144,16 +146,14 @@ class Trainer:
         self.empty, self.scaling_factor = empty.to(self.device, self.dtype), scaling_factor
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
         lora.share_start(unet, len(adapters))
-        parts = [(name, layer, part) for name, layer in self.layers.items() for part in layer.parts]
-        self.names = [f"{name}.{part}" for name, _, part in parts]
-        self.weights = [getattr(layer, part) for _, layer, part in parts]
+        self.flat = Flat(self.layers, self.dtype)
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
-        self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).view(-1, 1, 1).to(self.device)
+        self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
         # on the meta device, where a step is counted and not done, there is no fused kernel
         fused = self.device.type != "meta"
         self.optimizer = torch.optim.AdamW(
-            self.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
+            self.flat.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
         )
         if train.compile == "none":
             self.predict: Callable[..., Any] = unet
@@ -176,8 +176,9 @@ class Trainer:
         with self._dropout(step):
             losses = self._losses(examples, mine).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
             losses.sum().backward()
+        self.flat.collect()
         losses = losses.detach()
-        self.team.add_up([losses, *self._gradients()])
+        self.team.add_up([losses, *self.flat.gradients])
         self._clip()
         self._update(schedule(self.train, step))
         return losses
@@ -201,32 +202,38 @@ class Trainer:
     def state(self) -> dict[str, Tensor]:
         """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding: with
         the steps done, all that a resumed run needs."""
-        tensors = {}
-        for name, weight in zip(self.names, self.weights, strict=True):
-            values = self.optimizer.state[weight] or {moment: torch.zeros_like(weight) for moment in MOMENTS}
-            for kind, stack in (("weight", weight.detach()), *((kind, values[kind]) for kind in MOMENTS)):
-                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
-                    tensors[f"{adapter.rank}.{name}.{kind}"] = part
-        return tensors
+        return {key: part.clone() for key, part in self._tensors().items()}
 
     def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
         """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
-        for name, weight in zip(self.names, self.weights, strict=True):
+        for weight in self.flat.weights:
             moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
-            for kind, stack in (("weight", weight.detach()), *moments.items()):
-                for adapter, part in zip(self.adapters, self._parts(name, stack), strict=True):
-                    part.copy_(tensors[f"{adapter.rank}.{name}.{kind}"])
             self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+        for key, part in self._tensors().items():
+            part.copy_(tensors[key])
 
-    def _parts(self, name: str, stack: Tensor) -> list[Tensor]:
-        """Every adapter's own part of a stacked tensor, as views."""
-        cut = {"a": lambda part, rank: part[:, :rank], "b": lambda part, rank: part[:rank]}.get(
-            name.rpartition(".")[2], lambda part, rank: part
-        )
-        return [cut(part, adapter.rank) for part, adapter in zip(stack, self.adapters, strict=True)]
+    def _tensors(self) -> dict[str, Tensor]:
+        """What `state` is made of, as views where it exists already."""
+        weights = self.flat.weights
+        kinds = {"weight": [weight.detach() for weight in weights]}
+        for kind in MOMENTS:
+            known = [self.optimizer.state[weight].get(kind) for weight in weights]
+            kinds[kind] = [
+                torch.zeros_like(weight) if moment is None else moment
+                for moment, weight in zip(known, weights, strict=True)
+            ]
+        found = {}
+        for slot in self.flat.slots:
+            first, end, _ = self.flat.runs[slot.run]
+            for kind, stacks in kinds.items():
+                for adapter, part in zip(self.adapters[first:end], slot.of(stacks), strict=True):
+                    key = f"{adapter.rank}.{slot.layer}.{slot.part}.{kind}"
+                    found[key] = unpadded(slot.part, part, adapter.rank)
+        return found
 
     def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
         """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter."""
+        self.flat.refresh()
         count = len(self.adapters)
         clean = diffusion.draw_latents(
             examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
@@ -255,21 +262,17 @@ class Trainer:
         """One step of AdamW at a share of each adapter's learning rate."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * share
-        before = [] if self.shares is None else [weight.detach().clone() for weight in self.weights]
+        weights = self.flat.weights
+        before = [] if self.shares is None else [weight.detach().clone() for weight in weights]
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=False)  # the layers hold views of it
         if self.shares is not None:
             with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
-                for weight, old in zip(self.weights, before, strict=True):
-                    weight.copy_(torch.lerp(old, weight, self.shares))
-
-    def _gradients(self) -> list[Tensor]:
-        return [weight.grad for weight in self.weights if weight.grad is not None]
+                for weight, old, part in zip(weights, before, self.flat.each(self.shares), strict=True):
+                    weight.copy_(torch.lerp(old, weight, part))
 
     def _clip(self) -> None:
         """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""
-        gradients = self._gradients()
-        norms = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(dim=0).sqrt()
-        factor = (self.train.max_grad_norm / (norms + 1e-6)).clamp(max=1).view(-1, 1, 1)
-        for gradient in gradients:
-            gradient.mul_(factor)
+        factor = (self.train.max_grad_norm / (self.flat.norms() + 1e-6)).clamp(max=1)
+        for gradient, part in zip(self.flat.gradients, self.flat.each(factor), strict=True):
+            gradient.mul_(part)
