@@ -186,6 +186,6 @@ def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbe
             ours_a, ours_b = layer.gradient("a", index).T, layer.gradient("b", index).T
             for ours, theirs in ((ours_a, a), (ours_b, b)):
                 worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
-    trainer.optimizer.zero_grad(set_to_none=False)
+    trainer.flat.forget()
     peer.zero_grad()
     return worst

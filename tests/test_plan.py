@@ -13,7 +13,7 @@ import small_base
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from laureate import base, costs, device, diffusion, lora, params, plan
+from laureate import base, costs, device, diffusion, lora, memory, params, plan
 from laureate.checkpoint import LAYOUTS
 from laureate.params import Train
 from laureate.training import Examples, Trainer
@@ -116,6 +116,7 @@ def middle() -> dict[str, dict[str, Any]]:
 
 def measure() -> None:
     """Run in a process of its own: estimate, then train two steps, and print both as JSON."""
+    memory.keep()  # as the command line does
     given, train, ranks, side = middle(), Train(batch=2), [4, 8], 192
     cost, process = estimated(given, ranks, train, side), plan.resident()
     trainer, examples = real(given, ranks, train, side)

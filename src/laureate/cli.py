@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
 
-from laureate import __version__
+from laureate import __version__, memory
 from laureate.errors import LaureateError
 
 STAGES = {
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted."""
     options = vars(_parser().parse_args(arguments))
     verb, file = options.pop("verb"), options.pop("params")
+    memory.keep()
     try:
         if verb in BESIDE:
             _beside(verb, file, options)

@@ -33,10 +33,11 @@ class Cost:
     """Of one step."""
 
     flops: int  # a multiplication and an addition are two
-    weights: int  # bytes of what stays: the frozen base, the adapters and the optimiser's moments
+    weights: int  # bytes of what stays: the frozen base, the adapters, their gradients and moments
     passing: int  # most bytes of all other tensors that live at once
     large: int  # of these, what lies in tensors of LARGE and more
     adapted: int = 0  # weights of the adapters, as they are exported
+    padding: int = 0  # bytes by which what stays is more on a graphics card: see `layers.runs_of`
 
     def memory(self, where: str, process: int) -> int:
         """Bytes on a `cpu` or `cuda` device, whose process takes `process` bytes before it has a model.
@@ -45,7 +46,7 @@ class Cost:
         of several networks and batches, which docs/sd21.md lists. The GPU's rounds up a little.
         """
         if where == "cuda":
-            return process + self.weights + int(1.1 * self.passing)
+            return process + self.weights + self.padding + int(1.1 * self.passing)
         return process + KERNELS + self.weights + self.large + int(SCATTER * (self.passing - self.large))
 
 
@@ -127,19 +128,24 @@ def training(
     trainer.restore(trainer.state(), 1)  # makes the optimiser's moments, as if one update were done
     for state in trainer.optimizer.state.values():
         state["step"] = torch.tensor(1.0)  # is asked for its value
-    held = sum(weight.numel() for weight in trainer.weights)
-    moments = [value for state in trainer.optimizer.state.values() for value in state.values()]
-    with counting(unet, attention, moments) as (flops, alive):
+    held = sum(weight.numel() for weight in trainer.flat.weights)
+    each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)  # gradient, two moments, the base's precision
+    there = [value for state in trainer.optimizer.state.values() for value in state.values()]
+    there += trainer.flat.gradients + trainer.flat.low
+    with counting(unet, attention, there) as (flops, alive):
         trainer.step(examples, 1)
     weights = [
         trainer.layers[name].weights_of(index) for name in trainer.layers for index in range(len(adapters))
     ]
+    padded = sum(layer.a[0].shape[1] + layer.b[0].shape[2] for layer in trainer.layers.values())
+    padded *= len(adapters) * max(adapter.rank for adapter in adapters)
     return Cost(
         flops=flops.get_total_flops(),
-        weights=size_of(unet) + 8 * held,
+        weights=size_of(unet) + each * held,
         passing=alive.most,
         large=alive.large_at_most,
         adapted=sum(weight.numel() for pair in weights for weight in pair),
+        padding=(4 + each) * max(0, padded - held),
     )
 
 

@@ -55,18 +55,19 @@ class Flat:
         plain = [flat.detach() for flat in self.weights]
         low = [torch.empty_like(weight, dtype=dtype) for weight in plain]
         self.low = [] if dtype == torch.float32 else low
-        self.owned: list[tuple[nn.Parameter, Tensor]] = []  # what a layer has, and where its gradient belongs
-        views: dict[tuple[str, str, int], tuple[Tensor, Tensor]] = {}
-        for slot in self.slots:
-            weight, place = getattr(layers[slot.layer], slot.part)[slot.run], slot.of(plain)
-            place.copy_(weight.detach())
-            weight.data = place
-            self.owned.append((weight, slot.of(self.gradients)))
-            views[slot.layer, slot.part, slot.run] = slot.of(self.low or plain), slot.of(self.gradients)
+        self.owned: list[tuple[nn.Parameter, Tensor, Lent]] = []  # what a layer has, where its gradient belongs
+        places = {(slot.layer, slot.part, slot.run): slot for slot in self.slots}
         for name, layer in layers.items():
             for run in range(len(self.runs)):
-                (a, to_a), (b, to_b) = views[name, "a", run], views[name, "b", run]
-                layer.lent.append(Lent(a, b, to_a, to_b))
+                a, b = places[name, "a", run], places[name, "b", run]
+                factors = [slot.of(self.low or plain) for slot in (a, b)]
+                layer.lent.append(Lent(*factors, a.of(self.gradients), b.of(self.gradients)))
+        for slot in self.slots:
+            layer = layers[slot.layer]
+            weight, place = getattr(layer, slot.part)[slot.run], slot.of(plain)
+            place.copy_(weight.detach())
+            weight.data = place
+            self.owned.append((weight, slot.of(self.gradients), layer.lent[slot.run]))
 
     @property
     def gradients(self) -> list[Tensor]:
@@ -78,12 +79,19 @@ class Flat:
         for low, weight in zip(self.low, self.weights, strict=bool(self.low)):
             low.copy_(weight.detach())
 
+    def forget(self) -> None:
+        """The next gradients replace those that are there."""
+        for _, _, lent in self.owned:
+            lent.stale = True
+
     def collect(self) -> None:
-        """Take over the gradients that autograd has left with the layers' own weights."""
-        for weight, place in self.owned:
+        """Take over the gradients that autograd has left with the layers' own weights; 0 for what had none."""
+        for weight, place, lent in self.owned:
             if weight.grad is not None:
-                place.add_(weight.grad)
+                (place.copy_ if lent.stale else place.add_)(weight.grad)
                 weight.grad = None
+            elif lent.stale:
+                place.zero_()
 
     def each(self, values: Tensor) -> list[Tensor]:
         """Per adapter values (R,) => per run (k, 1)."""

@@ -39,14 +39,28 @@ class Adapter:
         return self.alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lent:
     """What a run multiplies with and where its gradients go, kept for it by `laureate.flat.Flat`."""
 
     a: Tensor  # (k, fan_in, r) in the base's precision
     b: Tensor  # (k, r, out)
-    to_a: Tensor  # float32, added to
+    to_a: Tensor  # float32
     to_b: Tensor
+    stale: bool = True  # the gradients are those of an earlier step
+
+    def add(self, to_a: tuple[Tensor, Tensor], to_b: tuple[Tensor, Tensor]) -> None:
+        """Add the products (k, m, n) and (k, n, p) to the gradients of A and of B."""
+        for place, (left, right) in ((self.to_a, to_a), (self.to_b, to_b)):
+            if place.dtype == right.dtype and self.stale:
+                torch.bmm(left, right, out=place)
+            elif place.dtype == right.dtype:
+                place.baddbmm_(left, right)
+            elif self.stale:
+                place.copy_(torch.bmm(left, right))
+            else:
+                place.add_(torch.bmm(left, right))
+        self.stale = False
 
 
 class Stacked(nn.Module):
@@ -181,37 +195,37 @@ class Ragged(torch.autograd.Function):
         *weights: Tensor,
     ) -> Tensor:
         y = functional.linear(x, base.weight, base.bias)
-        narrow = []
-        for (first, end, _), (a, b) in zip(runs, factors, strict=True):
-            within = torch.bmm(x[first:end], a)
-            narrow.append(within if scale is None else within.mul_(scale[first:end]))
-            y[first:end].baddbmm_(narrow[-1], b)
+        parts, narrow = [end - first for first, end, _ in runs], []
+        scales = [None] * len(parts) if scale is None else scale.split(parts)
+        for of_x, of_y, (a, b), of_scale in zip(
+            x.split(parts), y.split(parts), factors, scales, strict=True
+        ):
+            within = torch.bmm(of_x, a)
+            narrow.append(within if of_scale is None else within.mul_(of_scale))
+            of_y.baddbmm_(within, b)
         ctx.save_for_backward(x, base.weight, *narrow)
-        ctx.runs, ctx.factors, ctx.scale, ctx.lent = runs, factors, scale, lent
+        ctx.parts, ctx.factors, ctx.scales, ctx.lent = parts, factors, scales, lent
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,), (x, weight, *narrow) = grads, ctx.saved_tensors
         to_x = grad @ weight if ctx.needs_input_grad[0] else None
+        of_x, of_grad = x.mT.split(ctx.parts), grad.split(ctx.parts)
+        of_to_x = [None] * len(narrow) if to_x is None else to_x.split(ctx.parts)
         found: list[Tensor | None] = []
-        for run, ((first, end, _), (a, b)) in enumerate(zip(ctx.runs, ctx.factors, strict=True)):
-            part = grad[first:end]
-            to_narrow = torch.bmm(part, b.mT)
-            if ctx.scale is not None:
-                to_narrow.mul_(ctx.scale[first:end])
-            for name, left, right in (("to_a", x[first:end], to_narrow), ("to_b", narrow[run], part)):
-                if not ctx.lent:
-                    found.append(torch.bmm(left.mT, right))
-                    continue
-                found.append(None)
-                place = getattr(ctx.lent[run], name)
-                if place.dtype == right.dtype:
-                    place.baddbmm_(left.mT, right)
-                else:
-                    place.add_(torch.bmm(left.mT, right))
-            if to_x is not None:
-                to_x[first:end].baddbmm_(to_narrow, a.mT)
+        for run, (a, b) in enumerate(ctx.factors):
+            to_narrow = torch.bmm(of_grad[run], b.mT)
+            if ctx.scales[run] is not None:
+                to_narrow.mul_(ctx.scales[run])
+            to_a, to_b = (of_x[run], to_narrow), (narrow[run].mT, of_grad[run])
+            if ctx.lent:
+                ctx.lent[run].add(to_a, to_b)
+                found += [None, None]
+            else:
+                found += [torch.bmm(*to_a), torch.bmm(*to_b)]
+            if of_to_x[run] is not None:
+                of_to_x[run].baddbmm_(to_narrow, a.mT)
         return to_x, None, None, None, None, None, *found
 
 
