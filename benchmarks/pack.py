@@ -140,7 +140,8 @@ def contestants(
     trainer = Trainer(unet, process, adapters, settings, empty, found.scaling_factor)
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for layer in trainer.layers.values():  # B away from zero, as after some training: or A has no gradient
+        # B away from zero, as after some training: or A has no gradient
+        for layer in trainer.layers.values():
             for index in range(len(ranks)):
                 own = layer.own("b", index)
                 own.copy_(0.02 * torch.randn(own.shape, generator=source))

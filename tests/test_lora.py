@@ -37,7 +37,7 @@ def randomise(layers: dict[str, lora.LoraLinear], adapters: list[lora.Adapter], 
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in layers.values():
-            for index, adapter in enumerate(adapters):
+            for index in range(len(adapters)):
                 own = layer.own("b", index)
                 own.copy_(0.3 * torch.randn(own.shape, generator=source))
 

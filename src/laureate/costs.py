@@ -129,7 +129,8 @@ def training(
     for state in trainer.optimizer.state.values():
         state["step"] = torch.tensor(1.0)  # is asked for its value
     held = sum(weight.numel() for weight in trainer.flat.weights)
-    each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)  # gradient, two moments, the base's precision
+    # bytes of a weight's gradient, two moments, and copy in the base's precision
+    each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
     there = [value for state in trainer.optimizer.state.values() for value in state.values()]
     there += trainer.flat.gradients + trainer.flat.low
     with counting(unet, attention, there) as (flops, alive):

@@ -29,8 +29,8 @@ class Slot:
 
 
 class Flat:
-    """Moves the weights of all layers into one tensor per run of adapters, a row per adapter, and their gradients
-    into another. The layers keep views of their weights: what changes one changes the other.
+    """Moves the weights of all layers into one tensor per run of adapters, a row per adapter, and their
+    gradients into another. The layers keep views of their weights: what changes one changes the other.
 
     `weights`: per run (k, everything) float32, with `grad` in place, zero at first.
     """
@@ -55,13 +55,14 @@ class Flat:
         plain = [flat.detach() for flat in self.weights]
         low = [torch.empty_like(weight, dtype=dtype) for weight in plain]
         self.low = [] if dtype == torch.float32 else low
-        self.owned: list[tuple[nn.Parameter, Tensor, Lent]] = []  # what a layer has, where its gradient belongs
+        # what a layer has, where its gradient belongs, whose that is
+        self.owned: list[tuple[nn.Parameter, Tensor, Lent]] = []
         places = {(slot.layer, slot.part, slot.run): slot for slot in self.slots}
         for name, layer in layers.items():
             for run in range(len(self.runs)):
                 a, b = places[name, "a", run], places[name, "b", run]
-                factors = [slot.of(self.low or plain) for slot in (a, b)]
-                layer.lent.append(Lent(*factors, a.of(self.gradients), b.of(self.gradients)))
+                there, to = self.low or plain, self.gradients
+                layer.lent.append(Lent(a.of(there), b.of(there), a.of(to), b.of(to)))
         for slot in self.slots:
             layer = layers[slot.layer]
             weight, place = getattr(layer, slot.part)[slot.run], slot.of(plain)
@@ -85,13 +86,15 @@ class Flat:
             lent.stale = True
 
     def collect(self) -> None:
-        """Take over the gradients that autograd has left with the layers' own weights; 0 for what had none."""
+        """Take over the gradients that autograd has left with the layers' weights; 0 for what had none."""
         for weight, place, lent in self.owned:
             if weight.grad is not None:
                 (place.copy_ if lent.stale else place.add_)(weight.grad)
                 weight.grad = None
             elif lent.stale:
                 place.zero_()
+        for _, _, lent in self.owned:
+            lent.stale = False
 
     def each(self, values: Tensor) -> list[Tensor]:
         """Per adapter values (R,) => per run (k, 1)."""

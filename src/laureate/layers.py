@@ -1,8 +1,8 @@
 """Frozen layers with a stack of R trainable updates each.
 
-The batch is [adapter x sample]. Adapters of similar rank form a run: one batched product serves a run, and each
-of its adapters is padded with zeros to the largest rank among them. The padding stays zero: the gradient of a
-padded column of A is a multiple of the padded row of B, and the other way round.
+The batch is [adapter x sample]. Adapters of similar rank form a run: one batched product serves a run, and
+each of its adapters is padded with zeros to the largest rank among them. The padding stays zero: the gradient
+of a padded column of A is a multiple of the padded row of B, and the other way round.
 
 Low-rank updates are those of Hu et al. 2021 (arXiv:2106.09685). Two ways to change them:
 - DoRA (Liu et al. 2024, arXiv:2402.09353) trains the length of every row of the weight on its own.
@@ -87,9 +87,9 @@ class Stacked(nn.Module):
         with torch.no_grad():
             for index, adapter in enumerate(adapters):
                 if adapter.init == "pissa":
-                    first, second = principal(weight, adapter)
-                    self.own("a", index)[:, : first.shape[1]] = first
-                    self.own("b", index)[: len(second)] = second
+                    left, right = principal(weight, adapter)
+                    self.own("a", index)[:, : left.shape[1]] = left
+                    self.own("b", index)[: len(right)] = right
                 else:
                     self.own("a", index).copy_(start[: adapter.rank].T)
         self.scale: Tensor
@@ -114,7 +114,10 @@ class Stacked(nn.Module):
         """The gradient of `own`. Raises RuntimeError where there is none."""
         grads = [weight.grad for weight in getattr(self, part)]
         if self.lent and part != "m":
-            grads = [getattr(lent, f"to_{part}") if g is None else g for g, lent in zip(grads, self.lent)]
+            grads = [
+                getattr(lent, f"to_{part}") if g is None else g
+                for g, lent in zip(grads, self.lent, strict=True)
+            ]
         if any(grad is None for grad in grads):
             raise RuntimeError("there is no gradient yet")
         return own(part, grads, self.runs, index, self.adapters[index].rank)
@@ -175,12 +178,12 @@ def unpadded(part: str, values: Tensor, rank: int) -> Tensor:
 
 
 class Ragged(torch.autograd.Function):
-    """y[r] = x[r] @ W.T + bias + scale[r] * x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one over
-    the gradient of x, run by run.
+    """y[r] = x[r] @ W.T + bias + scale[r] * x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one
+    over the gradient of x, run by run.
 
-    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None; lent: per
-    run where to add the gradients of A and B, or nothing: then autograd hands them to `weights`, the parameters
-    behind the factors, a and b of every run.
+    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None; lent:
+    per run where to add the gradients of A and B, or nothing: then autograd hands them to `weights`, the
+    parameters behind the factors, a and b of every run.
     """
 
     @staticmethod
@@ -197,9 +200,7 @@ class Ragged(torch.autograd.Function):
         y = functional.linear(x, base.weight, base.bias)
         parts, narrow = [end - first for first, end, _ in runs], []
         scales = [None] * len(parts) if scale is None else scale.split(parts)
-        for of_x, of_y, (a, b), of_scale in zip(
-            x.split(parts), y.split(parts), factors, scales, strict=True
-        ):
+        for of_x, of_y, (a, b), of_scale in zip(x.split(parts), y.split(parts), factors, scales, strict=True):
             within = torch.bmm(of_x, a)
             narrow.append(within if of_scale is None else within.mul_(of_scale))
             of_y.baddbmm_(within, b)
@@ -212,7 +213,7 @@ class Ragged(torch.autograd.Function):
         (grad,), (x, weight, *narrow) = grads, ctx.saved_tensors
         to_x = grad @ weight if ctx.needs_input_grad[0] else None
         of_x, of_grad = x.mT.split(ctx.parts), grad.split(ctx.parts)
-        of_to_x = [None] * len(narrow) if to_x is None else to_x.split(ctx.parts)
+        of_to_x = () if to_x is None else to_x.split(ctx.parts)
         found: list[Tensor | None] = []
         for run, (a, b) in enumerate(ctx.factors):
             to_narrow = torch.bmm(of_grad[run], b.mT)
@@ -224,7 +225,7 @@ class Ragged(torch.autograd.Function):
                 found += [None, None]
             else:
                 found += [torch.bmm(*to_a), torch.bmm(*to_b)]
-            if of_to_x[run] is not None:
+            if of_to_x:
                 of_to_x[run].baddbmm_(to_narrow, a.mT)
         return to_x, None, None, None, None, None, *found
 

@@ -1,4 +1,4 @@
-"""Memory that stays: what the C library gives back to the system and gets again costs more than it is worth."""
+"""Memory that stays: what the C library gives back and gets again costs more than it is worth."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 def keep() -> bool:
     """Have the C library keep freed memory for the next request; gives whether it could be told.
 
-    By default glibc maps every large block anew and unmaps it when it is freed. A network frees its activations
-    in every step, and each page of the next step's is cleared by the system before it is used: measured, a tenth
-    to half of a training step. Elsewhere than with glibc nothing is changed, and nothing is where
-    MALLOC_MMAP_MAX_ and its like were set by hand to the same effect.
+    By default glibc maps every large block anew and unmaps it when it is freed. A network frees its
+    activations in every step, and the system clears each page of the next step's before it is used: a tenth
+    to half of a training step. With another C library nothing is changed.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
