@@ -59,15 +59,19 @@ def curve(rank: int) -> list[dict[str, str]]:
 def test_encoded_data_are_named_in_the_header_and_the_same_every_time(study: params.Params) -> None:
     data, header = tensors.load(encode.ENCODED), tensors.metadata(encode.ENCODED)
     assert {name: tuple(tensor.shape) for name, tensor in data.items()} == {
+        "empty.ids": (1, 77),
         "empty.text": (1, 77, 24),
+        "train.ids": (10, 77),
         "train.mean": (10, 4, 8, 8),
         "train.logvar": (10, 4, 8, 8),
         "train.text": (10, 77, 24),
+        "holdout.ids": (4, 77),
         "holdout.mean": (4, 4, 8, 8),
         "holdout.logvar": (4, 4, 8, 8),
         "holdout.text": (4, 77, 24),
     }
-    assert all(tensor.dtype == torch.float32 for tensor in data.values())
+    for name, tensor in data.items():
+        assert tensor.dtype == (torch.int32 if name.endswith(".ids") else torch.float32), name
     assert header["base"] == base.find("base").fingerprint
     assert json.loads(header["holdout.files"]) == [f"holdout-{n}.png" for n in range(4)]
     assert float(header["scaling_factor"]) == base.find("base").scaling_factor

@@ -295,15 +295,23 @@ def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -
     parts = []
     with torch.inference_mode():
         for start in range(0, len(texts), batch):
-            tokens = tokenizer(
-                list(texts[start : start + batch]),
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            )
-            parts.append(encoder(tokens.input_ids.to(device))[0].float().cpu())
+            ids = tokens(tokenizer, texts[start : start + batch])
+            parts.append(encoder(ids.to(device, torch.int64))[0].float().cpu())
     return torch.cat(parts).clone()
+
+
+def tokens(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Texts => (n, tokens) int32, what the text encoder reads: padded and cut to `model_max_length`."""
+    import torch
+
+    found = tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return found.input_ids.to(torch.int32)  # type: ignore[no-any-return]
 
 
 def count_cut(tokenizer: Any, texts: Sequence[str]) -> int:

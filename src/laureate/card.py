@@ -114,6 +114,7 @@ def card(
         eval_results=results,
     )
     train = config.get("train", {})
+    also = train.get("text_encoder", [])
     recipe = ", ".join(
         f"{key} {value}" for key, value in train.items() if isinstance(value, (str, int, float))
     )
@@ -123,7 +124,8 @@ def card(
         model_id=f"laureate, {name}",
         model_summary=f"A LoRA adapter of rank {config['rank']}, α {config['alpha']:g}, that draws portraits "
         f"“{params.prepare.style}”.",
-        model_type="LoRA adapter for the attention layers of a Stable Diffusion UNet",
+        model_type="LoRA adapter for the attention layers of a Stable Diffusion UNet"
+        + (f", and for {', '.join(also)} of its text encoder" if also else ""),
         license="Apache-2.0" if free else "see Rights",
         base_model=f"{about['laureate.base_source']}, SHA-256 of its files `{about['laureate.base']}`",
         direct_use=f"Draw portraits in this one style. End a prompt with “, {params.prepare.style}.”. The "

@@ -109,21 +109,26 @@ def training(
     attention: str,
 ) -> Cost:
     """One update of a pack of adapters. `attention`: `plain` keeps its matrices, `fused` does not."""
-    unet = model(configs, "unet", dtype)
+    unet, encoder = model(configs, "unet", dtype), None
     side = resolution // downscale(configs)
     channels, width = int(configs["unet"]["in_channels"]), int(configs["text_encoder"]["hidden_size"])
+    text = torch.empty(1, TOKENS, width, dtype=dtype, device="meta")
+    if train.text_encoder:
+        encoder = model(configs, "text_encoder", dtype)
+        text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
     trainer = Trainer(
         unet,
         diffusion.schedule(configs["scheduler"]),
         adapters,
         train.model_copy(update={"compile": "none"}),
-        torch.empty(1, TOKENS, width, device="meta"),
+        text,
         1.0,
+        encoder=encoder,
     )
     examples = Examples(
         mean=torch.empty(1, channels, side, side, device="meta"),
         logvar=torch.empty(1, channels, side, side, device="meta"),
-        text=torch.empty(1, TOKENS, width, dtype=dtype, device="meta"),
+        text=text,
     )
     trainer.restore(trainer.state(), 1)  # makes the optimiser's moments, as if one update were done
     for state in trainer.optimizer.state.values():
@@ -133,6 +138,9 @@ def training(
     each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
     there = [value for state in trainer.optimizer.state.values() for value in state.values()]
     there += trainer.flat.gradients + trainer.flat.low
+    if encoder is not None:
+        there += [*encoder.parameters(), *encoder.buffers()]
+        encoder.set_attn_implementation("eager" if attention == "plain" else "sdpa")
     with counting(unet, attention, there) as (flops, alive):
         trainer.step(examples, 1)
     weights = [
@@ -142,7 +150,7 @@ def training(
     padded *= len(adapters) * max(adapter.rank for adapter in adapters)
     return Cost(
         flops=flops.get_total_flops(),
-        weights=size_of(unet) + each * held,
+        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held,
         passing=alive.most,
         large=alive.large_at_most,
         adapted=sum(weight.numel() for pair in weights for weight in pair),
@@ -168,6 +176,14 @@ def drawing(configs: Configs, batch: int, resolution: int, dtype: torch.dtype, a
             encoder_hidden_states=torch.empty(batch, TOKENS, width, dtype=dtype, device="meta"),
         )
     return Cost(flops.get_total_flops(), size_of(unet), alive.most, alive.large_at_most)
+
+
+def reading(configs: Configs, batch: int, dtype: torch.dtype) -> int:
+    """Operations of the text encoder on `batch` captions, without gradients."""
+    encoder = model(configs, "text_encoder", dtype)
+    with counting(encoder, "fused") as (flops, _), torch.no_grad():
+        encoder(torch.empty(batch, TOKENS, dtype=torch.int64, device="meta"))
+    return flops.get_total_flops()
 
 
 def coding(configs: Configs, batch: int, resolution: int, way: str) -> Cost:

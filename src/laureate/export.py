@@ -45,11 +45,13 @@ def run(params: Params, rank: int, to: str, out: str | None = None) -> None:
 
 
 def kohya(state: dict[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
-    """`unet.NAME.lora_A.weight` => `lora_unet_NAME.lora_down.weight`, `.lora_up.weight` and `.alpha`.
+    """`unet.NAME.lora_A.weight` => `lora_unet_NAME.lora_down.weight`, `.lora_up.weight` and `.alpha`; and
+    `text_encoder.text_model.NAME` => `lora_te_text_model_NAME`.
 
-    The names are diffusers' own translation; it writes alpha = rank, whatever alpha is. ComfyUI reads the
-    same names: its loader knows every attention layer of Stable Diffusion 1 and 2 by them. Raises
-    LaureateError for an adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
+    The names are diffusers' own translation, which writes alpha = rank, whatever alpha is, and `lora_te1` for
+    the text encoder, as for SDXL's first. ComfyUI reads the same names: its loader knows every attention layer
+    of Stable Diffusion 1 and 2 by them, and every layer of their text encoders. Raises LaureateError for an
+    adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
     """
     if adapter.variant == "dora":
         raise LaureateError("an adapter trained with DoRA has no form in Kohya's scripts: use --to diffusers")
@@ -58,7 +60,10 @@ def kohya(state: dict[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
 
     found: dict[str, Tensor] = convert_state_dict_to_kohya(dict(state))
     alpha = torch.tensor(float(adapter.alpha))
-    return {name: alpha if name.endswith(".alpha") else tensor for name, tensor in found.items()}
+    return {
+        name.replace("lora_te1_", "lora_te_"): alpha if name.endswith(".alpha") else tensor
+        for name, tensor in found.items()
+    }
 
 
 def origin(folder: Path, found: base.Base, rank: int) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""LoRA adapters (Hu et al. 2021, arXiv:2106.09685): attach to a frozen UNet, export, load, merge.
+"""LoRA adapters (Hu et al. 2021, arXiv:2106.09685) of a frozen UNet and text encoder: attach, export, load,
+merge.
 
 What is attached are stacks of R adapters, see `laureate.layers`; what is loaded and merged is one adapter.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
@@ -26,7 +28,25 @@ MAGNITUDE = "lora_magnitude_vector"
 METADATA = "lora_adapter_metadata"  # where diffusers looks for alpha
 
 
-def find_targets(unet: nn.Module, targets: Sequence[str]) -> dict[str, Target]:
+@dataclass(frozen=True)
+class Part:
+    """A network of a Stable Diffusion that can be adapted."""
+
+    said: str
+    key: str  # of the parameters, which names its layers
+    prefix: str  # of its layers' names in a file
+    magnitude: str = MAGNITUDE  # ends the name of DoRA's lengths in a file
+    label: str = ""  # of its layers' names where those of both parts are kept together
+
+
+UNET = Part("UNet", "train.targets", PREFIX)
+# `text_model` was a part of its names when the formats were made: all loaders know it, and drop it where theirs
+# has none by now. transformers reads magnitudes as they are named; PEFT, for the UNet, adds `.weight`
+_TEXT = "text_encoder.text_model."
+TEXT = Part("text encoder", "train.text_encoder", _TEXT, f"{MAGNITUDE}.weight", _TEXT)
+
+
+def find_targets(net: nn.Module, targets: Sequence[str], part: Part = UNET) -> dict[str, Target]:
     """The layers whose name ends in one of `targets` (`to_q`, `to_out.0`, `conv1`), by name, in module order.
 
     Raises LaureateError for a target that matches nothing, or anything but a linear layer or a plain
@@ -34,21 +54,21 @@ def find_targets(unet: nn.Module, targets: Sequence[str]) -> dict[str, Target]:
     """
     found: dict[str, Target] = {}
     unmatched = set(targets)
-    for name, module in unet.named_modules():
+    for name, module in net.named_modules():
         matching = {target for target in targets if name == target or name.endswith(f".{target}")}
         if not matching:
             continue
         if not _fits(module):
             raise LaureateError(
-                f"train.targets: {min(matching)!r} is the {type(module).__name__} {name}; "
+                f"{part.key}: {min(matching)!r} is the {type(module).__name__} {name}; "
                 "only linear layers and plain convolutions of 1 x 1 or 3 x 3 can be adapted"
             )
         unmatched -= matching
         found[name] = module
     if unmatched:
-        endings = sorted({_ending(name) for name, module in unet.named_modules() if _fits(module)})
+        endings = sorted({_ending(name) for name, module in net.named_modules() if _fits(module)})
         raise LaureateError(
-            f"train.targets: {min(unmatched)!r} is not the name of a layer of the UNet; "
+            f"{part.key}: {min(unmatched)!r} is not the name of a layer of the {part.said}; "
             f"those that can be adapted end in {', '.join(endings)}"
         )
     return found
@@ -73,23 +93,23 @@ def _ending(name: str) -> str:
 
 
 def attach(
-    unet: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], seed: int
+    net: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], seed: int, part: Part = UNET
 ) -> dict[str, Stacked]:
-    """Put a stack of adapters onto a frozen UNet, in place, and give the new layers by name.
+    """Put a stack of adapters onto a frozen UNet or text encoder, in place, and give the new layers by name.
 
     A starts uniform in +-1/sqrt(fan_in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero,
-    so the UNet's output does not change (with PiSSA it does not either). A depends on (seed, layer), and its
+    so the output does not change (with PiSSA it does not either). A depends on (seed, layer), and its
     first columns are the same for all ranks. Variant and init are the same for all adapters. A rank may be
     larger than some layers are wide: there the update is of full rank, as in PEFT.
 
-    Raises LaureateError for an unknown target, a rank that is larger than every layer is wide, or a variant
-    that a layer does not have.
+    Raises LaureateError for an unknown target, a rank that is larger than every layer of the UNet is wide, or
+    a variant that a layer does not have.
     """
     width = max(adapter.rank for adapter in adapters)
-    found = find_targets(unet, targets)
+    found = find_targets(net, targets, part)
     layers: dict[str, Stacked] = {}
     widest = max(side for layer in found.values() for side in _sides(layer))
-    if width > widest:
+    if width > widest and part == UNET:  # it is the UNet that there are ranks for
         raise LaureateError(
             f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
             f"rank {widest}; take it out of ranks"
@@ -99,11 +119,11 @@ def attach(
             raise LaureateError(f"train.variant: dora is for linear layers, {name} is a convolution")
         fan_in = _sides(layer)[1]
         start = torch.empty(width, fan_in).uniform_(
-            -(fan_in**-0.5), fan_in**-0.5, generator=seeds.generator("lora", seed, name)
+            -(fan_in**-0.5), fan_in**-0.5, generator=seeds.generator("lora", seed, part.label + name)
         )
         kind = LoraConv2d if isinstance(layer, nn.Conv2d) else LoraLinear
-        layers[name] = kind(layer, adapters, start)
-        unet.set_submodule(name, layers[name])
+        layers[part.label + name] = kind(layer, adapters, start)
+        net.set_submodule(name, layers[part.label + name])
     return layers
 
 
@@ -131,35 +151,43 @@ def export(layers: Mapping[str, Stacked], index: int) -> dict[str, Tensor]:
     """One adapter of a stack under the names of diffusers and PEFT, float32 on the CPU, without padding.
 
     `unet.NAME.lora_A.weight` (rank, in) and `unet.NAME.lora_B.weight` (out, rank), for a convolution
-    (rank, in, k, k) and (out, rank, 1, 1); with DoRA `unet.NAME.lora_magnitude_vector` (out,).
+    (rank, in, k, k) and (out, rank, 1, 1); with DoRA `unet.NAME.lora_magnitude_vector` (out,). For layers of
+    the text encoder the same with `text_encoder.text_model.` in place of `unet.`.
     """
     state = {}
     for name, layer in layers.items():
         a, b = layer.weights_of(index)
         if isinstance(layer.base, nn.Conv2d):
             a, b = a.reshape(-1, *layer.base.weight.shape[1:]), b[:, :, None, None]
-        state[f"{PREFIX}{name}.lora_A.weight"] = a.float().cpu().contiguous()
-        state[f"{PREFIX}{name}.lora_B.weight"] = b.float().cpu().contiguous()
+        part = TEXT if name.startswith(TEXT.label) else UNET
+        key = part.prefix + name.removeprefix(part.label)
+        state[f"{key}.lora_A.weight"] = a.float().cpu().contiguous()
+        state[f"{key}.lora_B.weight"] = b.float().cpu().contiguous()
         if layer.m:
-            state[f"{PREFIX}{name}.{MAGNITUDE}"] = layer.own("m", index)[0].detach().float().cpu().clone()
+            state[f"{key}.{part.magnitude}"] = layer.own("m", index)[0].detach().float().cpu().clone()
     return state
 
 
 def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targets: Sequence[str]) -> None:
     """Write `pytorch_lora_weights.safetensors` as `StableDiffusionPipeline.load_lora_weights` reads it.
 
-    Rank and alpha are in the header, where diffusers and PEFT look for them; it takes alpha = rank without.
-    They are those of a plain LoRA of the same effect: rsLoRA goes into alpha, PiSSA's start into the rank.
+    `targets`: names or ends of names of layers of the UNet, and of the text encoder's those that `attach`
+    gives. Rank and alpha are in the header, where diffusers and PEFT look for them; it takes alpha = rank
+    without. They are those of a plain LoRA of the same effect: rsLoRA goes into alpha, PiSSA's start into the
+    rank.
     """
     rank = adapter.rank * (2 if adapter.init == "pissa" else 1)
     alpha = round(adapter.scale * rank, 9)
-    config = {
-        "unet.r": rank,
-        "unet.lora_alpha": int(alpha) if alpha.is_integer() else alpha,
-        "unet.target_modules": sorted(targets),
-    }
-    if adapter.variant == "dora":
-        config["unet.use_dora"] = True
+    of_text = [name.removeprefix(TEXT.label) for name in targets if name.startswith(TEXT.label)]
+    of_unet = [name for name in targets if not name.startswith(TEXT.label)]
+    config: dict[str, object] = {}
+    for part, names in (("unet", of_unet), ("text_encoder", of_text)):
+        if names:
+            config[f"{part}.r"] = rank
+            config[f"{part}.lora_alpha"] = int(alpha) if alpha.is_integer() else alpha
+            config[f"{part}.target_modules"] = sorted(names)
+            if adapter.variant == "dora":
+                config[f"{part}.use_dora"] = True
     tensors.save(
         Path(folder) / WEIGHTS, state, {METADATA: json.dumps(config, sort_keys=True), "format": "pt"}
     )
@@ -173,27 +201,35 @@ def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
     path = Path(folder) / WEIGHTS
     state = tensors.load(path)
     ranks = {tensor.shape[0] for name, tensor in state.items() if name.endswith(".lora_A.weight")}
-    if len(ranks) != 1 or not all(name.startswith(PREFIX) for name in state):
+    known = UNET.prefix, TEXT.prefix
+    if len(ranks) != 1 or not all(name.startswith(known) for name in state):
         raise LaureateError(
             f"{path} does not hold one LoRA of a UNet; its tensors should be named unet.*.lora_A.weight"
         )
     rank = ranks.pop()
     config = json.loads(tensors.metadata(path).get(METADATA, "{}"))
-    variant = "dora" if any(name.endswith(MAGNITUDE) for name in state) else "lora"
+    variant = "dora" if any(MAGNITUDE in name for name in state) else "lora"
     return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant)
 
 
-def merge(unet: nn.Module, state: Mapping[str, Tensor], adapter: Adapter) -> None:
-    """Add an adapter's update to the weights of a UNet, in place: afterwards it costs nothing.
+def has(state: Mapping[str, Tensor], part: Part) -> bool:
+    """Whether an adapter changes a part of the base."""
+    return any(name.startswith(part.prefix) for name in state)
 
-    Raises LaureateError if the adapter has a layer that the UNet lacks, or one of another shape.
+
+def merge(net: nn.Module, state: Mapping[str, Tensor], adapter: Adapter, part: Part = UNET) -> None:
+    """Add an adapter's update of a part to the weights of that part, in place: afterwards it costs nothing.
+
+    Raises LaureateError if the adapter has a layer that the part lacks, or one of another shape.
     """
     with torch.no_grad():
-        for key in sorted(key for key in state if key.endswith(".lora_A.weight")):
-            name = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
-            a, b = state[key], state.get(f"{PREFIX}{name}.lora_B.weight")
+        for key in sorted(key for key in state if key.startswith(part.prefix)):
+            if not key.endswith(".lora_A.weight"):
+                continue
+            name = key.removeprefix(part.prefix).removesuffix(".lora_A.weight")
+            a, b = state[key], state.get(f"{part.prefix}{name}.lora_B.weight")
             try:
-                layer = unet.get_submodule(name)
+                layer = net.get_submodule(name)
             except AttributeError:
                 layer = None
             if (
@@ -206,7 +242,7 @@ def merge(unet: nn.Module, state: Mapping[str, Tensor], adapter: Adapter) -> Non
                 )
             update = adapter.scale * (b.float().flatten(1) @ a.float().flatten(1))
             weight = layer.weight.float() + update.reshape(layer.weight.shape).to(layer.weight.device)
-            length = state.get(f"{PREFIX}{name}.{MAGNITUDE}")
+            length = state.get(f"{part.prefix}{name}.{part.magnitude}")
             if length is not None:
                 weight *= (length.to(weight.device) / weight.norm(dim=1))[:, None]
             layer.weight.copy_(weight)

@@ -113,7 +113,9 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     train, sample = params.train, params.sample
     steps, side = train.steps_for(counts[0]), params.prepare.resolution
     alone, pack = updates(params, shape, dtype, attention)
-    look = costs.drawing(shape.configs, 1, side, dtype, attention).flops * HOLDOUT_STEPS * counts[1]
+    look = costs.drawing(shape.configs, 1, side, dtype, attention).flops
+    look += costs.reading(shape.configs, 1, dtype) if train.text_encoder else 0
+    look *= HOLDOUT_STEPS * counts[1]
     looks = -(-steps // train.holdout_every) + 1
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
     call = costs.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
@@ -167,7 +169,8 @@ def said(params: Params, plan: Plan) -> list[str]:
         f"Sources, in order: {sources}",
         f"Pictures: {plan.train} to train on, {plan.holdout} held out, at {params.prepare.resolution} px",
         f"Training: ranks {', '.join(map(str, params.ranks))}; {plan.steps} updates of {train.batch} "
-        f"pictures each ({epochs:.0f} epochs), {order}",
+        f"pictures each ({epochs:.0f} epochs), {order}"
+        + (", of the text encoder too" if train.text_encoder else ""),
         f"Drawing: {plan.drawn} pictures of each of {models} models at {params.drawn_at} px, {sample.steps} "
         f"steps, guidance {sample.guidance:g}",
     ]

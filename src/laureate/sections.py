@@ -145,7 +145,7 @@ class External(Section):
 
 
 class Encode(Section):
-    """VAE moments and text embeddings, computed once."""
+    """VAE moments, token ids and text embeddings, computed once."""
 
     batch: Count = 16  # pictures encoded at once
 
@@ -169,6 +169,7 @@ class Train(Section):
     init: Literal["random", "pissa"] = "random"  # pissa: the weight's largest singular values
     # ends of names of layers: linear ones, and convolutions of 1 x 1 or 3 x 3 such as conv1
     targets: list[Name] = Field(["to_q", "to_k", "to_v", "to_out.0"], min_length=1)
+    text_encoder: list[Name] = []  # the same for CLIP's text encoder, such as q_proj; none: it stays as it is
     weight_decay: float = Field(1.0e-2, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     caption_dropout: Fraction = 0.1  # share of samples trained with the empty caption

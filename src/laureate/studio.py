@@ -14,7 +14,7 @@ from laureate.places import ADAPTERS
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-KEPT = 2  # UNets held in memory: the base's or an adapter's, merged
+KEPT = 2  # models held in memory: the base or an adapter, merged
 
 
 class Studio:
@@ -25,7 +25,7 @@ class Studio:
         self.params = params
         self.found = base.expected(params.base)
         self.ids = {prompt.text: prompt.id for prompt in prompts.load(params.sample.prompts)}
-        self._unets: OrderedDict[str, Any] = OrderedDict()
+        self._models: OrderedDict[str, tuple[Any, Any]] = OrderedDict()  # UNet and text encoder
         self._parts: tuple[Any, Any, Any] | None = None  # tokenizer, text encoder, VAE
         self._lock = threading.Lock()
 
@@ -58,7 +58,7 @@ class Studio:
 
         settings, where = self.params.sample, device.pick()
         with self._lock:
-            unet, (tokenizer, encoder, vae) = self._unet(model), self._shared()
+            (tokenizer, _, vae), (unet, encoder) = self._shared(), self._model(model)
             embedded = base.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
@@ -78,25 +78,32 @@ class Studio:
                 for pixels in base.decode(vae, latents, self.found.scaling_factor)
             ]
 
-    def _unet(self, model: str) -> Any:
-        """The UNet of a model, with its adapter merged; the one not used for longest is let go."""
+    def _model(self, model: str) -> tuple[Any, Any]:
+        """UNet and text encoder of a model, its adapter merged; the model not used for longest is let go.
+
+        The base's text encoder is shared by all that do not change it.
+        """
         from laureate import lora
         from laureate.stages.sample import check_adapter
 
-        if model not in self._unets:
+        if model not in self._models:
             if model not in self.models:
                 raise LaureateError(f"there is no model {model!r}; choose one of {', '.join(self.models)}")
             where = device.pick()
-            while len(self._unets) >= KEPT:
-                self._unets.popitem(last=False)
-            unet = self.found.unet()
+            while len(self._models) >= KEPT:
+                self._models.popitem(last=False)
+            unet, encoder = self.found.unet(), self._shared()[1]
             if model != "baseline":
                 check_adapter(ADAPTERS / model, self.found)
-                lora.merge(unet, *lora.load(ADAPTERS / model))
+                state, adapter = lora.load(ADAPTERS / model)
+                lora.merge(unet, state, adapter)
+                if lora.has(state, lora.TEXT):
+                    encoder = self.found.text_encoder()
+                    lora.merge(encoder, state, adapter, lora.TEXT)
             precision = device.precision(self.params.sample.precision, where)
-            self._unets[model] = device.place_unet(unet, where, precision)
-        self._unets.move_to_end(model)
-        return self._unets[model]
+            self._models[model] = device.place_unet(unet, where, precision), encoder.to(where)
+        self._models.move_to_end(model)
+        return self._models[model]
 
     def _shared(self) -> tuple[Any, Any, Any]:
         """Tokenizer, text encoder and VAE, loaded when the first picture is asked for."""

@@ -29,6 +29,7 @@ def dumps(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
         "float64": "F64",
         "float16": "F16",
         "bfloat16": "BF16",
+        "int32": "I32",
         "int64": "I64",
         "uint8": "U8",
     }

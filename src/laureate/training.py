@@ -31,7 +31,7 @@ class Examples:
 
     mean: Tensor  # (n, c, h, w) float32
     logvar: Tensor  # (n, c, h, w) float32
-    text: Tensor  # (n, tokens, width), the UNet's dtype
+    text: Tensor  # (n, tokens, width), the UNet's dtype; where the text encoder is trained (n, tokens) int64
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -121,7 +121,10 @@ def adapter(train: Train, rank: int) -> lora.Adapter:
 
 
 class Trainer:
-    """A stack of R adapters on a frozen UNet, and its optimiser. One step trains all of them on one batch."""
+    """A stack of R adapters on a frozen UNet, where asked on its text encoder too, and its optimiser.
+
+    One step trains all of them on one batch.
+    """
 
     def __init__(
         self,
@@ -132,19 +135,28 @@ class Trainer:
         empty: Tensor,
         scaling_factor: float,
         team: Team = Team(),  # noqa: B008 - frozen
+        encoder: torch.nn.Module | None = None,
     ) -> None:
         """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption. In a team
         every process has the same adapters and a share of every batch.
 
+        `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
+        then, and `empty` is (1, tokens).
+
         Raises LaureateError as `lora.attach` does, and for a batch that cannot be shared.
         """
+        if bool(train.text_encoder) != (encoder is not None):
+            raise ValueError("a text encoder belongs to train.text_encoder, and to nothing else")
         self.team, self.share = team, team.share(train.batch)
         self.device = next(unet.parameters()).device
         self.dtype = next(unet.parameters()).dtype
         self.unet, self.train, self.adapters = unet, train, list(adapters)
         self.process = process.to(self.device)
-        self.empty, self.scaling_factor = empty.to(self.device, self.dtype), scaling_factor
+        self.encoder, self.scaling_factor = encoder, scaling_factor
+        self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
+        if encoder:
+            self.layers |= lora.attach(encoder, adapters, train.text_encoder, train.seed, lora.TEXT)
         lora.share_start(unet, len(adapters))
         self.flat = Flat(self.layers, self.dtype)
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
@@ -239,9 +251,11 @@ class Trainer:
             examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
         ).repeat(count, 1, 1, 1)
         noise, t = numbers.noise.repeat(count, 1, 1, 1), numbers.t.repeat(count)
-        text = torch.where(numbers.empty[:, None, None], self.empty, examples.text[numbers.rows]).repeat(
-            count, 1, 1
-        )
+        left_out = numbers.empty.view(-1, *[1] * (self.empty.dim() - 1))
+        text = torch.where(left_out, self.empty, examples.text[numbers.rows])
+        text = text.repeat(count, *[1] * (text.dim() - 1))
+        if self.encoder:
+            text = self.encoder(text)[0]
         noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         output = self.predict(noisy, t, encoder_hidden_states=text).sample

@@ -1,4 +1,4 @@
-"""encode: VAE moments and text embeddings, once, so that training needs the UNet only.
+"""encode: VAE moments, token ids and text embeddings, once, so that training needs the UNet only.
 
 Moments and not one sampled latent: a cached sample would change the distribution that is trained on.
 """
@@ -26,14 +26,18 @@ def run(params: Params) -> None:
     """data/dataset => data/encoded.safetensors.
 
     Tensors, for PART in train, holdout: `PART.mean` and `PART.logvar` (n, c, h, w), `PART.text` (n, tokens,
-    width), and `empty.text` (1, tokens, width), all float32; the header names files, base and data set.
+    width), and `empty.text` (1, tokens, width), all float32; `PART.ids` (n, tokens) and `empty.ids` (1,
+    tokens) int32, for training the text encoder too; the header names files, base and data set.
     Raises LaureateError naming the file and row if the data set is not as `prepare` leaves it.
     """
     found = base.expected(params.base)
     rows = {part: read_metadata(DATASET / part) for part in PARTS}
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
-    result: dict[str, Tensor] = {"empty.text": base.embed(tokenizer, encoder, [""])}
+    result: dict[str, Tensor] = {
+        "empty.ids": base.tokens(tokenizer, [""]),
+        "empty.text": base.embed(tokenizer, encoder, [""]),
+    }
     for part in PARTS:
         texts = [row["text"] for row in rows[part]]
         cut = base.count_cut(tokenizer, texts)
@@ -42,6 +46,7 @@ def run(params: Params) -> None:
                 f"{cut} of {len(texts)} captions in {part} are longer than the text encoder reads: cut",
                 file=sys.stderr,
             )
+        result[f"{part}.ids"] = base.tokens(tokenizer, texts)
         result[f"{part}.text"] = base.embed(tokenizer, encoder, texts)
     del encoder
     vae = found.vae().to(where)

@@ -83,14 +83,16 @@ def latents(
 
     settings, where = params.sample, device.pick()
     texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
-    encoder = found.text_encoder().to(where)
-    embedded = base.embed(found.tokenizer(), encoder, [settings.negative_prompt, *texts])
+    loaded, encoder = lora.load(adapter) if adapter else None, found.text_encoder()
+    if loaded:
+        lora.merge(encoder, *loaded, lora.TEXT)
+    embedded = base.embed(found.tokenizer(), encoder.to(where), [settings.negative_prompt, *texts])
     del encoder
     rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
     unet = found.unet()
-    if adapter:
+    if loaded:
         # in float32, before a lower precision rounds base and update together
-        lora.merge(unet, *lora.load(adapter))
+        lora.merge(unet, *loaded)
     unet = device.place_unet(unet, where, device.precision(settings.precision, where))
     side = params.drawn_at // found.downscale
     noise = torch.stack(

@@ -34,7 +34,18 @@ if TYPE_CHECKING:
 
 KEPT = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
 WEIGHTS, CONFIG, CURVE = "pytorch_lora_weights.safetensors", "config.json", "curve.csv"
-CODE = ("curves", "device", "diffusion", "layers", "lora", "seeds", "stages/train", "team", "training")
+CODE = (
+    "curves",
+    "device",
+    "diffusion",
+    "flat",
+    "layers",
+    "lora",
+    "seeds",
+    "stages/train",
+    "team",
+    "training",
+)
 NO_SAY = {"pack", "checkpoint_every"}  # parameters that change no result
 PER_RANK = ("learning_rate", "alpha", "dropout")
 LOOK = 10  # steps between two looks at the losses: each look waits for the device
@@ -48,7 +59,8 @@ def run(params: Params, rank: int) -> None:
     """
     found, params = base.expected(params.base), counted(params)
     recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
-    around = {"torch": version("torch"), "diffusers": version("diffusers"), "machine": device.machine()}
+    libraries = ["torch", "diffusers", *["transformers"] * bool(params.train.text_encoder)]
+    around = {"machine": device.machine(), **{name: version(name) for name in libraries}}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
     results, checkpoints = Results(KEPT / "results"), Checkpoints(KEPT / "checkpoints")
     with joined() as team, locked(KEPT) if team.first else nullcontext():
@@ -85,13 +97,15 @@ def counted(params: Params) -> Params:
 def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
     """What the result of one rank depends on, but for the machine and the versions of what is installed.
 
-    Raises LaureateError if the encoded data were made with another base.
+    Raises LaureateError if the encoded data were made with another base, or without what is wanted now.
     """
     header = tensors.metadata(ENCODED)
     if header.get("base") != found.fingerprint:
         raise LaureateError(
             f"{ENCODED} was made with another base than {found.folder}; run `laureate encode` again"
         )
+    if params.train.text_encoder and "train.ids" not in tensors.header(ENCODED):
+        raise LaureateError(f"{ENCODED} has no token ids for train.text_encoder; run `laureate encode` again")
     package = Path(base.__file__).parent
     settings = params.train.model_dump(exclude=NO_SAY)
     return {
@@ -120,15 +134,16 @@ def train(
 
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
-    encoded = tensors.load(ENCODED)
+    encoded, reads = tensors.load(ENCODED), bool(params.train.text_encoder)
     trainer = Trainer(
         device.place_unet(found.unet(dtype), where, dtype),
         diffusion.schedule(found.scheduler),
         [adapter(params.train, rank) for rank in recipes],
         params.train,
-        encoded["empty.text"],
+        encoded["empty.ids" if reads else "empty.text"],
         found.scaling_factor,
         team,
+        device.place_text(found.text_encoder(dtype), where, dtype) if reads else None,
     )
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
     curves = fit(trainer, _examples(encoded, trainer), of_pack, checkpoints, kept)
@@ -236,11 +251,12 @@ def _examples(encoded: "dict[str, Tensor]", trainer: "Trainer") -> "dict[str, Ex
     """The two parts of the data set, on the trainer's device."""
     from laureate.training import Examples
 
+    kind = "ids" if trainer.encoder else "text"
     return {
         part: Examples(
             mean=encoded[f"{part}.mean"].to(trainer.device),
             logvar=encoded[f"{part}.logvar"].to(trainer.device),
-            text=encoded[f"{part}.text"].to(trainer.device, trainer.dtype),
+            text=encoded[f"{part}.{kind}"].to(trainer.device, trainer.empty.dtype),
         )
         for part in ("train", "holdout")
     }
