@@ -95,6 +95,19 @@ def test_the_card_says_what_was_measured_and_has_no_gaps(study: Path) -> None:
     assert {"Direct Use", "Out-of-Scope Use", "Results"} <= {name for _, name in headings}
 
 
+def test_the_card_says_what_was_adapted(study: Path) -> None:
+    config = study / "models/lora/rank-2/config.json"
+    card.run(params.load(), 2)
+    assert "text encoder" not in (study / "exports/rank-2/README.md").read_text()
+    values = json.loads(config.read_text())
+    write_json(config, values | {"train": values["train"] | {"text_encoder": ["q_proj", "v_proj"]}})
+    card.run(params.load(), 2)
+    text = (study / "exports/rank-2/README.md").read_text()
+    assert (
+        "the attention layers of a Stable Diffusion UNet, and for q_proj, v_proj of its text encoder" in text
+    )
+
+
 def test_the_weights_load_in_diffusers(study: Path) -> None:
     from diffusers import StableDiffusionPipeline
 

@@ -49,8 +49,8 @@ def kohya(state: dict[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
     `text_encoder.text_model.NAME` => `lora_te_text_model_NAME`.
 
     The names are diffusers' own translation, which writes alpha = rank, whatever alpha is, and `lora_te1` for
-    the text encoder, as for SDXL's first. ComfyUI reads the same names: its loader knows every attention layer
-    of Stable Diffusion 1 and 2 by them, and every layer of their text encoders. Raises LaureateError for an
+    the text encoder, as for SDXL's first. ComfyUI reads the same names: its loader knows the attention layers
+    of Stable Diffusion 1 and 2 by them, and the layers of their text encoders. Raises LaureateError for an
     adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
     """
     if adapter.variant == "dora":

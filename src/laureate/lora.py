@@ -40,8 +40,8 @@ class Part:
 
 
 UNET = Part("UNet", "train.targets", PREFIX)
-# `text_model` was a part of its names when the formats were made: all loaders know it, and drop it where theirs
-# has none by now. transformers reads magnitudes as they are named; PEFT, for the UNet, adds `.weight`
+# `text_model` was a part of its names when the formats were made: all loaders know it, and drop it where they
+# need not have it. transformers reads magnitudes as they are named; PEFT, for the UNet, adds `.weight`
 _TEXT = "text_encoder.text_model."
 TEXT = Part("text encoder", "train.text_encoder", _TEXT, f"{MAGNITUDE}.weight", _TEXT)
 
