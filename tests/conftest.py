@@ -6,8 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from laureate.params import Params
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +43,30 @@ def working_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[P
         return tmp_path
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study, encoded."""
+    import small_base
+
+    from laureate import params
+    from laureate.stages import encode
+
+    folder = small_base.study(tmp_path_factory.mktemp("study"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        encode.run(params.load())
+    return folder
+
+
+@pytest.fixture
+def study(encoded: Path, working_copy: Callable[[Path], Path]) -> "Params":
+    """The parameters of a copy of it, which is the working folder."""
+    from laureate import params
+
+    working_copy(encoded)
+    return params.load()
 
 
 @pytest.fixture(scope="session", autouse=True)

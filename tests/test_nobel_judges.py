@@ -41,6 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for module in net.modules():  # else a random net lets hardly anything through
             if isinstance(module, torch.nn.Conv2d):
                 torch.nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.8, 1.2)
         save_file(net.state_dict(), where / "inception.safetensors")
         for name, maker in (("alexnet", alexnet), ("vgg16", vgg16)):
             backbone = maker(weights=None, init_weights=False) if name == "vgg16" else maker(weights=None)
@@ -84,16 +87,25 @@ def test_inception_is_clean_fids_with_its_resize_and_answers_in_its_form(
 ) -> None:
     import torch
     from cleanfid import fid
+    from safetensors.torch import load_file
 
-    judge, pictures = load(folder, "inception", 2), noise(2)
+    from laureate.judges.inception import blank
+
+    judge, pictures, net = load(folder, "inception", 2), noise(2), blank()
+    net.load_state_dict(load_file(folder / "inception.safetensors"))
+    net.fc = torch.nn.Identity()
     for index, picture in enumerate(pictures):
         picture.save(tmp_path / f"{index}.png")
     theirs = fid.get_folder_features(
-        str(tmp_path), model=judge.extractor, num_workers=0, device=torch.device("cpu"), verbose=False
+        str(tmp_path),
+        model=lambda images: net((images - 128) / 128),  # with its normalisation where it was
+        num_workers=0,
+        device=torch.device("cpu"),
+        verbose=False,
     )
     seen = judge.see(pictures)
     assert seen["features"].shape == (2, 2048)
-    np.testing.assert_allclose(theirs, seen["features"], rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
+    np.testing.assert_allclose(theirs, seen["features"], rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
     assert seen["probabilities/imagenet"].shape == (2, 1008)
     np.testing.assert_allclose(seen["probabilities/imagenet"].sum(axis=1), 1, rtol=1e-5)
 

@@ -1,53 +1,29 @@
-"""The train stage: one run trains what is missing, every rank's own stage picks its result up, and a run that
-is killed, wherever that happens, ends in the same bytes."""
+"""The train stage: one run trains what is missing, every rank's own stage picks its result up."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
-import multiprocessing
-import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_base
 import yaml
+from trained import changed, command, curve, forget, outputs
 
 torch = pytest.importorskip("torch")
 
 from laureate import base, lora, params, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
-from laureate.stages import encode, train  # noqa: E402
+from laureate.stages import train  # noqa: E402
 from laureate.team import Team  # noqa: E402
-from laureate.workcache import Checkpoints, Results, locked  # noqa: E402
+from laureate.workcache import Results, locked  # noqa: E402
 
 RANKS = (2, 4)
-
-
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study, encoded."""
-    folder = small_base.study(tmp_path_factory.mktemp("study"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        encode.run(params.load())
-    return folder
-
-
-@pytest.fixture
-def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
-    """The parameters of a copy of it, which is the working folder."""
-    working_copy(encoded)
-    return params.load()
 
 
 @pytest.fixture
@@ -63,38 +39,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], int]]:
 
     monkeypatch.setattr(training.Trainer, "step", step)
     return taken
-
-
-def changed(study: params.Params, **values: Any) -> params.Params:
-    """The study with other values in its train section."""
-    return study.model_copy(update={"train": study.train.model_copy(update=values)})
-
-
-def outputs(*ranks: int) -> list[bytes]:
-    """What a training leaves, for each rank."""
-    paths = []
-    for rank in ranks:
-        folder = train.ADAPTERS / f"rank-{rank}"
-        paths += [folder / lora.WEIGHTS, folder / "config.json", train.CURVES / f"rank-{rank}.csv"]
-    return [path.read_bytes() for path in paths]
-
-
-def forget() -> None:
-    """Remove outputs and work folder."""
-    for folder in (train.ADAPTERS, train.CURVES, train.KEPT):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def curve(rank: int) -> list[dict[str, str]]:
-    """The rows of a loss curve."""
-    return list(csv.DictReader((train.CURVES / f"rank-{rank}.csv").read_text().splitlines()))
-
-
-def kept_steps() -> int:
-    """How far the checkpoint is."""
-    kept = Checkpoints(train.KEPT / "checkpoints").find()
-    assert kept
-    return int(kept.done["steps"])
 
 
 # --- what a run leaves ---
@@ -265,178 +209,7 @@ def test_a_result_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# --- a run that does not end well ---
-
-
-class Killed(BaseException):
-    """Stands for a signal: nothing but `finally` sees it."""
-
-
-@pytest.mark.parametrize("moment", [0, 4, 13])
-def test_a_killed_run_loses_at_most_one_interval(
-    study: params.Params, monkeypatch: pytest.MonkeyPatch, moment: int
-) -> None:
-    train.run(study, rank=4)
-    undisturbed = outputs(4)
-    forget()
-    calls: list[int] = []
-    original = training.Trainer.step
-
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
-        calls.append(number)
-        if number == moment and calls.count(number) == 1:
-            raise Killed
-        return original(self, examples, number)
-
-    monkeypatch.setattr(training.Trainer, "step", step)
-    with pytest.raises(Killed):
-        train.run(study, rank=4)
-    assert not train.ADAPTERS.exists()
-    train.run(study, rank=4)
-    assert outputs(4) == undisturbed
-    again = calls[calls.index(moment) + 1 :]
-    assert again[0] == moment // 4 * 4, "goes on from the last checkpoint"
-
-
-def test_a_checkpoint_serves_only_what_it_was_written_for(
-    study: params.Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = training.Trainer.step
-    seen: list[int] = []
-
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
-        if number == 9 and self.train.learning_rate == 0.5:
-            raise Killed
-        seen.append(number)
-        return original(self, examples, number)
-
-    monkeypatch.setattr(training.Trainer, "step", step)
-    other = changed(study, learning_rate=0.5)
-    with pytest.raises(Killed):
-        train.run(other, rank=2)
-    assert kept_steps() == 8
-    seen.clear()
-    train.run(study, rank=2)
-    assert seen == list(range(14)), "other parameters: from the start"
-    with pytest.raises(Killed):
-        train.run(other, rank=2)
-    seen.clear()
-    with pytest.raises(Killed):
-        train.run(changed(other, pack=False), rank=2)
-    assert seen[0] == 0, "alone: not from the pack's checkpoint"
-    forget()
-    with pytest.raises(Killed):
-        train.run(other, rank=2)
-    (checkpoint,) = (train.KEPT / "checkpoints").iterdir()
-    data = bytearray(checkpoint.read_bytes())
-    data[-1] ^= 1
-    checkpoint.write_bytes(data)
-    seen.clear()
-    with pytest.raises(Killed):
-        train.run(other, rank=2)
-    assert seen[0] == 0, "damaged from outside: not trusted"
-
-
-def test_the_newest_whole_checkpoint_counts_and_the_older_one_goes_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoints, state = Checkpoints(tmp_path), {"weight": torch.arange(3.0)}
-    checkpoints.write({"2": "key"}, {"steps": 4}, state)
-    (older,) = tmp_path.iterdir()
-    replace = os.replace
-
-    def killed(source: Path, target: Path) -> None:
-        assert older.exists(), "not removed before the new one is in place"
-        if target.name.startswith("00000012"):
-            raise Killed
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", killed)
-    checkpoints.write({"2": "key"}, {"steps": 8}, {"weight": torch.ones(3)})
-    (older,) = tmp_path.iterdir()
-    with pytest.raises(Killed):
-        checkpoints.write({"2": "key"}, {"steps": 12}, state)
-    kept = checkpoints.find()
-    assert kept
-    assert (kept.keys, kept.done) == ({"2": "key"}, {"steps": 8})
-    assert torch.equal(kept.state()["weight"], torch.ones(3))
-
-
-@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
-    study: params.Params, monkeypatch: pytest.MonkeyPatch, poison: float
-) -> None:
-    original = training.Trainer.step
-
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
-        loss = original(self, examples, number)
-        return loss * torch.tensor([1.0, poison]) if number == 6 else loss
-
-    monkeypatch.setattr(training.Trainer, "step", step)
-    with pytest.raises(
-        LaureateError, match=rf"^rank 4: the loss is {poison} at step 7; lower train\.learning_rate"
-    ):
-        train.run(study, rank=2)
-    assert not train.ADAPTERS.exists()
-    assert kept_steps() == 4
-
-
-def test_sigkill_at_twenty_random_moments_changes_no_byte(study: params.Params) -> None:
-    """Real processes, killed by the kernel; with a checkpoint after every step, some while writing one."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["diffusers.models.unets.unet_2d_condition", "diffusers.schedulers.scheduling_ddim", "test_pack"]
-    )
-
-    def run_until(event: int | None, later: float = 0.0) -> int:
-        """Train until a step or a write has begun so many times, and so many seconds longer; None: until
-        the end. Gives the number of steps and writes seen."""
-        told, telling = context.Pipe(duplex=False)
-        run = context.Process(target=train_slowly, args=(study, telling))
-        run.start()
-        telling.close()
-        seen = 0
-        with contextlib.suppress(EOFError):
-            while seen != event:
-                seen += told.recv()
-        if event is not None:
-            time.sleep(later)
-            run.kill()
-        run.join()
-        assert run.exitcode == (0 if event is None else -signal.SIGKILL)
-        return seen
-
-    events = run_until(None)
-    undisturbed = outputs(4)
-    moments = random.Random(0)
-    found: list[str] = []
-    for _ in range(20):
-        forget()
-        run_until(moments.randrange(1, events), moments.uniform(0, 0.01))
-        found += [path.name for path in train.KEPT.rglob("*") if path.is_file()]
-        train.run(study, rank=4)
-        assert outputs(4) == undisturbed
-        assert not list(train.WORK.rglob("*.part"))
-        assert not (train.KEPT / "checkpoints").exists()
-    assert any(name.endswith(".part") for name in found), "some while a checkpoint was written"
-    assert any(name.endswith(".safetensors") for name in found), "some after one was"
-
-
-def train_slowly(study: params.Params, telling: Any) -> None:
-    """Train rank 4 with its pack, in a process of its own that tells when a step and when a write begins."""
-    sync, step = os.fsync, training.Trainer.step
-
-    def slow_sync(file: int) -> None:
-        telling.send(1)
-        time.sleep(0.02)
-        sync(file)
-
-    def tell_and_step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
-        telling.send(1)
-        return step(self, examples, number)
-
-    os.fsync, training.Trainer.step = slow_sync, tell_and_step  # type: ignore[method-assign]
-    train.run(changed(study, checkpoint_every=1), rank=4)
+# --- several processes, other data, other precision ---
 
 
 def test_two_processes_train_what_one_does(study: params.Params) -> None:
@@ -475,11 +248,6 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     assert [Team(index, 2).share(8) for index in range(2)] == [slice(0, 4), slice(4, 8)]
     with pytest.raises(LaureateError, match=r"train\.batch 8 cannot be shared evenly by 3 processes"):
         Team(0, 3).share(8)
-
-
-def command(rank: int) -> list[str]:
-    """`laureate train`."""
-    return [sys.executable, "-m", "laureate", "train", "--rank", str(rank)]
 
 
 def test_data_of_another_base_are_refused(study: params.Params) -> None:

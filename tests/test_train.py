@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import small_base
+from trained import changed
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, diffusion, lora, params, tensors, training  # noqa: E402
+from laureate import base, diffusion, params, tensors, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
-from laureate.stages import encode, train  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study, encoded."""
-    folder = small_base.study(tmp_path_factory.mktemp("study"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        encode.run(params.load())
-    return folder
-
-
-@pytest.fixture
-def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
-    """The parameters of a copy of it, which is the working folder."""
-    working_copy(encoded)
-    return params.load()
-
-
-def changed(study: params.Params, **values: Any) -> params.Params:
-    """The study with other values in its train section."""
-    return study.model_copy(update={"train": study.train.model_copy(update=values)})
-
-
-def outputs(rank: int) -> list[bytes]:
-    """What a training leaves."""
-    folder = train.ADAPTERS / f"rank-{rank}"
-    files = (folder / lora.WEIGHTS, folder / "config.json", train.CURVES / f"rank-{rank}.csv")
-    return [path.read_bytes() for path in files]
-
-
-def curve(rank: int) -> list[dict[str, str]]:
-    """The rows of a loss curve."""
-    return list(csv.DictReader((train.CURVES / f"rank-{rank}.csv").read_text().splitlines()))
-
+from laureate.stages import encode  # noqa: E402
 
 # --- encode ---
 

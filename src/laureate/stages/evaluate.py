@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laureate import external, guards, prompts
 from laureate.errors import LaureateError
@@ -136,31 +136,28 @@ def sampled_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Pi
         raise LaureateError(
             f"{manifest} does not exist; run `laureate sample --model {model}` first"
         ) from None
+    return drawn_pictures(SAMPLES / model, rows, questions)
+
+
+def external_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Picture]:
+    """The pictures of data/external/NAME that are there, with the attributes of their prompts."""
+    return drawn_pictures(EXTERNAL / model, external.read(model, questions).drawn, questions)
+
+
+def drawn_pictures(
+    folder: Path, rows: Sequence[Mapping[str, Any]], questions: Sequence[prompts.Prompt]
+) -> list[Picture]:
+    """The pictures of a manifest's rows; a prompt that is not asked any more has no attributes."""
     asked = {question.id: question.attributes for question in questions}
     return [
         Picture(
-            SAMPLES / model / row["file"],
+            folder / row["file"],
             row["text"],
             row["prompt"],
             asked.get(row["prompt"], {}),
             f"{row['prompt']}_{row['seed']}",
         )
         for row in rows
-    ]
-
-
-def external_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Picture]:
-    """The pictures of data/external/NAME that are there, with the attributes of their prompts."""
-    asked = {question.id: question.attributes for question in questions}
-    return [
-        Picture(
-            EXTERNAL / model / row["file"],
-            row["text"],
-            row["prompt"],
-            asked[row["prompt"]],
-            f"{row['prompt']}_{row['seed']}",
-        )
-        for row in external.read(model, questions).drawn
     ]
 
 
