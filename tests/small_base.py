@@ -85,7 +85,6 @@ def write(folder: Path, *, prediction: str = "v_prediction", seed: int = 0) -> P
 
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-OF_TEXT = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 def adapter(unet: Any, rank: int, alpha: float) -> tuple[dict[str, Any], Any]:
@@ -102,11 +101,8 @@ def adapter(unet: Any, rank: int, alpha: float) -> tuple[dict[str, Any], Any]:
     return state, lora.Adapter(rank, alpha)
 
 
-def study(folder: Path, *, train: int = 10, holdout: int = 4, **settings: Any) -> Path:
-    """A folder to run stages in: base, data set of coloured noise, two prompts, parameters with few steps.
-
-    `settings`: other values of the section `train`.
-    """
+def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:
+    """A folder to run stages in: base, data set of coloured noise, two prompts, parameters with few steps."""
     import numpy as np
     import yaml
     from PIL import Image
@@ -140,7 +136,6 @@ def study(folder: Path, *, train: int = 10, holdout: int = 4, **settings: Any) -
             "checkpoint_every": 4,
             "warmup": 3,
             "precision": "float32",
-            **settings,
         },
         "sample": {
             "prompts": ["data/prompts.yaml"],

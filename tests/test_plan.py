@@ -40,10 +40,17 @@ def real(
     unet = device.place_unet(unet, torch.device("cpu"), torch.bfloat16)
     adapters = [lora.Adapter(rank, float(rank)) for rank in ranks]
     empty = torch.randn(1, costs.TOKENS, width)
-    trainer = Trainer(unet, diffusion.schedule(given["scheduler"]), adapters, train, empty, 0.18)
+    text, encoder = torch.randn(4, costs.TOKENS, width, dtype=torch.bfloat16), None
+    if train.text_encoder:
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        encoder = CLIPTextModel(CLIPTextConfig(**given["text_encoder"])).eval().requires_grad_(False)
+        encoder = device.place_text(encoder, torch.device("cpu"), torch.bfloat16)
+        text, empty = (torch.zeros(count, costs.TOKENS, dtype=torch.int64) for count in (4, 1))
+    process = diffusion.schedule(given["scheduler"])
+    trainer = Trainer(unet, process, adapters, train, empty, 0.18, encoder=encoder)
     latents = side // costs.downscale(given)
     shape = (4, channels, latents, latents)
-    text = torch.randn(4, costs.TOKENS, width, dtype=torch.bfloat16)
     return trainer, Examples(torch.randn(shape), torch.zeros(shape), text)
 
 
@@ -59,9 +66,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_base.write(tmp_path_factory.mktemp("made") / "base")
 
 
-@pytest.mark.parametrize(("ranks", "batch"), [([4], 3), ([2, 4, 8], 2)])
-def test_operations_are_those_of_a_real_update(small: Path, ranks: list[int], batch: int) -> None:
-    given, train = configs(small), Train(batch=batch, min_snr_gamma=5.0)
+@pytest.mark.parametrize(
+    ("ranks", "batch", "of_text"), [([4], 3, []), ([2, 4, 8], 2, []), ([2, 4, 8], 2, ["q_proj", "fc1"])]
+)
+def test_operations_are_those_of_a_real_update(
+    small: Path, ranks: list[int], batch: int, of_text: list[str]
+) -> None:
+    given, train = configs(small), Train(batch=batch, min_snr_gamma=5.0, text_encoder=of_text)
     trainer, examples = real(given, ranks, train, small_base.RESOLUTION)
     with FlopCounterMode(display=False) as counter:
         trainer.step(examples, 0)
@@ -78,6 +89,23 @@ def test_a_rank_between_two_others_costs_what_it_would_alone(small: Path) -> Non
     guess = costs.between(low, high, (4 - 2) / (8 - 2))
     assert (guess.flops, guess.weights, guess.adapted) == (middle.flops, middle.weights, middle.adapted)
     assert guess.passing == pytest.approx(middle.passing, rel=0.02)
+
+
+def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:
+    given = configs(small)
+    off, on = (
+        estimated(given, [2], Train(batch=2, text_encoder=names), small_base.RESOLUTION)
+        for names in ([], ["q_proj", "k_proj", "v_proj", "out_proj"])
+    )
+    more = 4 * 2 * (24 + 24)  # rank * (in + out) weights a layer
+    assert on.adapted - off.adapted == more
+    encoder = costs.size_of(costs.model(given, "text_encoder", torch.bfloat16))
+    # the weights in float32, with gradient, two moments and a copy in bfloat16
+    assert on.weights - off.weights == encoder + more * (4 + 4 + 8 + 2)
+    assert on.passing > off.passing
+    # for every sample forwards, and as much again for the gradients of the inputs
+    assert on.flops - off.flops > 1.5 * 2 * costs.reading(given, 1, torch.bfloat16)
+    assert costs.reading(given, 3, torch.bfloat16) == 3 * costs.reading(given, 1, torch.bfloat16)
 
 
 def test_operations_of_drawing_and_coding_are_those_of_real_calls(small: Path) -> None:
@@ -148,6 +176,10 @@ def test_the_plan_of_a_study_that_is_there(
     assert "14 updates of 2 pictures each (3 epochs), all ranks together" in printed
     assert "Drawing: 4 pictures of each of 3 models at 32 px, 2 steps" in printed
     assert not (tmp_path / ".work").exists()
+    asked = params.load()
+    asked = asked.model_copy(update={"train": asked.train.model_copy(update={"text_encoder": ["fc1"]})})
+    plan.run(asked)
+    assert "all ranks together, of the text encoder too" in capsys.readouterr().out
 
 
 def test_the_plan_of_stable_diffusion_before_anything_is_fetched(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import small_base
+from trained import changed
 
 torch = pytest.importorskip("torch")
 
@@ -16,7 +15,7 @@ from laureate import base, device, diffusion, lora, params, tensors, training  #
 from laureate.stages import encode  # noqa: E402
 from laureate.team import Team  # noqa: E402
 
-LAYERS = list(small_base.OF_TEXT)
+LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 VARIANTS: dict[str, dict[str, Any]] = {
     "lora": {},
     "rslora": {"variant": "rslora"},
@@ -31,26 +30,10 @@ PEFT: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study that trains the text encoder too, encoded."""
-    folder = small_base.study(tmp_path_factory.mktemp("study"), text_encoder=LAYERS, learning_rate=1.0e-2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        encode.run(params.load())
-    return folder
-
-
 @pytest.fixture
-def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
-    """The parameters of a copy of it, which is the working folder."""
-    working_copy(encoded)
-    return params.load()
-
-
-def changed(study: params.Params, **values: Any) -> params.Params:
-    """The study with other values in its train section."""
-    return study.model_copy(update={"train": study.train.model_copy(update=values)})
+def study(study: params.Params) -> params.Params:
+    """The small study with the text encoder trained too."""
+    return changed(study, text_encoder=LAYERS, learning_rate=1.0e-2)
 
 
 def trainer(

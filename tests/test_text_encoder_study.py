@@ -12,54 +12,32 @@ import numpy as np
 import pytest
 import small_base
 import yaml
+from trained import changed, forget, outputs
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, cli, costs, export, lora, params, plan, studio, tensors, training  # noqa: E402
+from laureate import base, export, lora, params, studio, tensors, training  # noqa: E402
 from laureate.errors import LaureateError, ParameterError  # noqa: E402
 from laureate.stages import encode, sample, train  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-LAYERS = list(small_base.OF_TEXT)
+LAYERS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 
 
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study that trains the text encoder too, encoded."""
-    folder = small_base.study(tmp_path_factory.mktemp("study"), text_encoder=LAYERS, learning_rate=1.0e-2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        encode.run(params.load())
-    return folder
-
-
-@pytest.fixture
-def study(encoded: Path, working_copy: Callable[[Path], Path]) -> params.Params:
-    """The parameters of a copy of it, which is the working folder."""
-    working_copy(encoded)
+def ask() -> params.Params:
+    """Have params.yaml of the working folder ask for the text encoder too."""
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["train"] |= {"text_encoder": LAYERS, "learning_rate": 1.0e-2}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
     return params.load()
 
 
-def changed(study: params.Params, **values: Any) -> params.Params:
-    """The study with other values in its train section."""
-    return study.model_copy(update={"train": study.train.model_copy(update=values)})
-
-
-def outputs(*ranks: int) -> list[bytes]:
-    """What a training leaves, for each rank."""
-    paths = []
-    for rank in ranks:
-        folder = train.ADAPTERS / f"rank-{rank}"
-        paths += [folder / lora.WEIGHTS, folder / "config.json", train.CURVES / f"rank-{rank}.csv"]
-    return [path.read_bytes() for path in paths]
-
-
-def forget() -> None:
-    """Remove outputs and work folder."""
-    for folder in (train.ADAPTERS, train.CURVES, train.KEPT):
-        shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def study(study: params.Params) -> params.Params:
+    """The small study, encoded, that trains the text encoder too."""
+    return ask()
 
 
 # --- the stage ---
@@ -152,21 +130,22 @@ def test_a_wrong_value_is_refused(study: params.Params, value: Any, sentence: st
 
 
 @pytest.fixture(scope="module")
-def trained(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same study, trained."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copytree(encoded, folder, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        asked = ask()
         for rank in (2, 4):
-            train.run(params.load(), rank)
+            train.run(asked, rank)
     return folder
 
 
 @pytest.fixture
-def done(trained: Path, working_copy: Callable[[Path], Path]) -> params.Params:
+def done(made: Path, working_copy: Callable[[Path], Path]) -> params.Params:
     """The parameters of a copy of it, which is the working folder."""
-    working_copy(trained)
+    working_copy(made)
     return params.load()
 
 
@@ -302,40 +281,3 @@ def test_what_is_served_is_what_is_sampled(done: params.Params) -> None:
         wanted = pictures(done, folder)[: len(done.sample.seeds)]
         got = open_studio.draw(model, prompt.text, list(done.sample.seeds), (32, 32))
         assert np.abs(np.stack([np.array(picture) for picture in got]) - wanted.astype(int)).max() <= 1, model
-
-
-# --- what is said of it ---
-
-
-def test_the_plan_counts_it(
-    done: params.Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    assert cli.main(["plan"]) == 0
-    assert "all ranks together, of the text encoder too" in capsys.readouterr().out
-    found = base.find("base")
-    configs = plan.shape_of(done).configs
-    unet, encoder = found.unet(), found.text_encoder()
-    encoder.set_attn_implementation("eager")  # the counter does not know the fused attention of a CPU
-    made = training.Trainer(
-        unet, training.diffusion.schedule(found.scheduler), [lora.Adapter(2, 2.0)], done.train,
-        torch.zeros(1, 77, dtype=torch.int32), 1.0, encoder=encoder,
-    )  # fmt: skip
-    from diffusers.models.attention_processor import AttnProcessor
-
-    unet.set_attn_processor(AttnProcessor())
-    data = tensors.load(encode.ENCODED)
-    examples = training.Examples(data["train.mean"], data["train.logvar"], data["train.ids"].long())
-    with FlopCounterMode(display=False) as counter:
-        made.step(examples, 0)
-    on, off = (
-        costs.training(configs, [lora.Adapter(2, 2.0)], settings.train, 32, torch.float32, "plain")
-        for settings in (done, changed(done, text_encoder=[]))
-    )
-    assert on.flops == pytest.approx(counter.get_total_flops(), rel=0.02)
-    assert on.flops > 1.05 * off.flops
-    assert on.adapted == sum(tensor.numel() for tensor in made.export(0).values())
-    weights = costs.size_of(found.text_encoder())
-    assert on.weights == off.weights + weights + 16 * (on.adapted - off.adapted)
-    assert costs.reading(configs, 3, torch.float32) == 3 * costs.reading(configs, 1, torch.float32) > 0
