@@ -58,7 +58,7 @@ class Studio:
 
         settings, where = self.params.sample, device.pick()
         with self._lock:
-            (tokenizer, _, vae), (unet, encoder) = self._shared(), self._model(model)
+            (unet, encoder), (tokenizer, _, vae) = self._model(model), self._shared()
             embedded = base.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
