@@ -217,7 +217,7 @@ class Halves(Team):
         self.meeting.wait(60)
 
 
-def test_two_processes_train_what_one_does(study: params.Params) -> None:
+def test_two_halves_of_every_batch_train_what_the_whole_does(study: params.Params) -> None:
     study = changed(study, dropout=0.2, learning_rate=1.0e-3)
     one, examples = trainer(study, [2, 4])
     team = [trainer(study, [2, 4], Halves(index, 2))[0] for index in range(2)]
