@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import subprocess
 import sys
@@ -15,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from laureate import lora, memory  # noqa: E402
 from laureate.flat import Flat  # noqa: E402
-from laureate.layers import LoraLinear, runs_of, unpadded  # noqa: E402
+from laureate.layers import PADDED, LoraLinear, runs_of, unpadded  # noqa: E402
 
 RANKS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 
@@ -106,12 +107,24 @@ def test_gradients_are_those_of_plain_layers_and_add_up_until_they_are_forgotten
 
 
 @given(RANKS)
-def test_a_run_pads_to_at_most_twice_a_rank(ranks: list[int]) -> None:
-    runs = runs_of(ranks, torch.device("cpu"))
+def test_runs_are_few_and_pad_little(ranks: list[int]) -> None:
+    cpu = torch.device("cpu")
+    runs = runs_of(ranks, cpu)
     assert [index for first, end, _ in runs for index in range(first, end)] == list(range(len(ranks)))
-    for first, end, rank in runs:
-        assert max(ranks[first:end]) == rank <= 2 * min(ranks[first:end])
+    assert all(max(ranks[first:end]) == rank for first, end, rank in runs)
+    allowed = PADDED * sum(ranks)
+    assert sum((end - first) * rank for first, end, rank in runs) <= allowed
+    ways = itertools.combinations(range(1, len(ranks)), len(runs) - 2) if len(runs) > 1 else []
+    for cuts in ways:  # no way with one run less is allowed
+        edges = [0, *cuts, len(ranks)]
+        assert sum((b - a) * max(ranks[a:b]) for a, b in itertools.pairwise(edges)) > allowed
     assert runs_of(ranks, torch.device("cuda")) == [(0, len(ranks), max(ranks))]
+
+
+def test_the_ranks_of_the_study_make_two_runs() -> None:
+    ranks = [4, 8, 16, 32, 64, 128]
+    assert runs_of(ranks, torch.device("cpu")) == [(0, 4, 32), (4, 6, 128)]
+    assert len(runs_of([16] * 6, torch.device("cpu"))) == 1
 
 
 FAULTS = """

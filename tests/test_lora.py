@@ -97,12 +97,12 @@ def test_outputs_and_gradients_equal_pefts(found: base.Base, rank: int, alpha: f
 
 
 def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base.Base) -> None:
-    adapters = [lora.Adapter(2, 2), lora.Adapter(8, 4), lora.Adapter(5, 5)]
+    adapters = [lora.Adapter(2, 2), lora.Adapter(1, 1), lora.Adapter(9, 4), lora.Adapter(7, 5)]
     stacked = found.unet()
     layers = lora.attach(stacked, adapters, TARGETS, seed=0)
     randomise(layers, adapters)
     x, t, text = batch(2)
-    output = stacked(x.repeat(3, 1, 1, 1), t.repeat(3), encoder_hidden_states=text.repeat(3, 1, 1)).sample
+    output = stacked(x.repeat(4, 1, 1, 1), t.repeat(4), encoder_hidden_states=text.repeat(4, 1, 1)).sample
     output.square().mean(dim=(1, 2, 3)).sum().backward()
     for index, adapter in enumerate(adapters):
         alone = found.unet()
@@ -114,9 +114,11 @@ def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base.Bas
         expected = alone(x, t, encoder_hidden_states=text).sample
         torch.testing.assert_close(output[2 * index : 2 * index + 2], expected, atol=1e-5, rtol=1e-5)
     for layer in layers.values():
-        assert [run[:2] for run in layer.runs] == [(0, 1), (1, 3)]
-        assert not layer.a[1].grad[1, :, 5:].any()
-        assert not layer.b[1].grad[1, 5:].any()
+        assert [run[:2] for run in layer.runs] == [(0, 2), (2, 4)]
+        assert not layer.a[0].grad[1, :, 1:].any()
+        assert not layer.b[0].grad[1, 1:].any()
+        assert not layer.a[1].grad[1, :, 7:].any()
+        assert not layer.b[1].grad[1, 7:].any()
 
 
 def test_the_start_is_pefts_distribution_and_shared_between_ranks(found: base.Base) -> None:

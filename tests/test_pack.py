@@ -213,7 +213,7 @@ def test_a_result_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
 
 
 def test_two_processes_train_what_one_does(study: params.Params) -> None:
-    """Each on half of every batch, by `accelerate launch`; what they leave is picked up by one process."""
+    """Each on half of every batch, as accelerate finds them; what they leave is picked up by one process."""
     study = changed(study, dropout=0.2)
     Path("params.yaml").write_text(yaml.safe_dump(study.model_dump()))
     train.run(study, rank=2)
@@ -221,21 +221,17 @@ def test_two_processes_train_what_one_does(study: params.Params) -> None:
     one = {rank: lora.load(train.ADAPTERS / f"rank-{rank}")[0] for rank in RANKS}
     curves = {rank: curve(rank) for rank in RANKS}
     forget()
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += [
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-    ]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launch, "-m", "laureate", "train", "--rank", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("14/14") == 1, "one of them shows progress"
     assert subprocess.run(command(4), check=False).returncode == 0
+    uneven = changed(study, batch=3).model_dump()
+    Path("params.yaml").write_text(yaml.safe_dump(uneven))
+    refused = subprocess.run(
+        [*launch, "-m", "laureate", "train", "--rank", "2"], capture_output=True, text=True
+    )
+    assert "train.batch 3 cannot be shared evenly by 2 processes" in refused.stderr
     for rank in RANKS:
         for name, tensor in lora.load(train.ADAPTERS / f"rank-{rank}")[0].items():
             assert (tensor - one[rank][name]).norm() <= 1e-4 * tensor.norm(), name

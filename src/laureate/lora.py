@@ -127,9 +127,13 @@ def attach(
     return layers
 
 
-def share_start(unet: nn.Module, count: int) -> None:
+def share_start(unet: nn.Module, count: int, text: bool) -> None:
     """Compute what comes before the first adapted layer of a `UNet2DConditionModel` once for R adapters, in
-    place. For a batch in which every adapter sees the same: [the same samples] x R."""
+    place. For a batch in which every adapter sees the same: [the same samples] x R. `text`: captions are the
+    same as well, so that keys and values of the base are computed once."""
+    for name, module in unet.named_modules():
+        if text and isinstance(module, LoraLinear) and name.endswith((".attn2.to_k", ".attn2.to_v")):
+            module.same = True
     names = ["conv_in", "time_embedding"]
     if "Attn" in type(unet.get_submodule("down_blocks.0")).__name__:
         names.append("down_blocks.0.resnets.0")  # in front of the first attention

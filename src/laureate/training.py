@@ -157,7 +157,7 @@ class Trainer:
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
         if encoder:
             self.layers |= lora.attach(encoder, adapters, train.text_encoder, train.seed, lora.TEXT)
-        lora.share_start(unet, len(adapters))
+        lora.share_start(unet, len(adapters), text=not encoder)
         self.flat = Flat(self.layers, self.dtype)
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
