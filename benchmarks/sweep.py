@@ -98,7 +98,14 @@ def _laureate(options: argparse.Namespace, folder: Path, base: Path) -> list[flo
         "selected": f"rank-{options.ranks[0]}",
         "base": {"path": str(base.resolve())},
         "prepare": {"resolution": options.resolution},
-        "train": {"steps": options.steps, "batch": options.batch, "learning_rate": 1e-3, "warmup": 20},
+        # held-out pictures at the start and at the end only: the script never looks at any
+        "train": {
+            "steps": options.steps,
+            "holdout_every": options.steps,
+            "batch": options.batch,
+            "learning_rate": 1e-3,
+            "warmup": 20,
+        },
         "sample": {"prompts": [str(Path("data/prompts.yaml").resolve())]},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
