@@ -6,6 +6,7 @@ import itertools
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,17 @@ def test_freed_memory_is_kept_for_the_next_request() -> None:
 
     assert faults("keep") < 100
     assert faults("keep") < faults("not") / 2
+
+
+def test_memory_is_not_kept_beside_large_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "keep", lambda: True)
+    assert memory.keep_beside(tmp_path / "nothing yet")
+    (tmp_path / "unet").mkdir()
+    with (tmp_path / "unet" / "weights.safetensors").open("wb") as file:
+        file.truncate(memory.LARGE - 1)  # takes no room
+        assert memory.keep_beside(tmp_path)
+        file.truncate(memory.LARGE)
+        assert not memory.keep_beside(tmp_path)
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

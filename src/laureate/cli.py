@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted."""
     options = vars(_parser().parse_args(arguments))
     verb, file = options.pop("verb"), options.pop("params")
-    memory.keep()
     try:
         if verb in BESIDE:
             _beside(verb, file, options)
@@ -74,6 +73,7 @@ def _stage(verb: str, file: str, options: dict[str, object]) -> None:
     from laureate import params
 
     loaded = params.load(file)
+    memory.keep_beside(loaded.base.path)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 # of malloc.h; the numbers are part of the interface of glibc
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
+LARGE = 2**30  # bytes of weights
 
 
 def keep() -> bool:
@@ -21,3 +23,14 @@ def keep() -> bool:
         return False
     most = 2**31 - 1
     return all([mallopt(MMAP_MAX, 0), mallopt(TRIM_THRESHOLD, most), mallopt(TOP_PAD, 64 * 2**20)])
+
+
+def keep_beside(base: str | Path) -> bool:
+    """`keep`, unless the networks in the folder `base` are LARGE; gives whether it is kept.
+
+    Weights leave holes where they lay before they had their precision and layout, and what is kept is not
+    given back: with Stable Diffusion 2.1 `train` took 9.7 GiB instead of 7.5, for little of a long step.
+    """
+    if sum(file.stat().st_size for file in Path(base).rglob("*.safetensors")) >= LARGE:
+        return False
+    return keep()
