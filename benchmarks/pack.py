@@ -177,8 +177,7 @@ def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
 def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbers: Draw) -> float:
     """Largest difference from PEFT's gradients on the same numbers, relative to the largest gradient of its
     tensor; the worst of all adapters and layers. The gradients are taken away again."""
-    losses = trainer._losses(examples, numbers).view(len(trainer.adapters), -1).mean(dim=1)
-    losses.sum().backward()
+    trainer.backward(examples, numbers)
     peer.backward(examples, numbers)
     worst = 0.0
     for index in range(len(trainer.adapters)):

@@ -100,8 +100,8 @@ def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:
     more = 4 * 2 * (24 + 24)  # rank * (in + out) weights a layer
     assert on.adapted - off.adapted == more
     encoder = costs.size_of(costs.model(given, "text_encoder", torch.bfloat16))
-    # the weights in float32, with gradient, two moments and a copy in bfloat16
-    assert on.weights - off.weights == encoder + more * (4 + 4 + 8 + 2)
+    # the weights in float32, with gradient, two moments and a copy in bfloat16; their product, with gradient
+    assert on.weights - off.weights == encoder + more * (4 + 4 + 8 + 2) + 4 * 24 * 24 * (2 + 2)
     assert on.passing > off.passing
     # for every sample forwards, and as much again for the gradients of the inputs
     assert on.flops - off.flops > 1.5 * 2 * costs.reading(given, 1, torch.bfloat16)

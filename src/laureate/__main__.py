@@ -2,6 +2,6 @@
 
 import sys
 
-from laureate.cli import main
+from laureate.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -136,8 +136,9 @@ def training(
     held = sum(weight.numel() for weight in trainer.flat.weights)
     # bytes of a weight's gradient, two moments, and copy in the base's precision
     each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
+    products = sum(tensor.nbytes for group in trainer.flat.groups for tensor in group.tensors)
     there = [value for state in trainer.optimizer.state.values() for value in state.values()]
-    there += trainer.flat.gradients + trainer.flat.low
+    there += trainer.flat.tensors
     if encoder is not None:
         there += [*encoder.parameters(), *encoder.buffers()]
         encoder.set_attn_implementation("eager" if attention == "plain" else "sdpa")
@@ -150,7 +151,7 @@ def training(
     padded *= len(adapters) * max(adapter.rank for adapter in adapters)
     return Cost(
         flops=flops.get_total_flops(),
-        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held,
+        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held + products,
         passing=alive.most,
         large=alive.large_at_most,
         adapted=sum(weight.numel() for pair in weights for weight in pair),

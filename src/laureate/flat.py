@@ -3,13 +3,15 @@ large ones at a fraction of the calls and of the traffic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
-from laureate.layers import Lent, Run, Stacked
+from laureate.layers import LoraLinear, Stacked, unpadded
+from laureate.products import Group, Lent, better_whole
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,35 @@ class Slot:
     start: int
     shape: tuple[int, ...]  # of one adapter
 
-    def of(self, tensors: Sequence[Tensor]) -> Tensor:
-        """This slot's part of tensors that are laid out like `Flat.weights`, as a view: (k, *shape)."""
-        size = torch.Size(self.shape).numel()
-        return tensors[self.run][:, self.start : self.start + size].unflatten(1, self.shape)
+    def of(self, tensors: Sequence[Tensor], layers: int = 1) -> Tensor:
+        """This slot's part of tensors that are laid out like `Flat.weights`, as a view: (k, *shape). With the
+        slots behind it, for several layers of one shape, (k, layers, *shape)."""
+        size = layers * torch.Size(self.shape).numel()
+        shape = self.shape if layers == 1 else (layers, *self.shape)
+        return tensors[self.run][:, self.start : self.start + size].unflatten(1, shape)
 
 
 class Flat:
     """Moves the weights of all layers into one tensor per run of adapters, a row per adapter, and their
     gradients into another. The layers keep views of their weights: what changes one changes the other.
 
-    `weights`: per run (k, everything) float32, with `grad` in place, zero at first.
+    `weights`: per run (k, everything) float32, with `grad` in place, zero at first. Layers of one shape lie
+    side by side, so that their updates can be multiplied out together.
     """
 
-    def __init__(self, layers: Mapping[str, Stacked], dtype: torch.dtype) -> None:
-        """`dtype`: in which the layers multiply."""
-        self.runs: list[Run] = next(iter(layers.values())).runs
+    def __init__(self, layers: Mapping[str, Stacked], dtype: torch.dtype, whole: bool = True) -> None:
+        """`dtype`: in which the layers multiply. `whole`: where it is better, make the product of a layer's
+        factors once for all inputs; the layers need `refresh` then when their weights have changed."""
+        self.layers = dict(sorted(layers.items(), key=lambda item: item[1].shape))
+        one = next(iter(layers.values()))
+        self.runs, device = one.runs, one.a[0].device
         self.slots: list[Slot] = []
         lengths = [0] * len(self.runs)
-        for name, layer in layers.items():
-            for part in layer.parts:
+        for part in ("a", "b", "m"):
+            for name, layer in self.layers.items():
                 for run, weight in enumerate(getattr(layer, part)):
                     self.slots.append(Slot(name, part, run, lengths[run], tuple(weight.shape[1:])))
                     lengths[run] += weight[0].numel()
-        device = next(iter(layers.values())).a[0].device
         self.weights = [
             nn.Parameter(torch.zeros(end - first, length, device=device))
             for (first, end, _), length in zip(self.runs, lengths, strict=True)
@@ -53,47 +60,66 @@ class Flat:
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight)
         plain = [flat.detach() for flat in self.weights]
-        low = [torch.empty_like(weight, dtype=dtype) for weight in plain]
-        self.low = [] if dtype == torch.float32 else low
-        # what a layer has, where its gradient belongs, whose that is
-        self.owned: list[tuple[nn.Parameter, Tensor, Lent]] = []
+        self.low = [] if dtype == torch.float32 else [torch.empty_like(flat, dtype=dtype) for flat in plain]
         places = {(slot.layer, slot.part, slot.run): slot for slot in self.slots}
-        for name, layer in layers.items():
+        for name, layer in self.layers.items():
             for run in range(len(self.runs)):
-                a, b = places[name, "a", run], places[name, "b", run]
-                there, to = self.low or plain, self.gradients
-                layer.lent.append(Lent(a.of(there), b.of(there), a.of(to), b.of(to)))
+                layer.lent.append(self._lend(places[name, "a", run], places[name, "b", run]))
         for slot in self.slots:
-            layer = layers[slot.layer]
-            weight, place = getattr(layer, slot.part)[slot.run], slot.of(plain)
+            weight, place = getattr(self.layers[slot.layer], slot.part)[slot.run], slot.of(plain)
             place.copy_(weight.detach())
             weight.data = place
-            self.owned.append((weight, slot.of(self.gradients), layer.lent[slot.run]))
+        self.groups: list[Group] = []
+        for shape, members in groupby(self.layers.items(), key=lambda item: item[1].shape):
+            alike = dict(members)
+            if whole and better_whole(*shape) and all(fits(layer) for layer in alike.values()):
+                self.groups.append(self._group(alike, places))
+        # of layers by themselves: a weight, where its gradient belongs, whose that is
+        self.single: list[tuple[nn.Parameter, Tensor, Lent]] = []
+        for slot in self.slots:
+            layer = self.layers[slot.layer]
+            if layer.update is None:
+                weight = getattr(layer, slot.part)[slot.run]
+                self.single.append((weight, slot.of(self.gradients), layer.lent[slot.run]))
 
     @property
     def gradients(self) -> list[Tensor]:
         """Per run (k, everything) float32."""
         return [weight.grad for weight in self.weights if weight.grad is not None]
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that is kept here beside weights: gradients, copies, products."""
+        return [*self.gradients, *self.low, *(tensor for group in self.groups for tensor in group.tensors)]
+
     def refresh(self) -> None:
-        """Bring the copies in which the layers multiply up to date with the weights."""
+        """Bring the copies in which the layers multiply, and their products, up to date with the weights."""
         for low, weight in zip(self.low, self.weights, strict=bool(self.low)):
             low.copy_(weight.detach())
+        with torch.no_grad():
+            for group in self.groups:
+                group.multiply()
 
     def forget(self) -> None:
         """The next gradients replace those that are there."""
-        for _, _, lent in self.owned:
+        for _, _, lent in self.single:
             lent.stale = True
+        for group in self.groups:
+            group.forget()
 
     def collect(self) -> None:
-        """Take over the gradients that autograd has left with the layers' weights; 0 for what had none."""
-        for weight, place, lent in self.owned:
+        """Take over the gradients of products, and those that autograd has left with the layers' weights; 0
+        for what had none."""
+        with torch.no_grad():
+            for group in self.groups:
+                group.spread()
+        for weight, place, lent in self.single:
             if weight.grad is not None:
                 (place.copy_ if lent.stale else place.add_)(weight.grad)
                 weight.grad = None
             elif lent.stale:
                 place.zero_()
-        for _, _, lent in self.owned:
+        for _, _, lent in self.single:
             lent.stale = False
 
     def each(self, values: Tensor) -> list[Tensor]:
@@ -102,4 +128,41 @@ class Flat:
 
     def norms(self) -> Tensor:
         """The norm of every adapter's gradient over all layers, (R,)."""
-        return torch.cat([torch.linalg.vector_norm(gradient, dim=1) for gradient in self.gradients])
+        rows = [row for gradient in self.gradients for row in gradient]
+        return torch.stack([torch.dot(row, row) for row in rows]).sqrt()  # half the time of `vector_norm`
+
+    def own(self, tensors: Sequence[Tensor]) -> Iterator[tuple[str, str, int, Tensor]]:
+        """Layer, part and adapter, and what is its own of tensors laid out like `weights`, as a view."""
+        for slot in self.slots:
+            first, end, _ = self.runs[slot.run]
+            for index, values in zip(range(first, end), slot.of(tensors), strict=True):
+                rank = self.layers[slot.layer].adapters[index].rank
+                yield slot.layer, slot.part, index, unpadded(slot.part, values, rank)
+
+    def _lend(self, a: Slot, b: Slot, layers: int = 1) -> Lent:
+        """The parts of a run that lie in two slots, or there and behind."""
+        there = self.low or [weight.detach() for weight in self.weights]
+        to = self.gradients
+        return Lent(a.of(there, layers), b.of(there, layers), a.of(to, layers), b.of(to, layers))
+
+    def _group(self, alike: Mapping[str, Stacked], places: Mapping[tuple[str, str, int], Slot]) -> Group:
+        """Let layers of one shape have their updates multiplied out."""
+        first, layers = next(iter(alike)), list(alike.values())
+        parts = []
+        for run, (start, end, _) in enumerate(self.runs):
+            of_run = self._lend(places[first, "a", run], places[first, "b", run], len(layers))
+            for row in range(end - start):
+                a, b, to_a, to_b = (
+                    tensor[row].view(len(layers), *tensor.shape[-2:]) for tensor in of_run.tensors
+                )
+                parts.append(Lent(a, b, to_a, to_b))
+        scales = [adapter.scale for adapter in layers[0].adapters]
+        group = Group(parts, scales, [layer.base.weight for layer in layers])
+        for layer, update in zip(layers, group.updates, strict=True):
+            layer.update = update
+        return group
+
+
+def fits(layer: Stacked) -> bool:
+    """Whether a layer's update is a product of two factors and nothing else."""
+    return isinstance(layer, LoraLinear) and layer.plain

@@ -1,8 +1,8 @@
 """Frozen layers with a stack of R trainable updates each.
 
-The batch is [adapter x sample]. Adapters of similar rank form a run: one batched product serves a run, and
-each of its adapters is padded with zeros to the largest rank among them. The padding stays zero: the gradient
-of a padded column of A is a multiple of the padded row of B, and the other way round.
+The batch is [adapter x sample]. Adapters may form a run, which one batched product serves: each is padded
+with zeros to the largest rank among them. The padding stays zero: the gradient of a padded column of A is a
+multiple of the padded row of B, and the other way round.
 
 Low-rank updates are those of Hu et al. 2021 (arXiv:2106.09685). Two ways to change them:
 - DoRA (Liu et al. 2024, arXiv:2402.09353) trains the length of every row of the weight on its own.
@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Run = tuple[int, int, int]  # first adapter, behind the last, largest rank
-PADDED = 1.6  # measured with ranks 4 to 128: two runs are faster than three, and than one
+from laureate.products import Lent, Narrow, Run, Update, Whole
 
 
 @dataclass(frozen=True)
@@ -38,30 +36,6 @@ class Adapter:
     def scale(self) -> float:
         """alpha / rank; alpha / sqrt(rank) with rsLoRA (Kalajdzievski 2023, arXiv:2312.03732)."""
         return self.alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank)
-
-
-@dataclass
-class Lent:
-    """What a run multiplies with and where its gradients go, kept for it by `laureate.flat.Flat`."""
-
-    a: Tensor  # (k, fan_in, r) in the base's precision
-    b: Tensor  # (k, r, out)
-    to_a: Tensor  # float32
-    to_b: Tensor
-    stale: bool = True  # the gradients are those of an earlier step
-
-    def add(self, to_a: tuple[Tensor, Tensor], to_b: tuple[Tensor, Tensor]) -> None:
-        """Add the products (k, m, n) and (k, n, p) to the gradients of A and of B."""
-        for place, (left, right) in ((self.to_a, to_a), (self.to_b, to_b)):
-            if place.dtype == right.dtype and self.stale:
-                torch.bmm(left, right, out=place)
-            elif place.dtype == right.dtype:
-                place.baddbmm_(left, right)
-            elif self.stale:
-                place.copy_(torch.bmm(left, right))
-            else:
-                place.add_(torch.bmm(left, right))
-        self.stale = False
 
 
 class Stacked(nn.Module):
@@ -103,10 +77,17 @@ class Stacked(nn.Module):
             self.start.clear()
         self.keep = 1 - torch.tensor([adapter.dropout for adapter in adapters], device=device)
         self.drops = any(adapter.dropout for adapter in adapters)
-        self.lent: list[Lent] = []  # by `Flat`
+        self.plain = not (self.start or self.m or self.drops)  # the update is nothing but two products
+        self.lent: list[Lent] = []  # by `Flat`, which keeps weights and gradients
+        self.update: Update | None = None  # by `Flat`, where the product is made for many layers at once
         self.generator: torch.Generator | None = None  # set for a training step; None: nothing is left out
         self.same = False  # every adapter gets the same inputs
         self.share = (0, 1)  # which part of the samples this process has, of how many
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(fan_in, out) of the update as a matrix."""
+        return self.a[0].shape[1], self.b[0].shape[2]
 
     def own(self, part: str, index: int) -> Tensor:
         """Adapter number `index`'s own a (fan_in, rank), b (rank, out) or m (1, out), as a view."""
@@ -179,80 +160,11 @@ def unpadded(part: str, values: Tensor, rank: int) -> Tensor:
     return values[:, :rank] if part == "a" else values[:rank] if part == "b" else values
 
 
-class Ragged(torch.autograd.Function):
-    """y[r] = x[r] @ W.T + bias + scale[r] * x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one
-    over the gradient of x, run by run.
-
-    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None; lent:
-    per run where to add the gradients of A and B, or nothing: then autograd hands them to `weights`, the
-    parameters behind the factors, a and b of every run. same: x[r] is the same for all r, so W serves once.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        base: nn.Linear,
-        runs: list[Run],
-        factors: list[tuple[Tensor, Tensor]],
-        scale: Tensor | None,
-        lent: list[Lent],
-        same: bool,
-        *weights: Tensor,
-    ) -> Tensor:
-        y = functional.linear(x[:1] if same else x, base.weight, base.bias)
-        y = y.repeat(len(x), 1, 1) if same else y
-        parts, narrow = [end - first for first, end, _ in runs], []
-        scales = [None] * len(parts) if scale is None else scale.split(parts)
-        for of_x, of_y, (a, b), of_scale in zip(x.split(parts), y.split(parts), factors, scales, strict=True):
-            within = torch.bmm(of_x, a)
-            narrow.append(within if of_scale is None else within.mul_(of_scale))
-            of_y.baddbmm_(within, b)
-        ctx.save_for_backward(x, base.weight, *narrow)
-        ctx.parts, ctx.factors, ctx.scales, ctx.lent = parts, factors, scales, lent
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,), (x, weight, *narrow) = grads, ctx.saved_tensors
-        to_x = grad @ weight if ctx.needs_input_grad[0] else None
-        of_x, of_grad = x.mT.split(ctx.parts), grad.split(ctx.parts)
-        of_to_x = () if to_x is None else to_x.split(ctx.parts)
-        found: list[Tensor | None] = []
-        for run, (a, b) in enumerate(ctx.factors):
-            to_narrow = torch.bmm(of_grad[run], b.mT)
-            if ctx.scales[run] is not None:
-                to_narrow.mul_(ctx.scales[run])
-            to_a, to_b = (of_x[run], to_narrow), (narrow[run].mT, of_grad[run])
-            if ctx.lent:
-                ctx.lent[run].add(to_a, to_b)
-                found += [None, None]
-            else:
-                found += [torch.bmm(*to_a), torch.bmm(*to_b)]
-            if of_to_x:
-                of_to_x[run].baddbmm_(to_narrow, a.mT)
-        return to_x, None, None, None, None, None, None, *found
-
-
 def runs_of(ranks: Sequence[int], device: torch.device) -> list[Run]:
-    """The fewest runs of neighbours that, padded, are at most PADDED times as wide as the ranks together: a
-    product costs a call and its padding. On a graphics card one run: there a call costs more."""
+    """On a graphics card one run, as a call costs more there than padding; on a CPU every adapter is one."""
     if device.type == "cuda":
         return [(0, len(ranks), max(ranks))]
-    found: list[list[Run]] = [[]] + [[(0, end, max(ranks[:end]))] for end in range(1, len(ranks) + 1)]
-    while _width(found[-1]) > PADDED * sum(ranks):  # one run more, everywhere where it saves
-        longer = list(found)
-        for end in range(2, len(ranks) + 1):
-            for first in range(1, end):
-                runs = [*found[first], (first, end, max(ranks[first:end]))]
-                longer[end] = min(longer[end], runs, key=_width)
-        found = longer
-    return found[-1]
-
-
-def _width(runs: Sequence[Run]) -> int:
-    """Ranks of all adapters with their padding."""
-    return sum((end - first) * rank for first, end, rank in runs)
+    return [(index, index + 1, rank) for index, rank in enumerate(ranks)]
 
 
 class LoraLinear(Stacked):
@@ -266,14 +178,7 @@ class LoraLinear(Stacked):
         scale = self.scale.to(x.dtype) if self.scaled else None
         dropped = self.drops and self.generator is not None
         if not (self.start or self.m or dropped or torch.compiler.is_compiling()):
-            factors = [(lent.a, lent.b) for lent in self.lent]
-            if not factors:
-                pairs = zip(self.a, self.b, strict=True)
-                factors = [(a.detach().to(x.dtype), b.detach().to(x.dtype)) for a, b in pairs]
-            weights = [weight for pair in zip(self.a, self.b, strict=True) for weight in pair]
-            given = stacked, self.base, self.runs, factors, scale, self.lent, self.same
-            y = Ragged.apply(*given, *weights)
-            return y.reshape(*x.shape[:-1], y.shape[-1])
+            return self._quick(stacked, scale).reshape(*x.shape[:-1], -1)
         y = functional.linear(stacked, self.base.weight, self.base.bias)
         dropped_x, parts = self.drop(stacked), []
         for run, (first, end, _) in enumerate(self.runs):
@@ -287,6 +192,17 @@ class LoraLinear(Stacked):
                 part = bias + self.gain(run, x.dtype) * (part - bias)
             parts.append(part)
         return torch.cat(parts).reshape(*x.shape[:-1], y.shape[-1])
+
+    def _quick(self, x: Tensor, scale: Tensor | None) -> Tensor:
+        """(R, n, in) => (R, n, out) with a backward pass of our own."""
+        if self.update is not None:
+            return Whole.apply(x, self.base, self.update, self.same, self.a[0])
+        pairs = list(zip(self.a, self.b, strict=True))
+        factors = [(lent.a, lent.b) for lent in self.lent]
+        if not factors:
+            factors = [(a.detach().to(x.dtype), b.detach().to(x.dtype)) for a, b in pairs]
+        weights = [weight for pair in pairs for weight in pair]
+        return Narrow.apply(x, self.base, self.runs, factors, scale, self.lent, self.same, *weights)
 
 
 class LoraConv2d(Stacked):

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from laureate import diffusion, lora, seeds
 from laureate.flat import Flat
-from laureate.layers import unpadded
 from laureate.params import Train, of_rank
 from laureate.team import Team
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
+HOLDOUT_SIZE = 2048  # positions of the latents that are looked at together, at least
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Trainer:
         if encoder:
             self.layers |= lora.attach(encoder, adapters, train.text_encoder, train.seed, lora.TEXT)
         lora.share_start(unet, len(adapters), text=not encoder)
-        self.flat = Flat(self.layers, self.dtype)
+        self.flat = Flat(self.layers, self.dtype, whole=train.compile == "none")
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
@@ -186,21 +186,29 @@ class Trainer:
         )
         mine = numbers.samples(self.share.start, self.share.stop).to(self.device)
         with self._dropout(step):
-            losses = self._losses(examples, mine).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
-            losses.sum().backward()
-        self.flat.collect()
-        losses = losses.detach()
+            losses = self.backward(examples, mine)
         self.team.add_up([losses, *self.flat.gradients])
         self._clip()
         self._update(schedule(self.train, step))
         return losses
+
+    def backward(self, examples: Examples, numbers: Draw) -> Tensor:
+        """Bring the gradients of given samples to `flat.gradients`; gives the losses, (R,) float32: a sum
+        over the samples as a share of the batch."""
+        self.flat.refresh()
+        losses = self._losses(examples, numbers).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
+        losses.sum().backward()
+        self.flat.collect()
+        return losses.detach()
 
     @torch.no_grad()
     def holdout_loss(self, examples: Examples) -> Tensor:
         """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
         numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
         losses = torch.zeros(len(self.adapters), len(numbers.rows), device=self.device)
-        batch = self.train.batch
+        # small latents in small batches would leave the machine idle
+        batch = max(self.train.batch, HOLDOUT_SIZE // examples.mean[0, 0].numel())
+        self.flat.refresh()
         for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
             part = numbers.samples(start, start + batch).to(self.device)
             losses[:, start : start + batch] = self._losses(examples, part).view(len(self.adapters), -1)
@@ -212,20 +220,8 @@ class Trainer:
         return lora.export(self.layers, index)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding: with
-        the steps done, all that a resumed run needs."""
-        return {key: part.clone() for key, part in self._tensors().items()}
-
-    def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
-        """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
-        for weight in self.flat.weights:
-            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
-            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
-        for key, part in self._tensors().items():
-            part.copy_(tensors[key])
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """What `state` is made of, as views where it exists already."""
+        """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding, as
+        views where they exist already: with the steps done, all that a resumed run needs."""
         weights = self.flat.weights
         kinds = {"weight": [weight.detach() for weight in weights]}
         for kind in MOMENTS:
@@ -234,18 +230,23 @@ class Trainer:
                 torch.zeros_like(weight) if moment is None else moment
                 for moment, weight in zip(known, weights, strict=True)
             ]
-        found = {}
-        for slot in self.flat.slots:
-            first, end, _ = self.flat.runs[slot.run]
-            for kind, stacks in kinds.items():
-                for adapter, part in zip(self.adapters[first:end], slot.of(stacks), strict=True):
-                    key = f"{adapter.rank}.{slot.layer}.{slot.part}.{kind}"
-                    found[key] = unpadded(slot.part, part, adapter.rank)
-        return found
+        return {
+            f"{self.adapters[index].rank}.{layer}.{part}.{kind}": values
+            for kind, stacks in kinds.items()
+            for layer, part, index, values in self.flat.own(stacks)
+        }
+
+    def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
+        """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
+        for weight in self.flat.weights:
+            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
+            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+        for key, part in self.state().items():
+            part.copy_(tensors[key])
 
     def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
-        """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter."""
-        self.flat.refresh()
+        """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter. The flat weights
+        must be refreshed."""
         count = len(self.adapters)
         clean = diffusion.draw_latents(
             examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
@@ -257,7 +258,8 @@ class Trainer:
         if self.encoder:
             text = self.encoder(text)[0]
         noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        if self.device.type != "cpu":  # see `device.place_unet`
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
         output = self.predict(noisy, t, encoder_hidden_states=text).sample
         return diffusion.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
 

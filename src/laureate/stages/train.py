@@ -41,6 +41,7 @@ CODE = (
     "flat",
     "layers",
     "lora",
+    "products",
     "seeds",
     "stages/train",
     "team",
