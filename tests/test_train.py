@@ -142,6 +142,33 @@ def trainer(study: params.Params, ranks: list[int]) -> tuple[training.Trainer, t
     return made, training.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
 
 
+def test_the_held_out_loss_is_the_same_however_many_are_looked_at_together(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for batch, size in ((1, 1), (3, 1), (1, 128), (1, training.HOLDOUT_SIZE)):  # 64 positions a picture
+        monkeypatch.setattr(training, "HOLDOUT_SIZE", size)
+        made, examples = trainer(changed(study, batch=batch), [2, 3])
+        with torch.no_grad():
+            for layer in made.layers.values():
+                for index in range(2):
+                    layer.own("b", index).fill_(0.1 * (index + 1))
+        calls = 0
+
+        def predict(*inputs: Any, calls_of: Any = made.predict, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return calls_of(*inputs, **named)
+
+        made.predict = predict
+        found.append(made.holdout_loss(examples))
+        samples = training.HOLDOUT_STEPS * len(examples)
+        assert calls == -(-samples // max(batch, size // 64))
+    assert not torch.equal(found[0][0], found[0][1])
+    for loss in found[1:]:
+        torch.testing.assert_close(loss, found[0], rtol=1e-5, atol=0)
+
+
 def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
     """Gradient clipping, AdamW and two steps, against PEFT, torch's clip_grad_norm_ and plain AdamW."""
     from peft import LoraConfig
