@@ -143,7 +143,7 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
     """The base by itself, then all adapters in one stack: every call of the UNet holds one batch of each."""
     import torch
 
-    from laureate import base, device, diffusion, lora
+    from laureate import coding, device, diffusion, lora
     from laureate.stages import sample
 
     merged(found, [None], pairs, params)
@@ -157,7 +157,7 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
                 layer.own("a", index).copy_(state[f"{lora.PREFIX}{name}.lora_A.weight"].T)
                 layer.own("b", index).copy_(state[f"{lora.PREFIX}{name}.lora_B.weight"].T)
     texts = [settings.negative_prompt, *(prompt.text for prompt, _ in pairs)]
-    embedded = base.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
+    embedded = coding.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
     side = params.drawn_at // found.downscale
     shape = (unet.config.in_channels, side, side)
     noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
@@ -182,7 +182,7 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
             batch=count * len(noise[part]),
         )
         for latents in drawn:
-            base.decode(vae, latents, found.scaling_factor)
+            coding.decode(vae, latents, found.scaling_factor)
 
 
 def _inner(x: Any, count: int) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import small_base
 
-from laureate import base, tensors
+from laureate import base, coding, tensors
 from laureate.errors import LaureateError
 
 
@@ -36,13 +36,13 @@ def test_a_good_base(shipped: Path) -> None:
     assert found.prediction == "v_prediction"
     assert found.downscale == small_base.DOWNSCALE
     assert len(found.fingerprint) == 64
-    embedded = base.embed(found.tokenizer(), found.text_encoder(), ["A man.", "", "A man."], batch=2)
+    embedded = coding.embed(found.tokenizer(), found.text_encoder(), ["A man.", "", "A man."], batch=2)
     assert embedded.shape == (3, 77, 24)
     assert not embedded.requires_grad
     for model in (found.unet(), found.vae(), found.text_encoder()):
         assert not model.training
         assert not any(weight.requires_grad for weight in model.parameters())
-    assert base.count_cut(found.tokenizer(), ["short", "long " * 80]) == 1
+    assert coding.count_cut(found.tokenizer(), ["short", "long " * 80]) == 1
 
 
 def test_a_missing_prediction_type_means_epsilon(folder: Path) -> None:

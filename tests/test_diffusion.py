@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, diffusion, seeds  # noqa: E402
+from laureate import base, coding, diffusion, seeds  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -137,7 +137,7 @@ def draw(
 ) -> Any:
     """Pictures `rows` of eleven, NHWC uint8."""
     noise = torch.stack([torch.randn(4, 8, 8, generator=seeds.generator("test", n)) for n in range(11)])
-    embedded = base.embed(
+    embedded = coding.embed(
         found.tokenizer(), found.text_encoder(), ["", *(f"Portrait number {n}" for n in range(11))]
     )
     parts = diffusion.sample(
@@ -151,7 +151,7 @@ def draw(
         batch=batch,
     )
     vae = found.vae()
-    return torch.cat([base.decode(vae, part, found.scaling_factor) for part in parts])
+    return torch.cat([coding.decode(vae, part, found.scaling_factor) for part in parts])
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm++"])
@@ -208,10 +208,10 @@ def test_moments_and_decoding_are_those_of_the_vae(found: base.Base) -> None:
     images = torch.randint(
         0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
-    mean, logvar = base.moments(vae, images)
+    mean, logvar = coding.moments(vae, images)
     assert mean.shape == logvar.shape == (3, 4, 8, 8)
     assert mean.dtype == logvar.dtype == torch.float32
-    decoded = base.decode(vae, mean * found.scaling_factor, found.scaling_factor)
+    decoded = coding.decode(vae, mean * found.scaling_factor, found.scaling_factor)
     with torch.no_grad():
         expected = (vae.decode(mean).sample / 2 + 0.5).clamp(0, 1).mul(255).round()
     assert torch.equal(decoded.permute(0, 3, 1, 2).float(), expected)

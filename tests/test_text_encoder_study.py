@@ -16,7 +16,7 @@ from trained import changed, forget, outputs
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, export, lora, params, studio, tensors, training  # noqa: E402
+from laureate import base, coding, export, lora, params, studio, tensors, training  # noqa: E402
 from laureate.errors import LaureateError, ParameterError  # noqa: E402
 from laureate.stages import encode, sample, train  # noqa: E402
 
@@ -153,7 +153,7 @@ def heard(unet: Any, encoder: Any) -> tuple[Any, Any]:
     """What the text encoder makes of a caption, and what the UNet makes of that."""
     generator = torch.Generator().manual_seed(1)
     x, t = torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([10, 900])
-    ids = base.tokens(base.find("base").tokenizer(), ["A man.", "A woman with glasses."])
+    ids = coding.tokens(base.find("base").tokenizer(), ["A man.", "A woman with glasses."])
     with torch.no_grad():
         text = encoder(ids.long())[0]
         return text, unet(x, t, encoder_hidden_states=text).sample

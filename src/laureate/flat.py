@@ -43,16 +43,11 @@ class Flat:
     def __init__(self, layers: Mapping[str, Stacked], dtype: torch.dtype, whole: bool = True) -> None:
         """`dtype`: in which the layers multiply. `whole`: where it is better, make the product of a layer's
         factors once for all inputs; the layers need `refresh` then when their weights have changed."""
-        self.layers = dict(sorted(layers.items(), key=lambda item: item[1].shape))
+        self.layers = dict(sorted(layers.items(), key=lambda item: kind(item[1])))
         one = next(iter(layers.values()))
         self.runs, device = one.runs, one.a[0].device
-        self.slots: list[Slot] = []
-        lengths = [0] * len(self.runs)
-        for part in ("a", "b", "m"):
-            for name, layer in self.layers.items():
-                for run, weight in enumerate(getattr(layer, part)):
-                    self.slots.append(Slot(name, part, run, lengths[run], tuple(weight.shape[1:])))
-                    lengths[run] += weight[0].numel()
+        self.slots, lengths = self._slots()
+        self.places = {(slot.layer, slot.part, slot.run): slot for slot in self.slots}
         self.weights = [
             nn.Parameter(torch.zeros(end - first, length, device=device))
             for (first, end, _), length in zip(self.runs, lengths, strict=True)
@@ -61,26 +56,16 @@ class Flat:
             weight.grad = torch.zeros_like(weight)
         plain = [flat.detach() for flat in self.weights]
         self.low = [] if dtype == torch.float32 else [torch.empty_like(flat, dtype=dtype) for flat in plain]
-        places = {(slot.layer, slot.part, slot.run): slot for slot in self.slots}
-        for name, layer in self.layers.items():
-            for run in range(len(self.runs)):
-                layer.lent.append(self._lend(places[name, "a", run], places[name, "b", run]))
-        for slot in self.slots:
-            weight, place = getattr(self.layers[slot.layer], slot.part)[slot.run], slot.of(plain)
-            place.copy_(weight.detach())
-            weight.data = place
         self.groups: list[Group] = []
-        for shape, members in groupby(self.layers.items(), key=lambda item: item[1].shape):
-            alike = dict(members)
-            if whole and better_whole(*shape) and all(fits(layer) for layer in alike.values()):
-                self.groups.append(self._group(alike, places))
         # of layers by themselves: a weight, where its gradient belongs, whose that is
         self.single: list[tuple[nn.Parameter, Tensor, Lent]] = []
-        for slot in self.slots:
-            layer = self.layers[slot.layer]
-            if layer.update is None:
-                weight = getattr(layer, slot.part)[slot.run]
-                self.single.append((weight, slot.of(self.gradients), layer.lent[slot.run]))
+        self._give(plain)
+        for (fits, shape), members in groupby(self.layers.items(), key=lambda item: kind(item[1])):
+            alike = dict(members)
+            if whole and fits and better_whole(*shape):
+                self.groups.append(self._group(alike))
+            else:
+                self.single += self._singles(alike)
 
     @property
     def gradients(self) -> list[Tensor]:
@@ -139,18 +124,45 @@ class Flat:
                 rank = self.layers[slot.layer].adapters[index].rank
                 yield slot.layer, slot.part, index, unpadded(slot.part, values, rank)
 
-    def _lend(self, a: Slot, b: Slot, layers: int = 1) -> Lent:
-        """The parts of a run that lie in two slots, or there and behind."""
+    def _slots(self) -> tuple[list[Slot], list[int]]:
+        """Where everything lies, and how long every run's tensor is: layers of one kind side by side."""
+        slots, lengths = [], [0] * len(self.runs)
+        for part in ("a", "b", "m"):
+            for name, layer in self.layers.items():
+                for run, weight in enumerate(getattr(layer, part)):
+                    slots.append(Slot(name, part, run, lengths[run], tuple(weight.shape[1:])))
+                    lengths[run] += weight[0].numel()
+        return slots, lengths
+
+    def _give(self, weights: Sequence[Tensor]) -> None:
+        """Let the layers have their weights, and what they multiply with, here."""
+        for slot in self.slots:
+            weight, place = getattr(self.layers[slot.layer], slot.part)[slot.run], slot.of(weights)
+            place.copy_(weight.detach())
+            weight.data = place
+        for name, layer in self.layers.items():
+            layer.lent += [self._lend(name, run) for run in range(len(self.runs))]
+
+    def _lend(self, layer: str, run: int, layers: int = 1) -> Lent:
+        """What a run has of a layer, or of several from that one on."""
+        a, b = self.places[layer, "a", run], self.places[layer, "b", run]
         there = self.low or [weight.detach() for weight in self.weights]
         to = self.gradients
         return Lent(a.of(there, layers), b.of(there, layers), a.of(to, layers), b.of(to, layers))
 
-    def _group(self, alike: Mapping[str, Stacked], places: Mapping[tuple[str, str, int], Slot]) -> Group:
+    def _singles(self, alike: Mapping[str, Stacked]) -> Iterator[tuple[nn.Parameter, Tensor, Lent]]:
+        """The weights of layers that multiply by themselves."""
+        for slot in self.slots:
+            if slot.layer in alike:
+                layer = alike[slot.layer]
+                yield getattr(layer, slot.part)[slot.run], slot.of(self.gradients), layer.lent[slot.run]
+
+    def _group(self, alike: Mapping[str, Stacked]) -> Group:
         """Let layers of one shape have their updates multiplied out."""
         first, layers = next(iter(alike)), list(alike.values())
         parts = []
         for run, (start, end, _) in enumerate(self.runs):
-            of_run = self._lend(places[first, "a", run], places[first, "b", run], len(layers))
+            of_run = self._lend(first, run, len(layers))
             for row in range(end - start):
                 a, b, to_a, to_b = (
                     tensor[row].view(len(layers), *tensor.shape[-2:]) for tensor in of_run.tensors
@@ -163,6 +175,6 @@ class Flat:
         return group
 
 
-def fits(layer: Stacked) -> bool:
-    """Whether a layer's update is a product of two factors and nothing else."""
-    return isinstance(layer, LoraLinear) and layer.plain
+def kind(layer: Stacked) -> tuple[bool, tuple[int, int]]:
+    """Whether a layer's update is a product of two factors and nothing else, and its shape."""
+    return isinstance(layer, LoraLinear) and layer.plain, layer.shape

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from laureate import base, device, prompts
+from laureate import base, coding, device, prompts
 from laureate.errors import LaureateError
 from laureate.params import Params
 from laureate.places import ADAPTERS
@@ -59,7 +59,7 @@ class Studio:
         settings, where = self.params.sample, device.pick()
         with self._lock:
             (unet, encoder), (tokenizer, _, vae) = self._model(model), self._shared()
-            embedded = base.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
+            embedded = coding.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
             batches = diffusion.sample(
@@ -75,7 +75,7 @@ class Studio:
             return [
                 Image.fromarray(pixels.numpy(), "RGB")
                 for latents in batches
-                for pixels in base.decode(vae, latents, self.found.scaling_factor)
+                for pixels in coding.decode(vae, latents, self.found.scaling_factor)
             ]
 
     def _model(self, model: str) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import base, device, tensors
+from laureate import base, coding, device, tensors
 from laureate.errors import LaureateError
 from laureate.files import sha256_file
 from laureate.params import Params
@@ -35,19 +35,19 @@ def run(params: Params) -> None:
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
     result: dict[str, Tensor] = {
-        "empty.ids": base.tokens(tokenizer, [""]),
-        "empty.text": base.embed(tokenizer, encoder, [""]),
+        "empty.ids": coding.tokens(tokenizer, [""]),
+        "empty.text": coding.embed(tokenizer, encoder, [""]),
     }
     for part in PARTS:
         texts = [row["text"] for row in rows[part]]
-        cut = base.count_cut(tokenizer, texts)
+        cut = coding.count_cut(tokenizer, texts)
         if cut:
             print(
                 f"{cut} of {len(texts)} captions in {part} are longer than the text encoder reads: cut",
                 file=sys.stderr,
             )
-        result[f"{part}.ids"] = base.tokens(tokenizer, texts)
-        result[f"{part}.text"] = base.embed(tokenizer, encoder, texts)
+        result[f"{part}.ids"] = coding.tokens(tokenizer, texts)
+        result[f"{part}.text"] = coding.embed(tokenizer, encoder, texts)
     del encoder
     vae = found.vae().to(where)
     for part in PARTS:
@@ -110,7 +110,7 @@ def _moments(vae: Any, files: list[Path], batch: int, multiple: int, label: str)
     parts = []
     for start in progress(range(0, len(files), batch), None, f"encode {label}"):
         images = torch.stack([_picture(path, multiple) for path in files[start : start + batch]])
-        parts.append(base.moments(vae, images))
+        parts.append(coding.moments(vae, images))
     return torch.cat([mean for mean, _ in parts]), torch.cat([logvar for _, logvar in parts])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import base, device, prompts, seeds, tensors
+from laureate import base, coding, device, prompts, seeds, tensors
 from laureate.errors import LaureateError
 from laureate.files import fresh_folder, sha256_file, write_json
 from laureate.params import Params
@@ -69,7 +69,7 @@ def draw(
     # a lower precision would show as bands on plain paper
     vae = device.place(found.vae(), device.pick(), torch.float32)
     for drawn in latents(found, adapter, pairs, params):
-        for pixels in base.decode(vae, drawn, found.scaling_factor):
+        for pixels in coding.decode(vae, drawn, found.scaling_factor):
             yield Image.fromarray(pixels.numpy(), "RGB")
 
 
@@ -86,7 +86,7 @@ def latents(
     loaded, encoder = lora.load(adapter) if adapter else None, found.text_encoder()
     if loaded:
         lora.merge(encoder, *loaded, lora.TEXT)
-    embedded = base.embed(found.tokenizer(), encoder.to(where), [settings.negative_prompt, *texts])
+    embedded = coding.embed(found.tokenizer(), encoder.to(where), [settings.negative_prompt, *texts])
     del encoder
     rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
     unet = found.unet()

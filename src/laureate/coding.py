@@ -1,0 +1,70 @@
+"""Into what a UNet works on, and back: texts to embeddings, pictures to latents and latents to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -> Tensor:
+    """Texts => (n, tokens, width) float32: the last hidden state, as StableDiffusionPipeline takes it.
+
+    Texts longer than the tokenizer's `model_max_length` (77) are cut; `count_cut` says how many.
+    """
+    import torch
+
+    device = next(encoder.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), batch):
+            ids = tokens(tokenizer, texts[start : start + batch])
+            parts.append(encoder(ids.to(device, torch.int64))[0].float().cpu())
+    return torch.cat(parts).clone()
+
+
+def tokens(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Texts => (n, tokens) int32, what the text encoder reads: padded and cut to `model_max_length`."""
+    import torch
+
+    found = tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return found.input_ids.to(torch.int32)
+
+
+def count_cut(tokenizer: Any, texts: Sequence[str]) -> int:
+    """How many texts have more tokens than the text encoder takes."""
+    lengths = [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False).input_ids]
+    return sum(length > tokenizer.model_max_length for length in lengths)
+
+
+def moments(vae: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """NCHW uint8 pictures, 3 channels => mean and log-variance of the VAE posterior, each NCHW float32.
+
+    Unscaled: a latent for the UNet is `scaling_factor * (mean + exp(logvar / 2) * noise)`.
+    """
+    import torch
+
+    weight = next(vae.parameters())
+    with torch.inference_mode():
+        scaled = images.to(weight.device, weight.dtype) / 127.5 - 1
+        posterior = vae.encode(scaled).latent_dist
+    return posterior.mean.float().cpu().clone(), posterior.logvar.float().cpu().clone()
+
+
+def decode(vae: Any, latents: Tensor, scaling_factor: float) -> Tensor:
+    """NCHW float latents as the UNet sees them => NHWC uint8 pictures, 3 channels."""
+    import torch
+
+    weight = next(vae.parameters())
+    with torch.inference_mode():
+        images = vae.decode((latents / scaling_factor).to(weight.device, weight.dtype)).sample
+        images = (images.float() / 2 + 0.5).clamp(0, 1) * 255
+    return images.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().clone()
