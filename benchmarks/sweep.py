@@ -98,8 +98,8 @@ def _laureate(options: argparse.Namespace, folder: Path, base: Path) -> list[flo
         "selected": f"rank-{options.ranks[0]}",
         "base": {"path": str(base.resolve())},
         "prepare": {"resolution": options.resolution},
-        # no checkpoint, as in the script's runs; held-out pictures at the start and at the end only, where the
-        # script never looks at any
+        # no checkpoint, as in the script's runs; held-out pictures at the start and at the end only, where
+        # the script never looks at any
         "train": {
             "steps": options.steps,
             "checkpoint_every": options.steps,
