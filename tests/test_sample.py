@@ -15,7 +15,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from benchmarks import gate  # noqa: E402
-from laureate import base, lora, params, prompts  # noqa: E402
+from laureate import base, coding, lora, params, prompts  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.files import sha256_file, write_json  # noqa: E402
 from laureate.stages import sample  # noqa: E402
@@ -178,7 +178,7 @@ def test_a_failed_run_leaves_what_was_there(study: params.Params, monkeypatch: p
     def broken(*arguments: object, **more: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(base, "decode", broken)
+    monkeypatch.setattr(coding, "decode", broken)
     with pytest.raises(RuntimeError):
         sample.run(study, model="baseline")
     assert pictures("baseline").keys() == before.keys()
