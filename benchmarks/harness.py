@@ -165,7 +165,7 @@ def report(
     asked = {key: value for key, value in vars(options).items() if key not in ("name", "out")}
     result = {
         "benchmark": name,
-        "options": {key: str(value) if isinstance(value, Path) else value for key, value in asked.items()},
+        "options": {key: _said(value) for key, value in asked.items()},
         "machine": machine(),
         "versions": versions(),
         **more,
@@ -182,6 +182,12 @@ def report(
     write_json(target, result)
     print(f"\n{target}")
     return Path(target)
+
+
+def _said(value: Any) -> Any:
+    """An option for JSON. Of a file that lies elsewhere the name: its folder is of this machine only."""
+    path = Path(value) if isinstance(value, str | Path) else None
+    return value if path is None else path.name if path.is_absolute() else str(value)
 
 
 def read(path: Path) -> dict[str, Any]:

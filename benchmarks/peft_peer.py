@@ -109,8 +109,6 @@ class PeftModels:
             examples.mean[rows], examples.logvar[rows], posterior, self.scaling_factor
         )
         noisy = diffusion.add_noise(self.process, clean, noise, t).to(unet.dtype)
-        if noisy.device.type != "cpu":
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
         autocast = torch.autocast(noisy.device.type, unet.dtype) if mode == "autocast" else nullcontext()
         with autocast:
             output = unet(noisy, t, encoder_hidden_states=examples.text[rows]).sample

@@ -76,6 +76,15 @@ def test_flops_are_those_of_the_textbook() -> None:
     assert harness.flops(lambda: (a @ b).sum().backward()) == 2 * 2 * 3 * 5 * 7
 
 
+def test_a_result_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    options = argparse.Namespace(
+        out=tmp_path / "x.json", base=str(tmp_path / "base"), data=tmp_path / "set", near=Path("a/b"), steps=3
+    )
+    harness.report("x", options, [], {})
+    asked = harness.read(tmp_path / "x.json")["options"]
+    assert asked == {"base": "base", "data": "set", "near": str(Path("a/b")), "steps": 3}
+
+
 def test_a_table_is_aligned_and_a_page_gets_it(tmp_path: Path) -> None:
     options = argparse.Namespace(out=tmp_path / "x-embedded-cpu.json", base="embedded", repeats=5)
     columns, rows = {"n": "n", "r": "ratio"}, [{"n": 1, "r": 2.34567, "more": 0}, {"n": 10, "r": None}]

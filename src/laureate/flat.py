@@ -24,12 +24,14 @@ class Slot:
     start: int
     shape: tuple[int, ...]  # of one adapter
 
-    def of(self, tensors: Sequence[Tensor], layers: int = 1) -> Tensor:
-        """This slot's part of tensors that are laid out like `Flat.weights`, as a view: (k, *shape). With the
-        slots behind it, for several layers of one shape, (k, layers, *shape)."""
+    def of(self, tensors: Sequence[Tensor]) -> Tensor:
+        """This slot's part of tensors that are laid out like `Flat.weights`, as a view: (k, *shape)."""
+        return self.several(tensors, 1)[:, 0]
+
+    def several(self, tensors: Sequence[Tensor], layers: int) -> Tensor:
+        """The same of this layer and those behind it, which have its shape: (k, layers, *shape)."""
         size = layers * torch.Size(self.shape).numel()
-        shape = self.shape if layers == 1 else (layers, *self.shape)
-        return tensors[self.run][:, self.start : self.start + size].unflatten(1, shape)
+        return tensors[self.run][:, self.start : self.start + size].unflatten(1, (layers, *self.shape))
 
 
 class Flat:
@@ -141,14 +143,18 @@ class Flat:
             place.copy_(weight.detach())
             weight.data = place
         for name, layer in self.layers.items():
-            layer.lent += [self._lend(name, run) for run in range(len(self.runs))]
+            for run in range(len(self.runs)):
+                a, b, to_a, to_b = (tensor[:, 0] for tensor in self._lend(name, run, 1))
+                layer.lent.append(Lent(a, b, to_a, to_b))
 
-    def _lend(self, layer: str, run: int, layers: int = 1) -> Lent:
-        """What a run has of a layer, or of several from that one on."""
-        a, b = self.places[layer, "a", run], self.places[layer, "b", run]
+    def _lend(self, layer: str, run: int, layers: int) -> list[Tensor]:
+        """a, b and their gradients of a layer and those behind it under a run, (k, layers, ...) each."""
         there = self.low or [weight.detach() for weight in self.weights]
-        to = self.gradients
-        return Lent(a.of(there, layers), b.of(there, layers), a.of(to, layers), b.of(to, layers))
+        return [
+            self.places[layer, part, run].several(tensors, layers)
+            for tensors in (there, self.gradients)
+            for part in ("a", "b")
+        ]
 
     def _singles(self, alike: Mapping[str, Stacked]) -> Iterator[tuple[nn.Parameter, Tensor, Lent]]:
         """The weights of layers that multiply by themselves."""
@@ -161,13 +167,8 @@ class Flat:
         """Let layers of one shape have their updates multiplied out."""
         first, layers = next(iter(alike)), list(alike.values())
         parts = []
-        for run, (start, end, _) in enumerate(self.runs):
-            of_run = self._lend(first, run, len(layers))
-            for row in range(end - start):
-                a, b, to_a, to_b = (
-                    tensor[row].view(len(layers), *tensor.shape[-2:]) for tensor in of_run.tensors
-                )
-                parts.append(Lent(a, b, to_a, to_b))
+        for run in range(len(self.runs)):
+            parts += [Lent(*row) for row in zip(*self._lend(first, run, len(layers)), strict=True)]
         scales = [adapter.scale for adapter in layers[0].adapters]
         group = Group(parts, scales, [layer.base.weight for layer in layers])
         for layer, update in zip(layers, group.updates, strict=True):

@@ -175,10 +175,13 @@ class LoraLinear(Stacked):
     def forward(self, x: Tensor) -> Tensor:
         """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
         stacked = x.reshape(len(self.adapters), -1, x.shape[-1])
+        if self.update is not None:
+            y = Whole.apply(stacked, self.base, self.update, self.same, self.a[0])
+            return y.reshape(*x.shape[:-1], -1)
         scale = self.scale.to(x.dtype) if self.scaled else None
         dropped = self.drops and self.generator is not None
         if not (self.start or self.m or dropped or torch.compiler.is_compiling()):
-            return self._quick(stacked, scale).reshape(*x.shape[:-1], -1)
+            return self._narrow(stacked, scale).reshape(*x.shape[:-1], -1)
         y = functional.linear(stacked, self.base.weight, self.base.bias)
         dropped_x, parts = self.drop(stacked), []
         for run, (first, end, _) in enumerate(self.runs):
@@ -193,10 +196,8 @@ class LoraLinear(Stacked):
             parts.append(part)
         return torch.cat(parts).reshape(*x.shape[:-1], y.shape[-1])
 
-    def _quick(self, x: Tensor, scale: Tensor | None) -> Tensor:
+    def _narrow(self, x: Tensor, scale: Tensor | None) -> Tensor:
         """(R, n, in) => (R, n, out) with a backward pass of our own."""
-        if self.update is not None:
-            return Whole.apply(x, self.base, self.update, self.same, self.a[0])
         pairs = list(zip(self.a, self.b, strict=True))
         factors = [(lent.a, lent.b) for lent in self.lent]
         if not factors:

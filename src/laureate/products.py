@@ -40,11 +40,6 @@ class Lent:
     to_b: Tensor
     stale: bool = True  # the gradients are those of an earlier step
 
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """a, b, to_a, to_b."""
-        return self.a, self.b, self.to_a, self.to_b
-
     def add(self, to_a: tuple[Tensor, Tensor], to_b: tuple[Tensor, Tensor]) -> None:
         """Add the products (k, m, n) and (k, n, p) to the gradients of A and of B."""
         for place, factors in ((self.to_a, to_a), (self.to_b, to_b)):
@@ -118,8 +113,8 @@ class Group:
                 update.stale = False
         for index, (part, scale) in enumerate(zip(self.parts, self.scales, strict=True)):
             gradient = self.gradient[:, index]
-            part.stale = True
-            part.add((gradient, part.b.mT), (part.a.mT, gradient))
+            _put(part.to_a, (gradient, part.b.mT), replace=True)
+            _put(part.to_b, (part.a.mT, gradient), replace=True)
             if scale != 1:
                 part.to_a.mul_(scale)
                 part.to_b.mul_(scale)

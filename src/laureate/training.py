@@ -258,8 +258,6 @@ class Trainer:
         if self.encoder:
             text = self.encoder(text)[0]
         noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
-        if self.device.type != "cpu":  # see `device.place_unet`
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
         output = self.predict(noisy, t, encoder_hidden_states=text).sample
         return diffusion.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
 
