@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
 
     from benchmarks.peft_peer import PeftModels
-    from laureate.training import Draw, Examples, Trainer
+    from laureate.objective import Draw, Examples
+    from laureate.training import Trainer
 
 RANKS = [4, 8, 16, 32, 64, 128]
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -120,6 +121,7 @@ def contestants(
 
     from benchmarks.peft_peer import PeftModels
     from laureate import device, diffusion, lora
+    from laureate.objective import Objective
     from laureate.params import Train
     from laureate.training import Trainer
 
@@ -137,7 +139,7 @@ def contestants(
         found.scaling_factor,
     )
     empty = torch.zeros(1, *examples.text.shape[1:])
-    trainer = Trainer(unet, process, adapters, settings, empty, found.scaling_factor)
+    trainer = Trainer(Objective(unet, process, settings, empty, found.scaling_factor), adapters)
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
         # B away from zero, as after some training: or A has no gradient
@@ -153,7 +155,7 @@ def data(unet: Any, where: torch.device, side: int) -> Examples:
     """Made-up encoded pictures and captions that fit a UNet."""
     import torch
 
-    from laureate.training import Examples
+    from laureate.objective import Examples
 
     source = torch.Generator().manual_seed(0)
     shape = (PICTURES, unet.config.in_channels, side, side)
@@ -167,10 +169,10 @@ def data(unet: Any, where: torch.device, side: int) -> Examples:
 
 def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
     """The random numbers of one step."""
-    from laureate.training import draw
+    from laureate.objective import draw
 
     settings = trainer.train
-    shape, times = examples.mean.shape[1:], trainer.process.steps
+    shape, times = examples.mean.shape[1:], trainer.objective.process.steps
     return draw(settings.seed, 0, settings.batch, len(examples), shape, times, 0.0).to(trainer.device)
 
 

@@ -15,8 +15,8 @@ from laureate.params import of_rank
 if TYPE_CHECKING:
     from laureate.layers import Stacked
     from laureate.lora import Adapter
+    from laureate.objective import Draw, Examples
     from laureate.params import Train
-    from laureate.training import Draw, Examples
 
 MODES = ("plain", "autocast")
 

@@ -92,6 +92,7 @@ def one(
     import torch
 
     from laureate import device, diffusion, lora
+    from laureate.objective import Objective
     from laureate.params import Train
     from laureate.training import Trainer
 
@@ -100,14 +101,9 @@ def one(
     examples = data(unet, where, side)
     empty = torch.zeros(1, *examples.text.shape[1:])
     settings = Train(batch=batch, warmup=0, schedule="constant", compile=options.compile)
-    trainer = Trainer(
-        unet,
-        diffusion.schedule(found.scheduler),
-        [lora.Adapter(rank, float(rank)) for rank in ranks],
-        settings,
-        empty,
-        found.scaling_factor,
-    )
+    process = diffusion.schedule(found.scheduler)
+    objective = Objective(unet, process, settings, empty, found.scaling_factor)
+    trainer = Trainer(objective, [lora.Adapter(rank, float(rank)) for rank in ranks])
     return trainer, lambda: trainer.step(examples, 0)
 
 

@@ -17,7 +17,7 @@ from trained import changed, command, curve, forget, outputs
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, lora, params, training  # noqa: E402
+from laureate import base, lora, objective, params, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.stages import train  # noqa: E402
 from laureate.team import Team  # noqa: E402
@@ -32,7 +32,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], int]]:
     taken: list[tuple[tuple[int, ...], int]] = []
     original = training.Trainer.step
 
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         losses = original(self, examples, number)
         taken.append((tuple(adapter.rank for adapter in self.adapters), number))
         return losses

@@ -15,8 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from laureate import base, costs, device, diffusion, lora, memory, params, plan
 from laureate.checkpoint import LAYOUTS
+from laureate.objective import Examples, Objective
 from laureate.params import Train
-from laureate.training import Examples, Trainer
+from laureate.training import Trainer
 
 # a mid-sized network of Stable Diffusion 2.1's form, so that tensors and not libraries decide
 MIDDLE = {"block_out_channels": [64, 128, 256, 256], "attention_head_dim": [2, 4, 8, 8]}
@@ -48,7 +49,7 @@ def real(
         encoder = device.place_text(encoder, torch.device("cpu"), torch.bfloat16)
         text, empty = (torch.zeros(count, costs.TOKENS, dtype=torch.int64) for count in (4, 1))
     process = diffusion.schedule(given["scheduler"])
-    trainer = Trainer(unet, process, adapters, train, empty, 0.18, encoder=encoder)
+    trainer = Trainer(Objective(unet, process, train, empty, 0.18, encoder=encoder), adapters)
     latents = side // costs.downscale(given)
     shape = (4, channels, latents, latents)
     return trainer, Examples(torch.randn(shape), torch.zeros(shape), text)

@@ -11,7 +11,7 @@ from trained import changed
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, device, diffusion, lora, params, tensors, training  # noqa: E402
+from laureate import base, device, diffusion, lora, objective, params, tensors, training  # noqa: E402
 from laureate.stages import encode  # noqa: E402
 from laureate.team import Team  # noqa: E402
 
@@ -38,23 +38,23 @@ def study(study: params.Params) -> params.Params:
 
 def trainer(
     study: params.Params, ranks: Sequence[int], team: Team | None = None, dtype: Any = torch.float32
-) -> tuple[training.Trainer, training.Examples]:
+) -> tuple[training.Trainer, objective.Examples]:
     """A trainer of some ranks, and the pictures to train on."""
     found, data = base.find("base"), tensors.load(encode.ENCODED)
     here, asked = torch.device("cpu"), bool(study.train.text_encoder)
     text = "ids" if asked else "text"
-    made = training.Trainer(
+    question = objective.Objective(
         device.place_unet(found.unet(dtype), here, dtype),
         diffusion.schedule(found.scheduler),
-        [training.adapter(study.train, rank) for rank in ranks],
         study.train,
         data[f"empty.{text}"],
         found.scaling_factor,
         team or Team(),
         device.place_text(found.text_encoder(dtype), here, dtype) if asked else None,
     )
-    captions = data[f"train.{text}"].to(made.empty.dtype)
-    return made, training.Examples(data["train.mean"], data["train.logvar"], captions)
+    made = training.Trainer(question, [training.adapter(study.train, rank) for rank in ranks])
+    captions = data[f"train.{text}"].to(question.empty.dtype)
+    return made, objective.Examples(data["train.mean"], data["train.logvar"], captions)
 
 
 def losses(unet: Any, encoder: Any, ids: Any, count: int = 1) -> Any:
@@ -154,9 +154,9 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
             module.lora_A["default"].weight.copy_(layer.own("a", 0).T)
     weights = [weight for net in theirs.values() for weight in net.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=0.1)
-    process, empty = diffusion.schedule(found.scheduler), ours.empty
+    process, empty = diffusion.schedule(found.scheduler), ours.objective.empty
 
-    def loss(numbers: training.Draw) -> Any:
+    def loss(numbers: objective.Draw) -> Any:
         clean = diffusion.draw_latents(
             examples.mean[numbers.rows],
             examples.logvar[numbers.rows],
@@ -170,7 +170,7 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
 
     for step in range(2):
         got = ours.step(examples, step)
-        numbers = training.draw(study.train.seed, step, 4, 10, (4, 8, 8), 1000, 0.5)
+        numbers = objective.draw(study.train.seed, step, 4, 10, (4, 8, 8), 1000, 0.5)
         assert 0 < int(numbers.empty.sum()) < 4 or step
         wanted = loss(numbers)
         optimizer.zero_grad()
@@ -181,7 +181,7 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
     for layer, module in pairs:
         torch.testing.assert_close(layer.own("b", 0).T, module.lora_B["default"].weight, atol=2e-4, rtol=1e-3)
     with torch.no_grad():
-        held = float(loss(training.holdout_draw(study.train.seed, 10, (4, 8, 8), 1000)))
+        held = float(loss(objective.holdout_draw(study.train.seed, 10, (4, 8, 8), 1000)))
     assert float(ours.holdout_loss(examples)[0]) == pytest.approx(held, rel=1e-4)
 
 

@@ -16,7 +16,7 @@ from trained import changed, forget, outputs
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, coding, export, lora, params, studio, tensors, training  # noqa: E402
+from laureate import base, coding, export, lora, objective, params, studio, tensors, training  # noqa: E402
 from laureate.errors import LaureateError, ParameterError  # noqa: E402
 from laureate.stages import encode, sample, train  # noqa: E402
 
@@ -52,7 +52,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(
     forget()
     original, taken = training.Trainer.step, []
 
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         taken.append(number)
         if taken.count(9) == 1 and number == 9:
             raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_off_is_what_it_was_before_there_was_such_a_key(study: params.Params) ->
     ):
         train.run(study, rank=2)
     with pytest.raises(ValueError, match="belongs to"):  # an error of ours, not of the user
-        training.Trainer(None, None, [], study.train, torch.zeros(1), 1.0)  # type: ignore[arg-type]
+        objective.Objective(None, None, study.train, torch.zeros(1), 1.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from trained import changed
 
 torch = pytest.importorskip("torch")
 
-from laureate import base, diffusion, params, tensors, training  # noqa: E402
+from laureate import base, diffusion, objective, params, tensors, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.stages import encode  # noqa: E402
 
@@ -76,18 +76,18 @@ def test_a_missing_data_set_and_a_picture_of_odd_size_are_named(study: params.Pa
 
 
 def test_a_step_draws_the_same_whatever_ran_before() -> None:
-    first = training.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
-    training.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
+    first = objective.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
+    objective.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
     torch.randn(5)
-    again = training.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
-    other = training.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
+    again = objective.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
+    other = objective.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
     for name in ("rows", "posterior", "noise", "t", "empty"):
         assert torch.equal(getattr(first, name), getattr(again, name))
     assert not torch.equal(first.noise, other.noise)
 
 
 def test_an_epoch_shows_every_picture_once() -> None:
-    rows = torch.cat([training.draw(7, step, 4, 10, (1, 1, 1), 1000, 0.0).rows for step in range(15)]).view(
+    rows = torch.cat([objective.draw(7, step, 4, 10, (1, 1, 1), 1000, 0.0).rows for step in range(15)]).view(
         6, 10
     )
     for epoch in rows:
@@ -96,7 +96,7 @@ def test_an_epoch_shows_every_picture_once() -> None:
 
 
 def test_time_steps_and_empty_captions_cover_their_range() -> None:
-    draws = [training.draw(0, step, 8, 10, (1, 1, 1), 1000, 0.25) for step in range(400)]
+    draws = [objective.draw(0, step, 8, 10, (1, 1, 1), 1000, 0.25) for step in range(400)]
     t = torch.cat([draw.t for draw in draws])
     assert int(t.min()) < 10
     assert int(t.max()) > 989
@@ -105,10 +105,10 @@ def test_time_steps_and_empty_captions_cover_their_range() -> None:
 
 
 def test_the_held_out_numbers_are_fixed_and_even() -> None:
-    draw = training.holdout_draw(3, 5, (1, 2, 2), 1000)
-    assert torch.equal(draw.noise, training.holdout_draw(3, 5, (1, 2, 2), 1000).noise)
-    assert draw.rows.bincount().tolist() == [training.HOLDOUT_STEPS] * 5
-    assert draw.t.sort().values.diff().unique().tolist() == [1000 // (5 * training.HOLDOUT_STEPS)]
+    draw = objective.holdout_draw(3, 5, (1, 2, 2), 1000)
+    assert torch.equal(draw.noise, objective.holdout_draw(3, 5, (1, 2, 2), 1000).noise)
+    assert draw.rows.bincount().tolist() == [objective.HOLDOUT_STEPS] * 5
+    assert draw.t.sort().values.diff().unique().tolist() == [1000 // (5 * objective.HOLDOUT_STEPS)]
     assert not draw.empty.any()
 
 
@@ -127,27 +127,35 @@ def test_the_learning_rate_rises_and_falls() -> None:
 # --- the trainer ---
 
 
-def trainer(study: params.Params, ranks: list[int]) -> tuple[training.Trainer, training.Examples]:
+def trainer(study: params.Params, ranks: list[int]) -> tuple[training.Trainer, objective.Examples]:
     """A trainer of some ranks, and the pictures to train on."""
     found, data = base.find("base"), tensors.load(encode.ENCODED)
     adapters = [training.adapter(study.train, rank) for rank in ranks]
-    made = training.Trainer(
-        found.unet(),
-        diffusion.schedule(found.scheduler),
-        adapters,
-        study.train,
-        data["empty.text"],
-        found.scaling_factor,
-    )
-    return made, training.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+    process = diffusion.schedule(found.scheduler)
+    asked = objective.Objective(found.unet(), process, study.train, data["empty.text"], found.scaling_factor)
+    made = training.Trainer(asked, adapters)
+    return made, objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+
+
+@pytest.mark.parametrize(("key", "value"), [("variant", "lora"), ("variant", "dora"), ("init", "pissa")])
+def test_every_adapter_starts_as_the_base(study: params.Params, key: str, value: str) -> None:
+    """So the stage looks at the base once, before there are adapters."""
+    found, data = base.find("base"), tensors.load(encode.ENCODED)
+    settings = changed(study, **{key: value}).train
+    process = diffusion.schedule(found.scheduler)
+    asked = objective.Objective(found.unet(), process, settings, data["empty.text"], found.scaling_factor)
+    examples = objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+    before = asked.holdout_loss(examples)
+    made = training.Trainer(asked, [training.adapter(settings, rank) for rank in (2, 3)])
+    torch.testing.assert_close(made.holdout_loss(examples), before.expand(2), rtol=1e-5, atol=0)
 
 
 def test_the_held_out_loss_is_the_same_however_many_are_looked_at_together(
     study: params.Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    for batch, size in ((1, 1), (3, 1), (1, 128), (1, training.HOLDOUT_SIZE)):  # 64 positions a picture
-        monkeypatch.setattr(training, "HOLDOUT_SIZE", size)
+    for batch, size in ((1, 1), (3, 1), (1, 128), (1, objective.HOLDOUT_SIZE)):  # 64 positions a picture
+        monkeypatch.setattr(objective, "HOLDOUT_SIZE", size)
         made, examples = trainer(changed(study, batch=batch), [2, 3])
         with torch.no_grad():
             for layer in made.layers.values():
@@ -155,14 +163,14 @@ def test_the_held_out_loss_is_the_same_however_many_are_looked_at_together(
                     layer.own("b", index).fill_(0.1 * (index + 1))
         calls = 0
 
-        def predict(*inputs: Any, calls_of: Any = made.predict, **named: Any) -> Any:
+        def predict(*inputs: Any, calls_of: Any = made.objective.predict, **named: Any) -> Any:
             nonlocal calls
             calls += 1
             return calls_of(*inputs, **named)
 
-        made.predict = predict
+        made.objective.predict = predict
         found.append(made.holdout_loss(examples))
-        samples = training.HOLDOUT_STEPS * len(examples)
+        samples = objective.HOLDOUT_STEPS * len(examples)
         assert calls == -(-samples // max(batch, size // 64))
     assert not torch.equal(found[0][0], found[0][1])
     for loss in found[1:]:
@@ -186,14 +194,14 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
     process = diffusion.schedule(found.scheduler)
     for step in range(2):
         loss = ours.step(examples, step)
-        numbers = training.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
+        numbers = objective.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
         clean = diffusion.draw_latents(
             examples.mean[numbers.rows],
             examples.logvar[numbers.rows],
             numbers.posterior,
             found.scaling_factor,
         )
-        text = torch.where(numbers.empty[:, None, None], ours.empty, examples.text[numbers.rows])
+        text = torch.where(numbers.empty[:, None, None], ours.objective.empty, examples.text[numbers.rows])
         noisy = diffusion.add_noise(process, clean, numbers.noise, numbers.t)
         output = unet(noisy, numbers.t, encoder_hidden_states=text).sample
         theirs = (output - diffusion.target(process, clean, numbers.noise, numbers.t)).square().mean()

@@ -16,7 +16,7 @@ from trained import Killed, changed, forget, kept_steps, outputs
 
 torch = pytest.importorskip("torch")
 
-from laureate import params, training  # noqa: E402
+from laureate import objective, params, training  # noqa: E402
 from laureate.errors import LaureateError  # noqa: E402
 from laureate.stages import train  # noqa: E402
 from laureate.workcache import Checkpoints  # noqa: E402
@@ -32,7 +32,7 @@ def test_a_killed_run_loses_at_most_one_interval(
     calls: list[int] = []
     original = training.Trainer.step
 
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         calls.append(number)
         if number == moment and calls.count(number) == 1:
             raise Killed
@@ -54,7 +54,7 @@ def test_a_checkpoint_serves_only_what_it_was_written_for(
     original = training.Trainer.step
     seen: list[int] = []
 
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         if number == 9 and self.train.learning_rate == 0.5:
             raise Killed
         seen.append(number)
@@ -118,7 +118,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
 ) -> None:
     original = training.Trainer.step
 
-    def step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         loss = original(self, examples, number)
         return loss * torch.tensor([1.0, poison]) if number == 6 else loss
 
@@ -185,7 +185,7 @@ def train_slowly(study: params.Params, telling: Any) -> None:
         time.sleep(0.02)
         sync(file)
 
-    def tell_and_step(self: training.Trainer, examples: training.Examples, number: int) -> Any:
+    def tell_and_step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         telling.send(1)
         return step(self, examples, number)
 

@@ -18,8 +18,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from laureate import diffusion, lora
+from laureate.objective import Examples, Objective
 from laureate.params import Train
-from laureate.training import Examples, Trainer
+from laureate.training import Trainer
 
 Configs = Mapping[str, Mapping[str, Any]]  # part => its configuration; `scheduler` too
 TOKENS = 77
@@ -116,15 +117,11 @@ def training(
     if train.text_encoder:
         encoder = model(configs, "text_encoder", dtype)
         text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
-    trainer = Trainer(
-        unet,
+    process, uncompiled = (
         diffusion.schedule(configs["scheduler"]),
-        adapters,
         train.model_copy(update={"compile": "none"}),
-        text,
-        1.0,
-        encoder=encoder,
     )
+    trainer = Trainer(Objective(unet, process, uncompiled, text, 1.0, encoder=encoder), adapters)
     examples = Examples(
         mean=torch.empty(1, channels, side, side, device="meta"),
         logvar=torch.empty(1, channels, side, side, device="meta"),

@@ -108,7 +108,7 @@ def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
 def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, attention: str) -> Plan:
     """Count everything."""
     from laureate import costs
-    from laureate.training import HOLDOUT_STEPS
+    from laureate.objective import HOLDOUT_STEPS
 
     train, sample = params.train, params.sample
     steps, side = train.steps_for(counts[0]), params.prepare.resolution
@@ -116,7 +116,8 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     look = costs.drawing(shape.configs, 1, side, dtype, attention).flops
     look += costs.reading(shape.configs, 1, dtype) if train.text_encoder else 0
     look *= HOLDOUT_STEPS * counts[1]
-    looks = -(-steps // train.holdout_every) + 1
+    looks = -(-steps // train.holdout_every) * len(params.ranks)
+    looks += 1 if train.pack else len(params.ranks)  # at the start, when all ranks are the base
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
     call = costs.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
     picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
@@ -132,7 +133,7 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
         alone=alone,
         pack=pack,
         encode=encode,
-        training=together * steps + look * looks * len(params.ranks),
+        training=together * steps + look * looks,
         sampling=picture * drawn * (1 + len(params.ranks)),
     )
 

@@ -131,35 +131,51 @@ def _put(place: Tensor, factors: tuple[Tensor, Tensor], replace: bool) -> None:
         place.baddbmm_(*factors)
 
 
-class Whole(torch.autograd.Function):
+def through(x: Tensor, base: nn.Linear, update: Update, same: bool) -> Tensor:
     """y[r] = x[r] @ W.T + bias + x[r] @ value[r] for a frozen W, or without the first product where the value
-    has W in it. Gradients of the value go where `update` keeps them.
+    has W in it.
 
-    x: (R, n, in). same: x[r] is the same for all r, so W serves once. anchor: a weight that is trained, for
-    autograd to come back here.
+    x: (R, n, in) => (R, n, out). same: x[r] is the same for all r, so W serves once.
+    """
+    if update.complete:
+        y = torch.bmm(x, update.value)
+        return y if base.bias is None else y.add_(base.bias)
+    y = functional.linear(x[:1] if same else x, base.weight, base.bias)
+    if same:
+        return torch.baddbmm(y.expand(len(x), -1, -1), x, update.value)
+    return y.baddbmm_(x, update.value)
+
+
+def back(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = None) -> Tensor:
+    """The gradient of x in `through`, (R, n, out) => (R, n, in), added to that of another layer with the same
+    x where `onto` is given, in place."""
+    if not update.complete:
+        if onto is None:
+            onto = grad @ base.weight
+        else:
+            onto.flatten(0, 1).addmm_(grad.flatten(0, 1), base.weight)
+    elif onto is None:
+        return torch.bmm(grad, update.value.mT)
+    return onto.baddbmm_(grad, update.value.mT)
+
+
+class Whole(torch.autograd.Function):
+    """`through`, with the gradient of the value where `update` keeps it.
+
+    anchor: a weight that is trained, for autograd to come back here.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, base: nn.Linear, update: Update, same: bool, anchor: Tensor) -> Tensor:
-        ctx.save_for_backward(x, base.weight)
-        ctx.update = update
-        if update.complete:
-            y = torch.bmm(x, update.value)
-            return y if base.bias is None else y.add_(base.bias)
-        y = functional.linear(x[:1] if same else x, base.weight, base.bias)
-        if same:
-            return torch.baddbmm(y.expand(len(x), -1, -1), x, update.value)
-        return y.baddbmm_(x, update.value)
+        ctx.save_for_backward(x)
+        ctx.base, ctx.update = base, update
+        return through(x, base, update, same)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,), (x, weight), update = grads, ctx.saved_tensors, ctx.update
-        update.add(x, grad)
-        to_x = None
-        if ctx.needs_input_grad[0] and update.complete:
-            to_x = torch.bmm(grad, update.value.mT)
-        elif ctx.needs_input_grad[0]:
-            to_x = (grad @ weight).baddbmm_(grad, update.value.mT)
+        (grad,), (x,) = grads, ctx.saved_tensors
+        ctx.update.add(x, grad)
+        to_x = back(grad, ctx.base, ctx.update) if ctx.needs_input_grad[0] else None
         return to_x, None, None, None, None
 
 

@@ -1,100 +1,20 @@
-"""The training loop's arithmetic: what is drawn for a step, one step of all adapters, the held-out loss.
-
-Everything random is drawn from (seed, purpose, step), never from the rank or from what ran before: every rank
-sees the same pictures, noise and time steps, and a resumed run goes on as if it had not stopped.
-"""
+"""The training loop's arithmetic: the learning rate, one step of all adapters, what a resumed run needs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from laureate import diffusion, lora, seeds
+from laureate import lora, seeds
 from laureate.flat import Flat
+from laureate.objective import Draw, Examples, Objective, draw
 from laureate.params import Train, of_rank
-from laureate.team import Team
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
-HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
-HOLDOUT_SIZE = 2048  # positions of the latents that are looked at together, at least
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Encoded pictures and captions, on one device."""
-
-    mean: Tensor  # (n, c, h, w) float32
-    logvar: Tensor  # (n, c, h, w) float32
-    text: Tensor  # (n, tokens, width), the UNet's dtype; where the text encoder is trained (n, tokens) int64
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The random part of one step, n samples: the same for every rank."""
-
-    rows: Tensor  # (n,) int64, which pictures
-    posterior: Tensor  # (n, c, h, w) float32 standard normal, chooses the latent from its moments
-    noise: Tensor  # (n, c, h, w) float32 standard normal
-    t: Tensor  # (n,) int64 in [0, T)
-    empty: Tensor  # (n,) bool, where the caption is left out
-
-    def to(self, device: torch.device) -> Draw:
-        """The same numbers on a device; a graphics card fetches them while it works."""
-        if device.type == "cuda":
-            return self._each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
-        return self._each(lambda tensor: tensor.to(device))
-
-    def samples(self, start: int, stop: int) -> Draw:
-        """Some of the samples."""
-        return self._each(lambda tensor: tensor[start:stop])
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
-        return Draw(*(change(getattr(self, field.name)) for field in fields(self)))
-
-
-def draw(
-    seed: int, step: int, batch: int, pictures: int, shape: Sequence[int], times: int, dropout: float
-) -> Draw:
-    """Numbers for one step: pictures in shuffled epochs, noise, uniform time steps below `times`, where the
-    caption is left out."""
-    position = torch.arange(step * batch, (step + 1) * batch)
-    rows = torch.empty(batch, dtype=torch.int64)
-    for epoch in (position // pictures).unique().tolist():
-        order = torch.randperm(pictures, generator=seeds.generator("order", seed, epoch))
-        here = position // pictures == epoch
-        rows[here] = order[position[here] % pictures]
-    source = seeds.generator("step", seed, step)
-    return Draw(
-        rows=rows,
-        posterior=torch.randn(batch, *shape, generator=source),
-        noise=torch.randn(batch, *shape, generator=source),
-        t=torch.randint(times, (batch,), generator=source),
-        empty=torch.rand(batch, generator=source) < dropout,
-    )
-
-
-def holdout_draw(seed: int, pictures: int, shape: Sequence[int], times: int) -> Draw:
-    """The fixed numbers of the held-out loss: every picture at HOLDOUT_STEPS time steps, which together cover
-    [0, times) evenly; captions are never left out."""
-    count = pictures * HOLDOUT_STEPS
-    source = seeds.generator("holdout", seed)
-    even = ((torch.arange(count) + 0.5) / count * times).long()
-    return Draw(
-        rows=torch.arange(count) % pictures,
-        posterior=torch.randn(count, *shape, generator=source),
-        noise=torch.randn(count, *shape, generator=source),
-        t=even[torch.randperm(count, generator=source)],
-        empty=torch.zeros(count, dtype=torch.bool),
-    )
 
 
 def schedule(train: Train, step: int) -> float:
@@ -126,39 +46,21 @@ class Trainer:
     One step trains all of them on one batch.
     """
 
-    def __init__(
-        self,
-        unet: torch.nn.Module,
-        process: diffusion.Schedule,
-        adapters: Sequence[lora.Adapter],
-        train: Train,
-        empty: Tensor,
-        scaling_factor: float,
-        team: Team = Team(),  # noqa: B008 - frozen
-        encoder: torch.nn.Module | None = None,
-    ) -> None:
-        """Attach the adapters to `unet`, in place. `empty`: (1, tokens, width), the empty caption. In a team
-        every process has the same adapters and a share of every batch.
-
-        `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
-        then, and `empty` is (1, tokens).
+    def __init__(self, objective: Objective, adapters: Sequence[lora.Adapter]) -> None:
+        """Attach the adapters to the objective's networks, in place. In a team every process has the same
+        adapters and a share of every batch.
 
         Raises LaureateError as `lora.attach` does, and for a batch that cannot be shared.
         """
-        if bool(train.text_encoder) != (encoder is not None):
-            raise ValueError("a text encoder belongs to train.text_encoder, and to nothing else")
-        self.team, self.share = team, team.share(train.batch)
-        self.device = next(unet.parameters()).device
-        self.dtype = next(unet.parameters()).dtype
-        self.unet, self.train, self.adapters = unet, train, list(adapters)
-        self.process = process.to(self.device)
-        self.encoder, self.scaling_factor = encoder, scaling_factor
-        self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
+        unet, encoder, train = objective.unet, objective.encoder, objective.train
+        self.objective, self.train, self.adapters = objective, train, list(adapters)
+        self.device, self.team = objective.device, objective.team
+        self.share = self.team.share(train.batch)
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
         if encoder:
             self.layers |= lora.attach(encoder, adapters, train.text_encoder, train.seed, lora.TEXT)
         lora.share_start(unet, len(adapters), text=not encoder)
-        self.flat = Flat(self.layers, self.dtype, whole=train.compile == "none")
+        self.flat = Flat(self.layers, objective.dtype, whole=train.compile == "none")
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
@@ -167,10 +69,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.flat.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
         )
-        if train.compile == "none":
-            self.predict: Callable[..., Any] = unet
-        else:
-            self.predict = torch.compile(unet, mode=train.compile)
+        if train.compile != "none":
+            objective.predict = torch.compile(unet, mode=train.compile)
 
     def step(self, examples: Examples, step: int) -> Tensor:
         """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
@@ -181,7 +81,7 @@ class Trainer:
             self.train.batch,
             len(examples),
             shape,
-            self.process.steps,
+            self.objective.process.steps,
             self.train.caption_dropout,
         )
         mine = numbers.samples(self.share.start, self.share.stop).to(self.device)
@@ -196,24 +96,16 @@ class Trainer:
         """Bring the gradients of given samples to `flat.gradients`; gives the losses, (R,) float32: a sum
         over the samples as a share of the batch."""
         self.flat.refresh()
-        losses = self._losses(examples, numbers).view(len(self.adapters), -1).sum(dim=1) / self.train.batch
+        count = len(self.adapters)
+        losses = self.objective.losses(examples, numbers, count).view(count, -1).sum(dim=1) / self.train.batch
         losses.sum().backward()
         self.flat.collect()
         return losses.detach()
 
-    @torch.no_grad()
     def holdout_loss(self, examples: Examples) -> Tensor:
-        """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
-        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
-        losses = torch.zeros(len(self.adapters), len(numbers.rows), device=self.device)
-        # small latents in small batches would leave the machine idle
-        batch = max(self.train.batch, HOLDOUT_SIZE // examples.mean[0, 0].numel())
+        """Mean loss of every adapter on the held-out pictures, (R,) float32."""
         self.flat.refresh()
-        for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
-            part = numbers.samples(start, start + batch).to(self.device)
-            losses[:, start : start + batch] = self._losses(examples, part).view(len(self.adapters), -1)
-        self.team.add_up([losses])
-        return losses.mean(dim=1)
+        return self.objective.holdout_loss(examples, len(self.adapters))
 
     def export(self, index: int) -> dict[str, Tensor]:
         """Adapter number `index` in the layout of diffusers."""
@@ -243,23 +135,6 @@ class Trainer:
             self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
         for key, part in self.state().items():
             part.copy_(tensors[key])
-
-    def _losses(self, examples: Examples, numbers: Draw) -> Tensor:
-        """Loss of every sample under every adapter => (R * n,) float32, adapter by adapter. The flat weights
-        must be refreshed."""
-        count = len(self.adapters)
-        clean = diffusion.draw_latents(
-            examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
-        ).repeat(count, 1, 1, 1)
-        noise, t = numbers.noise.repeat(count, 1, 1, 1), numbers.t.repeat(count)
-        left_out = numbers.empty.view(-1, *[1] * (self.empty.dim() - 1))
-        text = torch.where(left_out, self.empty, examples.text[numbers.rows])
-        text = text.repeat(count, *[1] * (text.dim() - 1))
-        if self.encoder:
-            text = self.encoder(text)[0]
-        noisy = diffusion.add_noise(self.process, clean, noise, t).to(self.dtype)
-        output = self.predict(noisy, t, encoder_hidden_states=text).sample
-        return diffusion.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
 
     @contextmanager
     def _dropout(self, step: int) -> Iterator[None]:

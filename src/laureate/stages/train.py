@@ -30,17 +30,21 @@ from laureate.workcache import Checkpoints, Kept, Results, key_of, locked
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from laureate.training import Examples, Trainer
+    from laureate.objective import Examples, Objective
+    from laureate.training import Trainer
 
 KEPT = WORK / "train"  # outside the outputs, which DVC deletes before it runs a stage
 WEIGHTS, CONFIG, CURVE = "pytorch_lora_weights.safetensors", "config.json", "curve.csv"
 CODE = (
+    "attention",
     "curves",
     "device",
     "diffusion",
     "flat",
     "layers",
+    "lean",
     "lora",
+    "objective",
     "products",
     "seeds",
     "stages/train",
@@ -131,23 +135,27 @@ def train(
 ) -> None:
     """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
     from laureate import diffusion, lora
+    from laureate.objective import Objective
     from laureate.training import Trainer, adapter
 
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
     encoded, reads = tensors.load(ENCODED), bool(params.train.text_encoder)
-    trainer = Trainer(
+    objective = Objective(
         device.place_unet(found.unet(dtype), where, dtype),
         diffusion.schedule(found.scheduler),
-        [adapter(params.train, rank) for rank in recipes],
         params.train,
         encoded["empty.ids" if reads else "empty.text"],
         found.scaling_factor,
         team,
         device.place_text(found.text_encoder(dtype), where, dtype) if reads else None,
     )
+    data = _examples(encoded, objective)
+    # every adapter starts as the base, so one look at that is one at all of them
+    start = None if kept else objective.holdout_loss(data["holdout"]).expand(len(recipes))
+    trainer = Trainer(objective, [adapter(params.train, rank) for rank in recipes])
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
-    curves = fit(trainer, _examples(encoded, trainer), of_pack, checkpoints, kept)
+    curves = fit(trainer, data, of_pack, checkpoints, kept, start)
     if not team.first:
         return
     for index, (rank, content) in enumerate(recipes.items()):
@@ -164,8 +172,10 @@ def fit(
     keys: Mapping[str, str],
     checkpoints: Checkpoints,
     kept: Kept | None,
+    start: "Tensor | None",
 ) -> Curves:
-    """Run all steps, or those after the checkpoint, and give the losses. `keys`: by name of a rank."""
+    """Run all steps, or those after the checkpoint, and give the losses. `keys`: by name of a rank; `start`:
+    the held-out loss before the first step, (R,)."""
     settings, first, ranks = trainer.train, 0, [int(name) for name in keys]
     curves = Curves(ranks, kept.done if kept else None)
     label = f"train rank{'s' * (len(keys) > 1)} {', '.join(keys)}"
@@ -175,7 +185,9 @@ def fit(
         print(f"{label}: going on after step {first}, from {kept.path}", file=sys.stderr)
     steps = range(first, settings.steps)
     for step in progress(steps, None, label) if trainer.team.first else steps:
-        held = trainer.holdout_loss(data["holdout"]) if step % settings.holdout_every == 0 else None
+        held = start if step == 0 else None
+        if step and step % settings.holdout_every == 0:
+            held = trainer.holdout_loss(data["holdout"])
         curves.add(step, trainer.step(data["train"], step))
         if held is not None:
             curves.row(step, held)
@@ -248,16 +260,16 @@ def _curve(rank: int) -> Path:
     return CURVES / f"rank-{rank}.csv"
 
 
-def _examples(encoded: "dict[str, Tensor]", trainer: "Trainer") -> "dict[str, Examples]":
-    """The two parts of the data set, on the trainer's device."""
-    from laureate.training import Examples
+def _examples(encoded: "dict[str, Tensor]", objective: "Objective") -> "dict[str, Examples]":
+    """The two parts of the data set, on the objective's device."""
+    from laureate.objective import Examples
 
-    kind = "ids" if trainer.encoder else "text"
+    kind = "ids" if objective.encoder else "text"
     return {
         part: Examples(
-            mean=encoded[f"{part}.mean"].to(trainer.device),
-            logvar=encoded[f"{part}.logvar"].to(trainer.device),
-            text=encoded[f"{part}.{kind}"].to(trainer.device, trainer.empty.dtype),
+            mean=encoded[f"{part}.mean"].to(objective.device),
+            logvar=encoded[f"{part}.logvar"].to(objective.device),
+            text=encoded[f"{part}.{kind}"].to(objective.device, objective.empty.dtype),
         )
         for part in ("train", "holdout")
     }

@@ -1,0 +1,146 @@
+"""The UNet as a CPU computes it against diffusers' own: same names, same numbers, and only where it fits."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import small_base  # noqa: E402
+
+from laureate import base, device, lean, lora  # noqa: E402
+from laureate.attention import Attend  # noqa: E402
+from laureate.flat import Flat  # noqa: E402
+
+CPU = torch.device("cpu")
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> base.Base:
+    return base.find(small_base.write(tmp_path_factory.mktemp("base") / "base"))
+
+
+def batch(count: int, side: int = 8, width: int = 24) -> tuple[Any, Any, Any]:
+    """Latents, time steps and captions."""
+    source = torch.Generator().manual_seed(3)
+    latents = torch.randn(count, 4, side, side, generator=source)
+    text = torch.randn(count, 77, width, generator=source)
+    return latents, torch.randint(1000, (count,), generator=source), text
+
+
+def outcome(unet: Any, inputs: tuple[Any, Any, Any]) -> list[Any]:
+    """What a UNet predicts, and the gradients of latents and captions."""
+    latents, t, text = (x.clone() for x in inputs)
+    latents.requires_grad_(), text.requires_grad_()
+    output = unet(latents, t, encoder_hidden_states=text).sample
+    output.square().sum().backward()
+    return [output.detach(), latents.grad, text.grad]
+
+
+@pytest.mark.parametrize("products", [False, True])
+def test_names_outputs_and_gradients_are_those_of_diffusers(found: base.Base, products: bool) -> None:
+    theirs, ours = found.unet(), found.unet()
+    lean.make_lean(ours, products)
+    kinds = {type(module) for module in ours.modules()}
+    assert kinds >= {lean.Gated, lean.Resnet, lean.Transformer}
+    assert {type(block) for block in theirs.modules()} & kinds  # what is not exchanged is still there
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for mine, reference in zip(outcome(ours, batch(3)), outcome(theirs, batch(3)), strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+
+
+def test_bfloat16_is_as_close_as_bfloat16_can_be(found: base.Base) -> None:
+    exact = outcome(found.unet(), batch(3))
+    inputs = tuple(x if x.dtype == torch.int64 else x.bfloat16() for x in batch(3))
+    rough = outcome(device.place(found.unet(), CPU, torch.bfloat16, channels_last=False), inputs)
+    ours = outcome(device.place_unet(found.unet(), CPU, torch.bfloat16), inputs)
+    for mine, other, reference in zip(ours, rough, exact, strict=True):
+        off, theirs = ((each.float() - reference).norm() / reference.norm() for each in (mine, other))
+        assert off < 1.5 * theirs < 0.1
+
+
+@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_stack_gives_what_it_gives_in_diffusers_blocks(
+    found: base.Base, products: bool, whole: bool
+) -> None:
+    """With the updates multiplied out and without."""
+    adapters = [lora.Adapter(2, 2.0), lora.Adapter(5, 10.0)]
+    inputs = tuple(torch.cat([x, x]) for x in batch(2))
+    results = []
+    for exchanged in (False, True):
+        unet = found.unet()
+        if exchanged:
+            lean.make_lean(unet, products)
+        layers = lora.attach(unet, adapters, TARGETS, seed=0)
+        source = torch.Generator().manual_seed(5)
+        for layer in layers.values():
+            for b in layer.b:
+                b.data = 0.1 * torch.randn(b.shape, generator=source)
+        flat = Flat(layers, torch.float32, whole=whole)
+        assert bool(flat.groups) == whole
+        flat.refresh()
+        found_here = outcome(unet, inputs)
+        flat.collect()
+        results.append([*found_here, *flat.gradients])
+    assert float(results[0][3].abs().max()) > 0
+    for mine, reference in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+
+
+def test_the_feed_forward_part_can_be_adapted_too(found: base.Base) -> None:
+    unet = device.place_unet(found.unet(), CPU, torch.float32)
+    before = outcome(unet, batch(2))
+    layers = lora.attach(unet, [lora.Adapter(2, 2.0)], ["ff.net.0.proj", "conv1", "time_emb_proj"], seed=0)
+    after = outcome(unet, batch(2))
+    torch.testing.assert_close(after[0], before[0])
+    next(iter(layers.values())).b[0].data.fill_(0.1)
+    assert not torch.allclose(outcome(unet, batch(2))[0], before[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("resnet_time_scale_shift", "scale_shift", "ResnetBlock2D"),
+        ("mid_block_scale_factor", 2.0, "ResnetBlock2D"),
+        ("only_cross_attention", True, "BasicTransformerBlock"),
+    ],
+)
+def test_other_blocks_stay_as_they_are(found: base.Base, name: str, value: Any, kept: str) -> None:
+    from diffusers import UNet2DConditionModel
+
+    config = dict(found.unet().config) | {name: value}
+    torch.manual_seed(0)
+    theirs = UNet2DConditionModel.from_config(config).eval().requires_grad_(False)
+    ours = copy.deepcopy(theirs)
+    lean.make_lean(ours, products=True)
+    assert kept in {type(module).__name__ for module in ours.modules()}
+    for mine, reference in zip(outcome(ours, batch(3)), outcome(theirs, batch(3)), strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+
+
+def test_attention_that_is_more_keeps_its_processor(found: base.Base) -> None:
+    unet = found.unet()
+    attention = unet.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1")
+    attention.upcast_attention = True
+    lean.make_lean(unet, products=True)
+    processors = [type(processor) for processor in unet.attn_processors.values()]
+    assert processors.count(Attend) == len(processors) - 1
+
+
+def test_a_mask_is_refused(found: base.Base) -> None:
+    unet = device.place_unet(found.unet(), CPU, torch.float32)
+    latents, t, text = batch(2)
+    mask = torch.zeros(2, 77)
+    with pytest.raises(ValueError, match="no mask"):
+        unet(latents, t, encoder_hidden_states=text, encoder_attention_mask=mask)
+
+
+def test_the_shipped_base_is_all_exchanged(embedded: Path) -> None:
+    unet = device.place_unet(base.find(embedded / "base").unet(), CPU, torch.bfloat16)
+    kinds = {type(module).__name__ for module in unet.modules()}
+    assert not kinds & {"GEGLU", "ResnetBlock2D", "BasicTransformerBlock"}
+    assert {type(processor) for processor in unet.attn_processors.values()} == {Attend}
