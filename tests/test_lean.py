@@ -122,6 +122,36 @@ def test_other_blocks_stay_as_they_are(found: base.Base, name: str, value: Any, 
         torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
 
 
+def plain_and_packed(side: int) -> tuple[Any, Any, Any]:
+    """A convolution, the same packed, and an input."""
+    torch.manual_seed(0)
+    plain = torch.nn.Conv2d(48, 32, 3, padding=1).bfloat16().requires_grad_(False)
+    return plain, lean.Packed.of(plain), torch.randn(2, 48, side, side).bfloat16()
+
+
+@pytest.mark.parametrize("side", [4, 32])  # packed, and not
+def test_a_packed_convolution_gives_the_same_to_the_last_bit(side: int) -> None:
+    plain, packed, x = plain_and_packed(side)
+    found = []
+    for conv in (plain, packed):
+        inputs = x.clone().requires_grad_()
+        y = conv(inputs)
+        y.float().square().sum().backward()
+        found.append((y.detach(), inputs.grad))
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(*found, strict=True))
+    assert (packed._of is not None) == (side == 4)
+
+
+def test_a_packed_convolution_follows_its_weight() -> None:
+    plain, packed, x = plain_and_packed(4)
+    before = packed(x)
+    with torch.no_grad():
+        plain.weight.mul_(2)  # they share it
+    assert torch.equal(packed(x), plain(x))
+    assert not torch.equal(packed(x), before)
+    assert torch.equal(packed.float()(x.float()), plain.float()(x.float()))
+
+
 def test_attention_that_is_more_keeps_its_processor(found: base.Base) -> None:
     unet = found.unet()
     attention = unet.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1")

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from laureate.attention import Attend, plain
+
+SMALL = 2**20  # numbers in the weight of a convolution that is kept packed
+SHARE = 0.25  # the weight's numbers to those that go in and come out, from which packing pays
 
 
 class Gated(nn.Module):
@@ -107,13 +111,88 @@ class Transformer(nn.Module):
         )
 
 
+class Packed(nn.Conv2d):
+    """A frozen 3 x 3 convolution that keeps its weight as oneDNN wants it, forwards and backwards: where
+    latents are small, bringing the weight into that order is most of what `Conv2d` does."""
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> Packed:
+        """The same convolution with the same weight and bias."""
+        made = cls(conv.in_channels, conv.out_channels, 3, padding=1, device="meta")
+        made.weight, made.bias = conv.weight, conv.bias
+        return made.eval()
+
+    @staticmethod
+    def fits(conv: nn.Conv2d) -> bool:
+        """Whether it is such a convolution, and small enough to be kept three times."""
+        return (
+            type(conv) is nn.Conv2d
+            and conv.kernel_size == (3, 3)
+            and conv.stride == conv.padding == conv.dilation == (1, 1)
+            and conv.groups == 1
+            and conv.padding_mode == "zeros"
+            and conv.weight.numel() <= SMALL
+        )
+
+    def __init__(self, *sizes: Any, **named: Any) -> None:
+        super().__init__(*sizes, **named)
+        self._of: Any = None  # which state of the weight is packed
+        self._packed = (torch.empty(0), torch.empty(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, in, h, w) => (n, out, h, w)."""
+        if not self._pays(x):
+            return super().forward(x)
+        state = self.weight._version, self.weight.data_ptr(), self.weight.dtype
+        if self._of != state:  # not yet, or it was moved or merged with an adapter since
+            self._of, self._packed = state, self._pack()
+        return _Packed.apply(x, self.bias, *self._packed)
+
+    def _pays(self, x: Tensor) -> bool:
+        """In bfloat16, in which the numbers are the same to the last bit, and for small latents."""
+        numbers = x.numel() // self.in_channels * (self.in_channels + self.out_channels)
+        return (
+            x.dtype == self.weight.dtype == torch.bfloat16
+            and not (self.weight.requires_grad or torch.compiler.is_compiling())
+            and self.weight.numel() >= SHARE * numbers
+        )
+
+    def _pack(self) -> tuple[Tensor, Tensor]:
+        """The weight, and that of the convolution which takes the gradient back."""
+        weight = self.weight.detach()
+        packed = []
+        for each in (weight, weight.flip(2, 3).transpose(0, 1)):
+            plain = each.contiguous().to_mkldnn()
+            # what torch.utils.mkldnn calls, which cannot be imported without a warning
+            packed.append(torch._C._nn.mkldnn_reorder_conv2d_weight(plain, [1, 1], [1, 1], [1, 1], 1))
+        return packed[0], packed[1]
+
+
+class _Packed(torch.autograd.Function):
+    """`Packed`, whose gradient is a convolution too: with the weight turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor | None, weight: Tensor, turned: Tensor) -> Tensor:
+        ctx.turned = turned
+        return torch.mkldnn_convolution(x.contiguous(), weight, bias, (1, 1), (1, 1), (1, 1), 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        to_x = torch.mkldnn_convolution(grads[0].contiguous(), ctx.turned, None, (1, 1), (1, 1), (1, 1), 1)
+        return to_x, None, None, None
+
+
 def make_lean(unet: nn.Module, products: bool) -> None:
-    """Exchange blocks and attention of a UNet, in place. `products`: see `Attend`."""
+    """Exchange blocks, convolutions and attention of a UNet, in place. `products`: see `Attend`."""
     from diffusers.models.activations import GEGLU
     from diffusers.models.attention import BasicTransformerBlock
     from diffusers.models.attention_processor import Attention
     from diffusers.models.resnet import ResnetBlock2D
 
+    packs = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    for name, module in list(unet.named_modules()):
+        if packs and isinstance(module, nn.Conv2d) and Packed.fits(module):
+            unet.set_submodule(name, Packed.of(module))
     for name, module in list(unet.named_modules()):
         if isinstance(module, Attention) and plain(module):
             module.set_processor(Attend(products))

@@ -10,7 +10,7 @@ bytes; another pack gives the same weights to rounding (1e-4 relative in float32
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -63,7 +63,7 @@ def run(params: Params, rank: int) -> None:
     fit the base, and, naming step and rank, for a loss that is not a finite number.
     """
     found, params = base.expected(params.base), counted(params)
-    recipes = {each: recipe(params, found, each) for each in dict.fromkeys([*params.ranks, rank])}
+    recipes = recipes_of(params, found, list(dict.fromkeys([*params.ranks, rank])))
     libraries = ["torch", "diffusers", *["transformers"] * bool(params.train.text_encoder)]
     around = {"machine": device.machine(), **{name: version(name) for name in libraries}}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
@@ -99,8 +99,8 @@ def counted(params: Params) -> Params:
     return params.model_copy(update={"train": params.train.model_copy(update={"steps": steps})})
 
 
-def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
-    """What the result of one rank depends on, but for the machine and the versions of what is installed.
+def recipes_of(params: Params, found: base.Base, ranks: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the result of every rank depends on, but for the machine and the versions of what is installed.
 
     Raises LaureateError if the encoded data were made with another base, or without what is wanted now.
     """
@@ -113,13 +113,19 @@ def recipe(params: Params, found: base.Base, rank: int) -> dict[str, Any]:
         raise LaureateError(f"{ENCODED} has no token ids for train.text_encoder; run `laureate encode` again")
     package = Path(base.__file__).parent
     settings = params.train.model_dump(exclude=NO_SAY)
-    return {
-        "rank": rank,
-        "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
+    common = {
         "base": found.fingerprint,
         "dataset": header["dataset"],
         "encoded": sha256_file(ENCODED),
         "code": key_of({name: sha256_file(package / f"{name}.py") for name in CODE}),
+    }
+    return {
+        rank: {
+            "rank": rank,
+            "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
+            **common,
+        }
+        for rank in ranks
     }
 
 
