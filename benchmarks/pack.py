@@ -119,7 +119,7 @@ def contestants(
     """Our stack, PEFT's models with the same weights in every adapter, and made-up data for both."""
     import torch
 
-    from benchmarks.peft_peer import PeftModels
+    from benchmarks.peft_peer import PeftModels, placed
     from laureate import device, diffusion, lora
     from laureate.objective import Objective
     from laureate.params import Train
@@ -132,7 +132,7 @@ def contestants(
     adapters = [lora.Adapter(rank, float(rank)) for rank in ranks]
     process = diffusion.schedule(found.scheduler)
     peer = PeftModels(
-        [device.place_unet(found.unet(), where, dtype) for _ in adapters],
+        [placed(found.unet(), where, dtype) for _ in adapters],
         process.to(where),
         adapters,
         settings,

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("data/dataset"), metavar="DIR")
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS, metavar="N")
     parser.add_argument("--steps", type=int, default=300, metavar="N", help="per rank (default: 300)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="default: 8")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="default: 1, as the script's page")
     parser.add_argument("--resolution", type=int, default=128, metavar="PIXELS")
 
 
