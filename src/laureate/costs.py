@@ -117,11 +117,8 @@ def training(
     if train.text_encoder:
         encoder = model(configs, "text_encoder", dtype)
         text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
-    process, uncompiled = (
-        diffusion.schedule(configs["scheduler"]),
-        train.model_copy(update={"compile": "none"}),
-    )
-    trainer = Trainer(Objective(unet, process, uncompiled, text, 1.0, encoder=encoder), adapters)
+    process, train = diffusion.schedule(configs["scheduler"]), train.model_copy(update={"compile": "none"})
+    trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)
     examples = Examples(
         mean=torch.empty(1, channels, side, side, device="meta"),
         logvar=torch.empty(1, channels, side, side, device="meta"),

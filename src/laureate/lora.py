@@ -92,6 +92,28 @@ def _ending(name: str) -> str:
     return ".".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
 
 
+def fitting(
+    net: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], part: Part = UNET
+) -> dict[str, Target]:
+    """The layers that `attach` adapts, by name, without changing anything.
+
+    Raises LaureateError for an unknown target, a rank that is larger than every layer of the UNet is wide, or
+    a variant that a layer does not have.
+    """
+    width = max(adapter.rank for adapter in adapters)
+    found = find_targets(net, targets, part)
+    widest = max(side for layer in found.values() for side in _sides(layer))
+    if width > widest and part == UNET:  # it is the UNet that there are ranks for
+        raise LaureateError(
+            f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
+            f"rank {widest}; take it out of ranks"
+        )
+    for name, layer in found.items():
+        if isinstance(layer, nn.Conv2d) and adapters[0].variant == "dora":
+            raise LaureateError(f"train.variant: dora is for linear layers, {name} is a convolution")
+    return found
+
+
 def attach(
     net: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], seed: int, part: Part = UNET
 ) -> dict[str, Stacked]:
@@ -102,21 +124,11 @@ def attach(
     first columns are the same for all ranks. Variant and init are the same for all adapters. A rank may be
     larger than some layers are wide: there the update is of full rank, as in PEFT.
 
-    Raises LaureateError for an unknown target, a rank that is larger than every layer of the UNet is wide, or
-    a variant that a layer does not have.
+    Raises LaureateError as `fitting` does.
     """
     width = max(adapter.rank for adapter in adapters)
-    found = find_targets(net, targets, part)
     layers: dict[str, Stacked] = {}
-    widest = max(side for layer in found.values() for side in _sides(layer))
-    if width > widest and part == UNET:  # it is the UNet that there are ranks for
-        raise LaureateError(
-            f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
-            f"rank {widest}; take it out of ranks"
-        )
-    for name, layer in found.items():
-        if isinstance(layer, nn.Conv2d) and adapters[0].variant == "dora":
-            raise LaureateError(f"train.variant: dora is for linear layers, {name} is a convolution")
+    for name, layer in fitting(net, adapters, targets, part).items():
         fan_in = _sides(layer)[1]
         start = torch.empty(width, fan_in).uniform_(
             -(fan_in**-0.5), fan_in**-0.5, generator=seeds.generator("lora", seed, part.label + name)

@@ -153,7 +153,7 @@ def back(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = No
         if onto is None:
             onto = grad @ base.weight
         else:
-            onto.flatten(0, 1).addmm_(grad.flatten(0, 1), base.weight)
+            onto.view(-1, onto.shape[-1]).addmm_(grad.flatten(0, 1), base.weight)
     elif onto is None:
         return torch.bmm(grad, update.value.mT)
     return onto.baddbmm_(grad, update.value.mT)

@@ -156,10 +156,15 @@ def train(
         team,
         device.place_text(found.text_encoder(dtype), where, dtype) if reads else None,
     )
-    data = _examples(encoded, objective)
+    data, adapters = _examples(encoded, objective), [adapter(params.train, rank) for rank in recipes]
+    # what does not fit is said before the first look
+    team.share(params.train.batch)
+    lora.fitting(objective.unet, adapters, params.train.targets)
+    if objective.encoder:
+        lora.fitting(objective.encoder, adapters, params.train.text_encoder, lora.TEXT)
     # every adapter starts as the base, so one look at that is one at all of them
     start = None if kept else objective.holdout_loss(data["holdout"]).expand(len(recipes))
-    trainer = Trainer(objective, [adapter(params.train, rank) for rank in recipes])
+    trainer = Trainer(objective, adapters)
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
     curves = fit(trainer, data, of_pack, checkpoints, kept, start)
     if not team.first:
