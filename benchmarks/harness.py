@@ -95,11 +95,11 @@ def against(seconds: Mapping[str, Sequence[float]], ours: str, peer: str) -> dic
 
 def flops(function: Callable[[], Any]) -> int:
     """Floating point operations of a call, forward and backward, as torch counts them (a product is two)."""
-    from torch.utils.flop_counter import FlopCounterMode
+    from laureate.costs import counter
 
-    with FlopCounterMode(display=False) as counter:
+    with counter() as counted:
         function()
-    return int(counter.get_total_flops())
+    return int(counted.get_total_flops())
 
 
 def matrix_rate(where: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:

@@ -75,7 +75,7 @@ def test_operations_are_those_of_a_real_update(
 ) -> None:
     given, train = configs(small), Train(batch=batch, min_snr_gamma=5.0, text_encoder=of_text)
     trainer, examples = real(given, ranks, train, small_base.RESOLUTION)
-    with FlopCounterMode(display=False) as counter:
+    with costs.counter() as counter:
         trainer.step(examples, 0)
     counted = estimated(given, ranks, train, small_base.RESOLUTION)
     assert counted.flops == pytest.approx(counter.get_total_flops(), rel=0.02)

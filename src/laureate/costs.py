@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from laureate import diffusion, lora
 from laureate.objective import Examples, Objective
@@ -203,6 +203,15 @@ def counting(net: Any, attention: str, there: Sequence[Any] = ()) -> Iterator[tu
     flops, alive = FlopCounterMode(display=False), Alive([*net.parameters(), *net.buffers(), *there])
     with fused_on_meta(), flops, alive:
         yield flops, alive
+
+
+def counter() -> FlopCounterMode:
+    """torch's counter of operations, told of the convolutions that keep their weight packed."""
+
+    def packed(x: Sequence[int], weight: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
+        return conv_flop_count(list(x), list(weight), list(out_shape))
+
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_convolution: packed})
 
 
 @contextmanager
