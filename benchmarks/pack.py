@@ -85,7 +85,7 @@ def measure(
     from laureate import device
 
     trainer, peer, examples = contestants(options.base, options.ranks, where, dtype, batch, side)
-    numbers = numbers_of(trainer, examples)
+    numbers = trainer.objective.numbers(examples, 0)
     error = gradient_error(trainer, peer, examples, numbers)
     ours_flops = harness.flops(lambda: trainer.step(examples, 0))
     peer_flops = harness.flops(lambda: peer.step(examples))
@@ -119,7 +119,7 @@ def contestants(
     """Our stack, PEFT's models with the same weights in every adapter, and made-up data for both."""
     import torch
 
-    from benchmarks.peft_peer import PeftModels, placed
+    from benchmarks.peft_peer import PeftModels
     from laureate import device, diffusion, lora
     from laureate.objective import Objective
     from laureate.params import Train
@@ -132,7 +132,7 @@ def contestants(
     adapters = [lora.Adapter(rank, float(rank)) for rank in ranks]
     process = diffusion.schedule(found.scheduler)
     peer = PeftModels(
-        [placed(found.unet(), where, dtype) for _ in adapters],
+        [device.place_unet(found.unet(), where, dtype, lean=False) for _ in adapters],
         process.to(where),
         adapters,
         settings,
@@ -165,15 +165,6 @@ def data(unet: Any, where: torch.device, side: int) -> Examples:
         logvar=torch.full(shape, -6.0, device=where),
         text=text.to(where, unet.dtype),
     )
-
-
-def numbers_of(trainer: Trainer, examples: Examples) -> Draw:
-    """The random numbers of one step."""
-    from laureate.objective import draw
-
-    settings = trainer.train
-    shape, times = examples.mean.shape[1:], trainer.objective.process.steps
-    return draw(settings.seed, 0, settings.batch, len(examples), shape, times, 0.0).to(trainer.device)
 
 
 def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbers: Draw) -> float:

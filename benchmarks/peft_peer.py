@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from laureate import device, diffusion
+from laureate import diffusion
 from laureate.params import of_rank
 
 if TYPE_CHECKING:
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from laureate.params import Train
 
 MODES = ("plain", "autocast")
-
-
-def placed(unet: Any, where: torch.device, dtype: torch.dtype) -> Any:
-    """The peer's UNet with diffusers' own blocks, in the layout and with the attention that are fastest: on a
-    CPU plain, and in bfloat16 with two products and a softmax."""
-    if where.type == "cpu" and dtype == torch.bfloat16:
-        from diffusers.models.attention_processor import AttnProcessor
-
-        unet.set_attn_processor(AttnProcessor())
-    return device.place(unet, where, dtype, channels_last=where.type != "cpu")
 
 
 class PeftModels:

@@ -8,6 +8,18 @@ RESOLUTION = 32
 DOWNSCALE = 4
 
 
+def inputs(count: int, seed: int = 1) -> tuple[Any, Any, Any]:
+    """Latents, time steps and text for its UNet."""
+    import torch
+
+    source = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(count, 4, RESOLUTION // DOWNSCALE, RESOLUTION // DOWNSCALE, generator=source),
+        torch.randint(1000, (count,), generator=source),
+        torch.randn(count, 77, 24, generator=source),
+    )
+
+
 def write(folder: Path, *, prediction: str = "v_prediction", seed: int = 0) -> Path:
     """Write the base to `folder` (a new folder) and give it back."""
     import torch

@@ -23,14 +23,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> base.Base:
     return base.find(small_base.write(tmp_path_factory.mktemp("base") / "base"))
 
 
-def batch(count: int, side: int = 8, width: int = 24) -> tuple[Any, Any, Any]:
-    """Latents, time steps and captions."""
-    source = torch.Generator().manual_seed(3)
-    latents = torch.randn(count, 4, side, side, generator=source)
-    text = torch.randn(count, 77, width, generator=source)
-    return latents, torch.randint(1000, (count,), generator=source), text
-
-
 def outcome(unet: Any, inputs: tuple[Any, Any, Any]) -> list[Any]:
     """What a UNet predicts, and the gradients of latents and captions."""
     latents, t, text = (x.clone() for x in inputs)
@@ -38,6 +30,12 @@ def outcome(unet: Any, inputs: tuple[Any, Any, Any]) -> list[Any]:
     output = unet(latents, t, encoder_hidden_states=text).sample
     output.square().sum().backward()
     return [output.detach(), latents.grad, text.grad]
+
+
+def assert_alike(ours: list[Any], theirs: list[Any]) -> None:
+    """The same tensors to rounding."""
+    for mine, reference in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
 
 
 @pytest.mark.parametrize("products", [False, True])
@@ -48,13 +46,13 @@ def test_names_outputs_and_gradients_are_those_of_diffusers(found: base.Base, pr
     assert kinds >= {lean.Gated, lean.Resnet, lean.Transformer}
     assert {type(block) for block in theirs.modules()} & kinds  # what is not exchanged is still there
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    for mine, reference in zip(outcome(ours, batch(3)), outcome(theirs, batch(3)), strict=True):
-        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+    inputs = small_base.inputs(3)
+    assert_alike(outcome(ours, inputs), outcome(theirs, inputs))
 
 
 def test_bfloat16_is_as_close_as_bfloat16_can_be(found: base.Base) -> None:
-    exact = outcome(found.unet(), batch(3))
-    inputs = tuple(x if x.dtype == torch.int64 else x.bfloat16() for x in batch(3))
+    exact = outcome(found.unet(), small_base.inputs(3))
+    inputs = tuple(x if x.dtype == torch.int64 else x.bfloat16() for x in small_base.inputs(3))
     rough = outcome(device.place(found.unet(), CPU, torch.bfloat16, channels_last=False), inputs)
     ours = outcome(device.place_unet(found.unet(), CPU, torch.bfloat16), inputs)
     for mine, other, reference in zip(ours, rough, exact, strict=True):
@@ -69,7 +67,7 @@ def test_a_stack_gives_what_it_gives_in_diffusers_blocks(
 ) -> None:
     """With the updates multiplied out and without."""
     adapters = [lora.Adapter(2, 2.0), lora.Adapter(5, 10.0)]
-    inputs = tuple(torch.cat([x, x]) for x in batch(2))
+    inputs = tuple(torch.cat([x, x]) for x in small_base.inputs(2))
     results = []
     for exchanged in (False, True):
         unet = found.unet()
@@ -87,18 +85,17 @@ def test_a_stack_gives_what_it_gives_in_diffusers_blocks(
         flat.collect()
         results.append([*found_here, *flat.gradients])
     assert float(results[0][3].abs().max()) > 0
-    for mine, reference in zip(results[1], results[0], strict=True):
-        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+    assert_alike(results[1], results[0])
 
 
 def test_the_feed_forward_part_can_be_adapted_too(found: base.Base) -> None:
     unet = device.place_unet(found.unet(), CPU, torch.float32)
-    before = outcome(unet, batch(2))
+    before = outcome(unet, small_base.inputs(2))
     layers = lora.attach(unet, [lora.Adapter(2, 2.0)], ["ff.net.0.proj", "conv1", "time_emb_proj"], seed=0)
-    after = outcome(unet, batch(2))
+    after = outcome(unet, small_base.inputs(2))
     torch.testing.assert_close(after[0], before[0])
     next(iter(layers.values())).b[0].data.fill_(0.1)
-    assert not torch.allclose(outcome(unet, batch(2))[0], before[0])
+    assert not torch.allclose(outcome(unet, small_base.inputs(2))[0], before[0])
 
 
 @pytest.mark.parametrize(
@@ -118,8 +115,8 @@ def test_other_blocks_stay_as_they_are(found: base.Base, name: str, value: Any, 
     ours = copy.deepcopy(theirs)
     lean.make_lean(ours, products=True)
     assert kept in {type(module).__name__ for module in ours.modules()}
-    for mine, reference in zip(outcome(ours, batch(3)), outcome(theirs, batch(3)), strict=True):
-        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5 * float(reference.abs().max()))
+    inputs = small_base.inputs(3)
+    assert_alike(outcome(ours, inputs), outcome(theirs, inputs))
 
 
 def plain_and_packed(side: int) -> tuple[Any, Any, Any]:
@@ -163,7 +160,7 @@ def test_attention_that_is_more_keeps_its_processor(found: base.Base) -> None:
 
 def test_a_mask_is_refused(found: base.Base) -> None:
     unet = device.place_unet(found.unet(), CPU, torch.float32)
-    latents, t, text = batch(2)
+    latents, t, text = small_base.inputs(2)
     mask = torch.zeros(2, 77)
     with pytest.raises(ValueError, match="no mask"):
         unet(latents, t, encoder_hidden_states=text, encoder_attention_mask=mask)

@@ -22,16 +22,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> base.Base:
     return base.find(small_base.write(tmp_path_factory.mktemp("base")))
 
 
-def batch(n: int, seed: int = 1) -> tuple[Any, Any, Any]:
-    """Latents, time steps and text for the small base's UNet."""
-    source = torch.Generator().manual_seed(seed)
-    return (
-        torch.randn(n, 4, 8, 8, generator=source),
-        torch.randint(1000, (n,), generator=source),
-        torch.randn(n, 77, 24, generator=source),
-    )
-
-
 def randomise(layers: dict[str, lora.LoraLinear], adapters: list[lora.Adapter], seed: int = 2) -> None:
     """Give B values, as training would, leaving the padding of the stack at zero."""
     source = torch.Generator().manual_seed(seed)
@@ -57,7 +47,7 @@ def peft_unet(found: base.Base, adapter: lora.Adapter, layers: dict[str, lora.Lo
 
 
 def test_an_attached_adapter_changes_nothing_before_training(found: base.Base) -> None:
-    x, t, text = batch(2)
+    x, t, text = small_base.inputs(2)
     unet = found.unet()
     with torch.no_grad():
         before = unet(x, t, encoder_hidden_states=text).sample
@@ -80,7 +70,7 @@ def test_outputs_and_gradients_equal_pefts(found: base.Base, rank: int, alpha: f
     layers = lora.attach(unet, adapters, TARGETS, seed=0)
     randomise(layers, adapters)
     theirs = peft_unet(found, adapters[0], layers, 0)
-    x, t, text = batch(3)
+    x, t, text = small_base.inputs(3)
     ours_out = unet(x, t, encoder_hidden_states=text).sample
     their_out = theirs(x, t, encoder_hidden_states=text).sample
     torch.testing.assert_close(ours_out, their_out, atol=1e-5, rtol=1e-5)
@@ -107,7 +97,7 @@ def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(
     stacked = found.unet()
     layers = lora.attach(stacked, adapters, TARGETS, seed=0)
     randomise(layers, adapters)
-    x, t, text = batch(2)
+    x, t, text = small_base.inputs(2)
     output = stacked(x.repeat(4, 1, 1, 1), t.repeat(4), encoder_hidden_states=text.repeat(4, 1, 1)).sample
     output.square().mean(dim=(1, 2, 3)).sum().backward()
     for index, adapter in enumerate(adapters):
@@ -155,7 +145,7 @@ def test_diffusers_loads_what_we_save(found: base.Base, tmp_path: Path, alpha: f
     pipeline.load_lora_weights(tmp_path)
     merged = found.unet()
     lora.merge(merged, *lora.load(tmp_path))
-    x, t, text = batch(2)
+    x, t, text = small_base.inputs(2)
     with torch.no_grad():
         ours = unet(x, t, encoder_hidden_states=text).sample
         theirs = pipeline.unet(x, t, encoder_hidden_states=text).sample
@@ -197,7 +187,7 @@ def test_every_variant_is_pefts(found: base.Base, tmp_path: Path, name: str, tar
     layers = lora.attach(unet, adapters, targets, seed=0)
     if "pissa" not in name:  # whose start is not at zero
         randomise(layers, adapters)
-    x, t, text = batch(2)
+    x, t, text = small_base.inputs(2)
     output = unet(x.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=text.repeat(2, 1, 1)).sample
     output.square().mean(dim=(1, 2, 3)).sum().backward()
     for index, adapter in enumerate(adapters):

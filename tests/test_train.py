@@ -127,26 +127,27 @@ def test_the_learning_rate_rises_and_falls() -> None:
 # --- the trainer ---
 
 
+def asked(study: params.Params) -> tuple[objective.Objective, objective.Examples]:
+    """What a UNet without adapters is asked, and the pictures to train on."""
+    found, data = base.find("base"), tensors.load(encode.ENCODED)
+    process = diffusion.schedule(found.scheduler)
+    made = objective.Objective(found.unet(), process, study.train, data["empty.text"], found.scaling_factor)
+    return made, objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+
+
 def trainer(study: params.Params, ranks: list[int]) -> tuple[training.Trainer, objective.Examples]:
     """A trainer of some ranks, and the pictures to train on."""
-    found, data = base.find("base"), tensors.load(encode.ENCODED)
-    adapters = [training.adapter(study.train, rank) for rank in ranks]
-    process = diffusion.schedule(found.scheduler)
-    asked = objective.Objective(found.unet(), process, study.train, data["empty.text"], found.scaling_factor)
-    made = training.Trainer(asked, adapters)
-    return made, objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
+    made, examples = asked(study)
+    return training.Trainer(made, [training.adapter(study.train, rank) for rank in ranks]), examples
 
 
 @pytest.mark.parametrize(("key", "value"), [("variant", "lora"), ("variant", "dora"), ("init", "pissa")])
 def test_every_adapter_starts_as_the_base(study: params.Params, key: str, value: str) -> None:
     """So the stage looks at the base once, before there are adapters."""
-    found, data = base.find("base"), tensors.load(encode.ENCODED)
-    settings = changed(study, **{key: value}).train
-    process = diffusion.schedule(found.scheduler)
-    asked = objective.Objective(found.unet(), process, settings, data["empty.text"], found.scaling_factor)
-    examples = objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
-    before = asked.holdout_loss(examples)
-    made = training.Trainer(asked, [training.adapter(settings, rank) for rank in (2, 3)])
+    study = changed(study, **{key: value})
+    without, examples = asked(study)
+    before = without.holdout_loss(examples)
+    made = training.Trainer(without, [training.adapter(study.train, rank) for rank in (2, 3)])
     torch.testing.assert_close(made.holdout_loss(examples), before.expand(2), rtol=1e-5, atol=0)
 
 

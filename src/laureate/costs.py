@@ -200,7 +200,7 @@ def counting(net: Any, attention: str, there: Sequence[Any] = ()) -> Iterator[tu
 
     if attention == "plain" and hasattr(net, "set_attn_processor"):
         net.set_attn_processor(AttnProcessor())
-    flops, alive = FlopCounterMode(display=False), Alive([*net.parameters(), *net.buffers(), *there])
+    flops, alive = counter(), Alive([*net.parameters(), *net.buffers(), *there])
     with fused_on_meta(), flops, alive:
         yield flops, alive
 

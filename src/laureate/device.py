@@ -73,19 +73,21 @@ def place_text(encoder: Any, where: torch.device, dtype: torch.dtype) -> Any:
     return place(encoder, where, dtype)
 
 
-def place_unet(unet: Any, where: torch.device, dtype: torch.dtype) -> Any:
-    """`place` for a `UNet2DConditionModel`, with the attention and the layout that are fastest there."""
+def place_unet(unet: Any, where: torch.device, dtype: torch.dtype, lean: bool = True) -> Any:
+    """`place` for a `UNet2DConditionModel`, with the attention and the layout that are fastest there.
+    `lean`: on a CPU, with blocks of `laureate.lean`; else with diffusers' own everywhere."""
     import torch
 
     if where.type == "cpu":
         from diffusers.models.attention_processor import AttnProcessor
 
-        from laureate.lean import make_lean
-
         # here torch 2.13's fused attention takes 2 to 4 times as long as two products and a softmax
         products = dtype == torch.bfloat16
         if products:
-            unet.set_attn_processor(AttnProcessor())  # where an attention is not plain
-        make_lean(unet, products)
+            unet.set_attn_processor(AttnProcessor())
+        if lean:
+            from laureate.lean import make_lean
+
+            make_lean(unet, products)
     # torch 2.13's group norm on a CPU takes 3 to 15 times as long channels last: more than convolutions save
     return place(unet, where, dtype, channels_last=where.type != "cpu")

@@ -162,9 +162,9 @@ class Packed(nn.Conv2d):
         weight = self.weight.detach()
         packed = []
         for each in (weight, weight.flip(2, 3).transpose(0, 1)):
-            plain = each.contiguous().to_mkldnn()
+            opaque = each.contiguous().to_mkldnn()
             # what torch.utils.mkldnn calls, which cannot be imported without a warning
-            packed.append(torch._C._nn.mkldnn_reorder_conv2d_weight(plain, [1, 1], [1, 1], [1, 1], 1))
+            packed.append(torch._C._nn.mkldnn_reorder_conv2d_weight(opaque, [1, 1], [1, 1], [1, 1], 1))
         return packed[0], packed[1]
 
 
@@ -191,10 +191,9 @@ def make_lean(unet: nn.Module, products: bool) -> None:
 
     packs = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     for name, module in list(unet.named_modules()):
-        if packs and isinstance(module, nn.Conv2d) and Packed.fits(module):
+        if isinstance(module, nn.Conv2d) and packs and Packed.fits(module):
             unet.set_submodule(name, Packed.of(module))
-    for name, module in list(unet.named_modules()):
-        if isinstance(module, Attention) and plain(module):
+        elif isinstance(module, Attention) and plain(module):
             module.set_processor(Attend(products))
         elif isinstance(module, GEGLU):
             unet.set_submodule(name, Gated(module))

@@ -114,15 +114,31 @@ class Objective:
 
         `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
         then, and `empty` is (1, tokens).
+
+        Raises LaureateError for a batch that the team cannot share.
         """
         if bool(train.text_encoder) != (encoder is not None):
             raise ValueError("a text encoder belongs to train.text_encoder, and to nothing else")
         parameter = next(unet.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.unet, self.encoder, self.train, self.team = unet, encoder, train, team
+        self.share = team.share(train.batch)
         self.process, self.scaling_factor = process.to(self.device), scaling_factor
         self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
         self.predict: Callable[..., Any] = unet
+
+    def numbers(self, examples: Examples, step: int) -> Draw:
+        """This process's part of the random numbers of a step, on the device."""
+        numbers = draw(
+            self.train.seed,
+            step,
+            self.train.batch,
+            len(examples),
+            examples.mean.shape[1:],
+            self.process.steps,
+            self.train.caption_dropout,
+        )
+        return numbers.samples(self.share.start, self.share.stop).to(self.device)
 
     def losses(self, examples: Examples, numbers: Draw, count: int = 1) -> Tensor:
         """Loss of every sample under each of `count` adapters => (R * n,) float32, adapter by adapter."""

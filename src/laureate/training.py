@@ -11,7 +11,7 @@ from torch import Tensor
 
 from laureate import lora, seeds
 from laureate.flat import Flat
-from laureate.objective import Draw, Examples, Objective, draw
+from laureate.objective import Draw, Examples, Objective
 from laureate.params import Train, of_rank
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
@@ -50,12 +50,11 @@ class Trainer:
         """Attach the adapters to the objective's networks, in place. In a team every process has the same
         adapters and a share of every batch.
 
-        Raises LaureateError as `lora.attach` does, and for a batch that cannot be shared.
+        Raises LaureateError as `lora.attach` does.
         """
         unet, encoder, train = objective.unet, objective.encoder, objective.train
         self.objective, self.train, self.adapters = objective, train, list(adapters)
         self.device, self.team = objective.device, objective.team
-        self.share = self.team.share(train.batch)
         self.layers = lora.attach(unet, adapters, train.targets, train.seed)
         if encoder:
             self.layers |= lora.attach(encoder, adapters, train.text_encoder, train.seed, lora.TEXT)
@@ -74,19 +73,8 @@ class Trainer:
 
     def step(self, examples: Examples, step: int) -> Tensor:
         """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
-        shape = examples.mean.shape[1:]
-        numbers = draw(
-            self.train.seed,
-            step,
-            self.train.batch,
-            len(examples),
-            shape,
-            self.objective.process.steps,
-            self.train.caption_dropout,
-        )
-        mine = numbers.samples(self.share.start, self.share.stop).to(self.device)
         with self._dropout(step):
-            losses = self.backward(examples, mine)
+            losses = self.backward(examples, self.objective.numbers(examples, step))
         self.team.add_up([losses, *self.flat.gradients])
         self._clip()
         self._update(schedule(self.train, step))

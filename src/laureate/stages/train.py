@@ -158,7 +158,6 @@ def train(
     )
     data, adapters = _examples(encoded, objective), [adapter(params.train, rank) for rank in recipes]
     # what does not fit is said before the first look
-    team.share(params.train.batch)
     lora.fitting(objective.unet, adapters, params.train.targets)
     if objective.encoder:
         lora.fitting(objective.encoder, adapters, params.train.text_encoder, lora.TEXT)
