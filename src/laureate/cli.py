@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
 
-from laureate import __version__, memory
+from laureate import __version__, memory, unused
 from laureate.errors import LaureateError
 
 STAGES = {
@@ -53,22 +53,26 @@ WHERE = {
 
 def program() -> int:
     """`main` in a process of its own. torch and diffusers fill it with objects that stay: the collector of
-    garbage looks through them less often, and not at the end, which saves a stage more than a second."""
+    garbage looks through them less often, and not at the end, which saves a stage more than a second. What a
+    stage has no use for is kept out."""
     gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main()
+    status = main(alone=True)
     gc.freeze()
     return status
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted."""
+def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
+    """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted.
+
+    `alone`: nothing else runs in this process, before or after.
+    """
     options = vars(_parser().parse_args(arguments))
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
             _beside(verb, file, options)
         else:
-            _stage(verb, file, options)
+            _stage(verb, file, options, alone)
     except LaureateError as error:
         print(f"laureate: {error}", file=sys.stderr)
         return error.exit_code
@@ -78,12 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _stage(verb: str, file: str, options: dict[str, object]) -> None:
+def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> None:
     """Check the parameters, then import and run `laureate.stages.<verb>`."""
     from laureate import params
 
     loaded = params.load(file)
     memory.keep_beside(loaded.base.path)
+    if alone:
+        unused.keep_out(unused.unused(verb, loaded))
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):

@@ -6,7 +6,7 @@ import ctypes
 from pathlib import Path
 
 # of malloc.h; the numbers are part of the interface of glibc
-TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
+MXFAST, TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = 1, -1, -2, -4
 LARGE = 2**30  # bytes of weights
 
 
@@ -15,14 +15,16 @@ def keep() -> bool:
 
     By default glibc maps every large block anew and unmaps it when it is freed. A network frees its
     activations in every step, and the system clears each page of the next step's before it is used: a tenth
-    to half of a training step. With another C library nothing is changed.
+    to half of a training step. Nor are small blocks put by unmerged ("fast bins"): every request for a large
+    one would merge them first, a hundredth of a step. With another C library nothing is changed.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc
         return False
     most = 2**31 - 1
-    return all([mallopt(MMAP_MAX, 0), mallopt(TRIM_THRESHOLD, most), mallopt(TOP_PAD, 64 * 2**20)])
+    settings = {MXFAST: 0, MMAP_MAX: 0, TRIM_THRESHOLD: most, TOP_PAD: 64 * 2**20}
+    return min(mallopt(name, value) for name, value in settings.items()) == 1  # all of them are set
 
 
 def keep_beside(base: str | Path) -> bool:
