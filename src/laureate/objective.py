@@ -19,7 +19,7 @@ from laureate.params import Train
 from laureate.team import Team
 
 HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
-HOLDOUT_SIZE = 4096  # positions of the latents that are looked at together, at least
+HOLDOUT_SIZE = 2048  # positions of the latents that are looked at together, at least
 
 
 @dataclass(frozen=True)

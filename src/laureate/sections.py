@@ -147,7 +147,7 @@ class External(Section):
 class Encode(Section):
     """VAE moments, token ids and text embeddings, computed once."""
 
-    batch: Count = 16  # pictures encoded at once
+    batch: Count = 8  # pictures encoded at once
 
 
 class Train(Section):
