@@ -232,12 +232,12 @@ def test_sweep_runs_both_and_shows_what_a_failed_process_said(
     script.write_text("import sys\nassert any(word.startswith('--rank=') for word in sys.argv)\n")
     out = tmp_path / "sweep.json"
     words = ["sweep", "--quick", "--base", str(study / "base"), "--data", str(study / "data/dataset")]
-    words += ["--ranks", "2", "--batch", "2", "--resolution", "32", "--out", str(out)]
+    words += ["--ranks", "2", "4", "--batch", "2", "--resolution", "32", "--repeats", "2", "--out", str(out)]
     assert command.main([*words, "--script", str(script)]) == 0
     result = json.loads(out.read_text())
     check(result, "sweep")
-    assert len(result["processes"]["ours"][0]) == 2, "encode and one rank"
-    assert len(result["processes"]["peer"][0]) == 1
+    assert [len(parts) for parts in result["processes"]["ours"]] == [3, 3], "encode and two ranks"
+    assert [len(parts) for parts in result["processes"]["peer"]] == [2, 2]
     script.write_text("raise SystemExit('no such weather')\n")
     assert command.main([*words, "--script", str(script)]) == 1
     assert "no such weather" in capsys.readouterr().err
