@@ -1,7 +1,7 @@
 """Packages that a stage has no use for, kept out of its process.
 
 diffusers and transformers import what they find installed: scipy, peft, one another. For a stage that asks
-for none of it, that is a quarter of the time until its work begins.
+for none of it, that is a quarter to a half of the time until its work begins.
 """
 
 from __future__ import annotations
