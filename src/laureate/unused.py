@@ -13,20 +13,18 @@ if TYPE_CHECKING:
     from laureate.params import Params
 
 
-# none of these stages looks at pictures with transformers, but for `prepare`, whose captioner may
-UNUSED = {
-    "prepare": ["scipy", "peft"],
-    "encode": ["scipy", "peft", "torchvision"],
-    "train": ["scipy", "peft", "torchvision"],
-    "sample": ["scipy", "peft", "torchvision"],
-}
+# where pictures are only read and written, and networks only run; `prepare` compares pictures with scipy
+STAGES = ("encode", "train", "sample")
+UNUSED = ["scipy", "peft", "torchvision"]
 
 
 def unused(verb: str, params: Params) -> list[str]:
     """Names of packages that are installed for others than the stage `verb`."""
+    if verb not in STAGES:
+        return []
     if verb == "train" and params.train.compile == "none" and not params.train.text_encoder:
-        return [*UNUSED[verb], "transformers"]
-    return UNUSED.get(verb, [])
+        return [*UNUSED, "transformers"]
+    return UNUSED
 
 
 def keep_out(names: list[str]) -> None:
