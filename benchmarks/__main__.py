@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from laureate import memory
-from laureate.errors import LaureateError
+from laureate import startup
+from laureate.core.errors import LaureateError
 
 NAMES = {
     "pack": "one warm training step of six ranks at once, against six PEFT models",
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[:1] == [name]:  # only the one that runs is imported
             import_module(f"benchmarks.{name}").add_arguments(command)
     options = parser.parse_args(words)
-    memory.keep()  # for the peers as well
+    startup.keep_freed_memory()  # for the peers as well
     try:
         import_module(f"benchmarks.{options.name}").run(options)
     except LaureateError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import base
+from laureate.networks.diffusion import base_model
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ SCHEDULER = {
 
 
 @dataclass(frozen=True)
-class RandomBase(base.Base):
+class RandomBase(base_model.Base):
     """SD 2.1's shape, made anew in memory, on the device where it will run; nothing is read from disk.
 
     Its tokenizer is the embedded base's: the same interface, and ids that the larger vocabulary has too.
@@ -77,11 +77,11 @@ class RandomBase(base.Base):
         return _made(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)), dtype)
 
     def tokenizer(self) -> Any:
-        return base.find(EMBEDDED).tokenizer()
+        return base_model.find(EMBEDDED).tokenizer()
 
 
-def find(name: str) -> base.Base:
-    """`embedded`, `sd21-random`, or a base folder. Raises LaureateError as `laureate.base.find` does."""
+def find(name: str) -> base_model.Base:
+    """`embedded`, `sd21-random`, or a base folder. Raises LaureateError as `base_model.find` does."""
     if name == "sd21-random":
         return RandomBase(
             folder=Path(name),
@@ -92,14 +92,14 @@ def find(name: str) -> base.Base:
             files={},
             source="random weights",
         )
-    return base.find(EMBEDDED if name == "embedded" else name)
+    return base_model.find(EMBEDDED if name == "embedded" else name)
 
 
 def _made(build: Callable[[], Any], dtype: torch.dtype | None) -> Any:
     """A network with the same random weights every time, frozen, in evaluation mode."""
     import torch
 
-    from laureate import device
+    from laureate.torch_utils import device
 
     with torch.random.fork_rng(), device.pick():
         torch.manual_seed(SEED)

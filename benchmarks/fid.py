@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
 
 def measure(n: int, d: int, repeats: int) -> dict[str, Any]:
     """Both formulas on n pictures a set; features are those of a net, correlated and at least 0."""
-    from laureate import scores
+    from laureate.evaluation import scores
 
     rng = np.random.default_rng(n)
     shared = rng.normal(size=(64, d))

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from laureate import device, diffusion
-from laureate.stages import sample
+from laureate.sampling import pipeline, sampler
+from laureate.torch_utils import device
 
 if TYPE_CHECKING:
-    from laureate.base import Base
-    from laureate.params import Params
-    from laureate.prompts import Prompt
+    from laureate.config.params import Params
+    from laureate.formats.prompts import Prompt
+    from laureate.networks.diffusion.base_model import Base
 
 Pairs = list[tuple["Prompt", int]]
 
 
-def pipeline(found: Base, params: Params) -> Any:
+def diffusers_pipeline(found: Base, params: Params) -> Any:
     """The peer: a `StableDiffusionPipeline` of the base, with the precision and the solver of `params`."""
     from diffusers import StableDiffusionPipeline
     from diffusers.utils import logging
@@ -43,7 +43,7 @@ def pipeline(found: Base, params: Params) -> Any:
         text_encoder=text_encoder,
         tokenizer=found.tokenizer(),
         unet=unet,
-        scheduler=diffusion.solver(found.scheduler, params.sample.scheduler),
+        scheduler=sampler.solver(found.scheduler, params.sample.scheduler),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -61,7 +61,7 @@ def draw(pipe: Any, adapter: Path | None, pairs: Pairs, params: Params, batch: i
     drawn: list[Any] = []
     for start in range(0, len(pairs), batch):
         part = pairs[start : start + batch]
-        noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in part])
+        noise = torch.stack([pipeline.starting_noise(prompt.id, seed, shape) for prompt, seed in part])
         drawn.extend(
             pipe(
                 [prompt.text for prompt, _ in part],
@@ -86,14 +86,14 @@ def compare(found: Base, adapter: Path | None, pairs: Pairs, params: Params, bat
     as `psnr` takes it. peer_psnr: the same for the peer in that precision; 99 in float32, against itself.
     """
     exact = params.model_copy(update={"sample": params.sample.model_copy(update={"precision": "float32"})})
-    peer = pipeline(found, exact)
+    peer = diffusers_pipeline(found, exact)
     theirs = torch.stack(draw(peer, adapter, pairs, exact, batch, output_type="latent")).float().cpu()
     pictures = draw(peer, adapter, pairs, exact, batch)
-    ours = torch.cat([part.cpu() for part in sample.latents(found, adapter, pairs, params)])
-    own = list(sample.draw(found, adapter, pairs, params))
+    ours = torch.cat([part.cpu() for part in pipeline.latents(found, adapter, pairs, params)])
+    own = list(pipeline.draw(found, adapter, pairs, params))
     lowered = pictures
     if device.precision(params.sample.precision, device.pick()) != torch.float32:
-        lowered = draw(pipeline(found, params), adapter, pairs, params, batch)
+        lowered = draw(diffusers_pipeline(found, params), adapter, pairs, params, batch)
     return {
         "latent_error": float((ours - theirs).abs().max()),
         "psnr": psnr(own, pictures),

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.files import write_json
+from laureate.core.files import write_json
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +95,7 @@ def against(seconds: Mapping[str, Sequence[float]], ours: str, peer: str) -> dic
 
 def flops(function: Callable[[], Any]) -> int:
     """Floating point operations of a call, forward and backward, as torch counts them (a product is two)."""
-    from laureate.costs import counter
+    from laureate.commands.cost_model import counter
 
     with counter() as counted:
         function()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
 
     from benchmarks.peft_peer import PeftModels
-    from laureate.objective import Draw, Examples
-    from laureate.training import Trainer
+    from laureate.training.objective import Draw, Examples
+    from laureate.training.trainer import Trainer
 
 RANKS = [4, 8, 16, 32, 64, 128]
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """One row per precision, batch and latent size."""
-    from laureate import device
+    from laureate.torch_utils import device
 
     where = device.pick()
     sizes = sizes_of(options, SIZES[where.type])
@@ -82,7 +82,7 @@ def measure(
 ) -> dict[str, Any]:
     """Both contestants at one size."""
     from benchmarks.peft_peer import MODES
-    from laureate import device
+    from laureate.torch_utils import device
 
     trainer, peer, examples = contestants(options.base, options.ranks, where, dtype, batch, side)
     numbers = trainer.objective.numbers(examples, 0)
@@ -120,19 +120,21 @@ def contestants(
     import torch
 
     from benchmarks.peft_peer import PeftModels
-    from laureate import device, diffusion, lora
-    from laureate.objective import Objective
-    from laureate.params import Train
-    from laureate.training import Trainer
+    from laureate.config.params import Train
+    from laureate.networks.backends import placement
+    from laureate.networks.diffusion import noise_schedule
+    from laureate.networks.lora.adapter import Adapter
+    from laureate.training.objective import Objective
+    from laureate.training.trainer import Trainer
 
     found = bases.find(name)
     settings = Train(batch=batch, targets=TARGETS, warmup=0, schedule="constant", caption_dropout=0.0)
-    unet = device.place_unet(found.unet(), where, dtype)
+    unet = placement.place_unet(found.unet(), where, dtype)
     examples = data(unet, where, side)
-    adapters = [lora.Adapter(rank, float(rank)) for rank in ranks]
-    process = diffusion.schedule(found.scheduler)
+    adapters = [Adapter(rank, float(rank)) for rank in ranks]
+    process = noise_schedule.schedule(found.scheduler)
     peer = PeftModels(
-        [device.place_unet(found.unet(), where, dtype, lean=False) for _ in adapters],
+        [placement.place_unet(found.unet(), where, dtype, lean=False) for _ in adapters],
         process.to(where),
         adapters,
         settings,
@@ -155,7 +157,7 @@ def data(unet: Any, where: torch.device, side: int) -> Examples:
     """Made-up encoded pictures and captions that fit a UNet."""
     import torch
 
-    from laureate.objective import Examples
+    from laureate.training.objective import Examples
 
     source = torch.Generator().manual_seed(0)
     shape = (PICTURES, unet.config.in_channels, side, side)

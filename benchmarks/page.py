@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from laureate.errors import LaureateError
-from laureate.files import write_text
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

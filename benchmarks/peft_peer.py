@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from laureate import diffusion
-from laureate.params import of_rank
+from laureate.config.params import of_rank
+from laureate.networks.diffusion import noise_schedule
 
 if TYPE_CHECKING:
-    from laureate.layers import Stacked
-    from laureate.lora import Adapter
-    from laureate.objective import Draw, Examples
-    from laureate.params import Train
+    from laureate.config.params import Train
+    from laureate.networks.lora.injection import Adapter
+    from laureate.networks.lora.layers import Stacked
+    from laureate.training.objective import Draw, Examples
 
 MODES = ("plain", "autocast")
 
@@ -27,7 +27,7 @@ class PeftModels:
     def __init__(
         self,
         unets: Sequence[Any],
-        process: diffusion.Schedule,
+        process: noise_schedule.Schedule,
         adapters: Sequence[Adapter],
         settings: Train,
         scaling_factor: float,
@@ -105,14 +105,16 @@ class PeftModels:
         mode: str,
     ) -> Tensor:
         unet = self.unets[index]
-        clean = diffusion.draw_latents(
+        clean = noise_schedule.draw_latents(
             examples.mean[rows], examples.logvar[rows], posterior, self.scaling_factor
         )
-        noisy = diffusion.add_noise(self.process, clean, noise, t).to(unet.dtype)
+        noisy = noise_schedule.add_noise(self.process, clean, noise, t).to(unet.dtype)
         autocast = torch.autocast(noisy.device.type, unet.dtype) if mode == "autocast" else nullcontext()
         with autocast:
             output = unet(noisy, t, encoder_hidden_states=examples.text[rows]).sample
-        return torch.nn.functional.mse_loss(output.float(), diffusion.target(self.process, clean, noise, t))
+        return torch.nn.functional.mse_loss(
+            output.float(), noise_schedule.target(self.process, clean, noise, t)
+        )
 
     @staticmethod
     def _layer(unet: Any, name: str) -> tuple[Tensor, Tensor]:

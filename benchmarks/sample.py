@@ -21,8 +21,8 @@ from benchmarks.pack import RANKS, TARGETS
 
 if TYPE_CHECKING:
     from benchmarks.gate import Pairs
-    from laureate.base import Base
-    from laureate.params import Params
+    from laureate.config.params import Params
+    from laureate.networks.diffusion.base_model import Base
 
 RESOLUTION = {"embedded": 128, "sd21-random": 512}
 COLUMNS = {
@@ -60,8 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Time seven arms, then hold the gate for one of them in float32 and in the precision that was timed."""
     from benchmarks import gate
-    from laureate import device, prompts
-    from laureate.params import Params, Prepare, Sample
+    from laureate.config.params import Params, Prepare, Sample
+    from laureate.formats import prompts
+    from laureate.torch_utils import device
 
     found = bases.find(options.base)
     asked = prompts.load(["data/prompts.yaml", "data/prompts-embedded.yaml"])
@@ -105,28 +106,29 @@ def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
     """Adapters with random weights, each of which changes the pictures about as much as training does."""
     import torch
 
-    from laureate import lora
-    from laureate.files import write_json
+    from laureate.core.files import write_json
+    from laureate.networks.lora import adapter_files, injection
+    from laureate.networks.lora.adapter import Adapter
 
     for rank in ranks:
-        adapter = lora.Adapter(rank, float(rank))
-        layers = lora.attach(found.unet(), [adapter], TARGETS, seed=0)
+        adapter = Adapter(rank, float(rank))
+        layers = injection.attach(found.unet(), [adapter], TARGETS, seed=0)
         source = torch.Generator().manual_seed(rank)
         with torch.no_grad():
             for layer in layers.values():
                 own = layer.own("b", 0)
                 own.copy_(torch.randn(own.shape, generator=source) * 0.1 * rank**-0.5)
-        lora.save(folder / f"rank-{rank}", lora.export(layers, 0), adapter, list(layers))
+        adapter_files.save(folder / f"rank-{rank}", adapter_files.export(layers, 0), adapter, list(layers))
         write_json(folder / f"rank-{rank}" / "config.json", {"base": found.fingerprint})
     return folder
 
 
 def merged(found: Base, arms: Sequence[Path | None], pairs: Pairs, params: Params) -> None:
     """Every arm by itself, its adapter merged: what the stages do."""
-    from laureate.stages import sample
+    from laureate.sampling import pipeline
 
     for arm in arms:
-        for _ in sample.draw(found, arm, pairs, params):
+        for _ in pipeline.draw(found, arm, pairs, params):
             pass
 
 
@@ -134,7 +136,7 @@ def theirs(found: Base, arms: Sequence[Path | None], pairs: Pairs, params: Param
     """Every arm with the peer."""
     from benchmarks import gate
 
-    pipe = gate.pipeline(found, params)
+    pipe = gate.diffusers_pipeline(found, params)
     for arm in arms:
         gate.draw(pipe, arm, pairs, params, batch)
 
@@ -143,25 +145,29 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
     """The base by itself, then all adapters in one stack: every call of the UNet holds one batch of each."""
     import torch
 
-    from laureate import coding, device, diffusion, lora
-    from laureate.stages import sample
+    from laureate.networks.backends import placement
+    from laureate.networks.diffusion import encoding
+    from laureate.networks.lora import adapter_files, injection
+    from laureate.networks.lora.adapter import PREFIX
+    from laureate.sampling import pipeline, sampler
+    from laureate.torch_utils import device
 
     merged(found, [None], pairs, params)
     settings, where = params.sample, device.pick()
-    loaded = [lora.load(adapter) for adapter in adapters]
-    unet = device.place_unet(found.unet(), where, device.precision(settings.precision, where))
-    layers = lora.attach(unet, [adapter for _, adapter in loaded], TARGETS, seed=0)
+    loaded = [adapter_files.load(adapter) for adapter in adapters]
+    unet = placement.place_unet(found.unet(), where, device.precision(settings.precision, where))
+    layers = injection.attach(unet, [adapter for _, adapter in loaded], TARGETS, seed=0)
     with torch.no_grad():
         for index, (state, _) in enumerate(loaded):
             for name, layer in layers.items():
-                layer.own("a", index).copy_(state[f"{lora.PREFIX}{name}.lora_A.weight"].T)
-                layer.own("b", index).copy_(state[f"{lora.PREFIX}{name}.lora_B.weight"].T)
+                layer.own("a", index).copy_(state[f"{PREFIX}{name}.lora_A.weight"].T)
+                layer.own("b", index).copy_(state[f"{PREFIX}{name}.lora_B.weight"].T)
     texts = [settings.negative_prompt, *(prompt.text for prompt, _ in pairs)]
-    embedded = coding.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
+    embedded = encoding.embed(found.tokenizer(), found.text_encoder().to(where), texts).to(where)
     side = params.drawn_at // found.downscale
     shape = (unet.config.in_channels, side, side)
-    noise = torch.stack([sample.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
-    vae = device.place(found.vae(), where, torch.float32)
+    noise = torch.stack([pipeline.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
+    vae = placement.place(found.vae(), where, torch.float32)
     count = len(adapters)
 
     def predict(x: Any, t: Any, encoder_hidden_states: Any) -> Any:
@@ -171,9 +177,9 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
 
     for start in range(0, len(pairs), settings.batch):
         part = slice(start, start + settings.batch)
-        drawn = diffusion.sample(
+        drawn = sampler.sample(
             predict,
-            diffusion.solver(found.scheduler, settings.scheduler),
+            sampler.solver(found.scheduler, settings.scheduler),
             embedded[1:][part].repeat(count, 1, 1),
             embedded[:1],
             noise[part].repeat(count, 1, 1, 1),
@@ -182,7 +188,7 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
             batch=count * len(noise[part]),
         )
         for latents in drawn:
-            coding.decode(vae, latents, found.scaling_factor)
+            encoding.decode(vae, latents, found.scaling_factor)
 
 
 def _inner(x: Any, count: int) -> Any:

@@ -26,10 +26,13 @@ LATE = {
     "crawl": "import scrapy.crawler",
     "prepare": "import torch; from transformers import CLIPModel, CLIPTokenizer",
     "encode": "from diffusers import AutoencoderKL; from transformers import CLIPTextModel, CLIPTokenizer",
-    "train": "from diffusers import UNet2DConditionModel, DDIMScheduler; from laureate import training",
+    "train": (
+        "from diffusers import UNet2DConditionModel, DDIMScheduler; from laureate.training import trainer"
+    ),
     "sample": (
         "from diffusers import UNet2DConditionModel, AutoencoderKL, DPMSolverMultistepScheduler; "
-        "from transformers import CLIPTextModel, CLIPTokenizer; from laureate import diffusion, lora"
+        "from transformers import CLIPTextModel, CLIPTokenizer; from laureate.sampling import sampler; "
+        "from laureate.networks.lora import adapter_files"
     ),
     "evaluate": "import torch; from transformers import CLIPModel, CLIPTokenizer",
     "compare": "",
@@ -37,7 +40,8 @@ LATE = {
 }
 # what `laureate.cli.program` does before and after
 STARTED = """import gc; gc.set_threshold(10_000)
-from laureate import params, unused; unused.keep_out(unused.unused({verb!r}, params.load('params.yaml')))
+from laureate import startup; from laureate.config import params
+startup.keep_out(startup.unused({verb!r}, params.load('params.yaml')))
 from laureate.stages import {verb}; {late}
 gc.freeze()"""
 COLUMNS = {"name": "what", "seconds": "median s", "seconds_low": "from", "seconds_high": "to"}

@@ -89,8 +89,8 @@ def judges() -> tuple[Any, Any, Any]:
     """Inception-v3 with random weights as a judge and as clean-fid has it, and AlexNet as a judge."""
     import torch
 
-    from laureate.judges.inception import InceptionJudge, blank
-    from laureate.judges.perceptual import PerceptualJudge, package
+    from laureate.evaluation.judges.inception import InceptionJudge, blank
+    from laureate.evaluation.judges.lpips_nets import PerceptualJudge, package
 
     torch.manual_seed(0)
     plain = settled(blank())
@@ -121,7 +121,7 @@ class Ours:
 
     def score(self, folder: Path) -> None:
         """All scores of one model with their intervals."""
-        from laureate import scores
+        from laureate.evaluation import scores
 
         self._real = self._real or self._look(self.references)
         (features, layers), (real, real_layers) = self._look(folder), self._real
@@ -140,7 +140,7 @@ class Ours:
 
     def layers(self, pictures: list[Any]) -> Any:
         """AlexNet's layers, in which LPIPS is a squared distance."""
-        from laureate import scores
+        from laureate.evaluation import scores
 
         seen = self.alex.see(pictures)
         found = [[seen[f"{kind}/{index}"] for index in range(5)] for kind in ("layers", "weights")]
@@ -194,8 +194,8 @@ class Peer:
 
     def _pixels(self, folder: Path) -> Any:
         """The folder's pictures as the lpips package wants them: NCHW in [-1, 1]."""
-        from laureate.judges.perceptual import SIZE
-        from laureate.judges.seeing import pixels
+        from laureate.evaluation.judges.batching import pixels
+        from laureate.evaluation.judges.lpips_nets import SIZE
 
         return pixels(opened(folder), SIZE) / 127.5 - 1
 

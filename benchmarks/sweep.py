@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks import bases, harness
 from benchmarks.pack import RANKS
-from laureate.errors import LaureateError
+from laureate.core.errors import LaureateError
 
 PROBE = 8  # steps of the runs that choose the peer's precision
 COLUMNS = {

@@ -16,7 +16,7 @@ from benchmarks.pack import RANKS, SIZES, data, sizes_of
 if TYPE_CHECKING:
     import torch
 
-    from laureate.training import Trainer
+    from laureate.training.trainer import Trainer
 
 ROWS = 12  # of the profile
 COLUMNS = {
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """A row per size for all ranks at once and for the largest alone; the profile is of the first size."""
-    from laureate import device
+    from laureate.torch_utils import device
 
     where = device.pick()
     dtype = device.precision(options.precision, where)
@@ -91,19 +91,21 @@ def one(
     """A trainer on made-up data, and its step."""
     import torch
 
-    from laureate import device, diffusion, lora
-    from laureate.objective import Objective
-    from laureate.params import Train
-    from laureate.training import Trainer
+    from laureate.config.params import Train
+    from laureate.networks.backends import placement
+    from laureate.networks.diffusion import noise_schedule
+    from laureate.networks.lora.adapter import Adapter
+    from laureate.training.objective import Objective
+    from laureate.training.trainer import Trainer
 
     found = bases.find(options.base)
-    unet = device.place_unet(found.unet(), where, dtype)
+    unet = placement.place_unet(found.unet(), where, dtype)
     examples = data(unet, where, side)
     empty = torch.zeros(1, *examples.text.shape[1:])
     settings = Train(batch=batch, warmup=0, schedule="constant", compile=options.compile)
-    process = diffusion.schedule(found.scheduler)
+    process = noise_schedule.schedule(found.scheduler)
     objective = Objective(unet, process, settings, empty, found.scaling_factor)
-    trainer = Trainer(objective, [lora.Adapter(rank, float(rank)) for rank in ranks])
+    trainer = Trainer(objective, [Adapter(rank, float(rank)) for rank in ranks])
     return trainer, lambda: trainer.step(examples, 0)
 
 

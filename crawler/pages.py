@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from parsel import Selector, SelectorList
 
-from crawler.answers import PrizeEntry
-from crawler.reading import CATEGORIES, YEAR, NotFound, absolute, base_of, sources, text_of, tree
+from crawler.api_responses import PrizeEntry
+from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, base_of, sources, text_of, tree
 
 
 class PrizeList:

@@ -12,10 +12,10 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from crawler.items import Fault, Portrait, Skipped
-from crawler.kept import Kept
 from crawler.options import Options
-from laureate.files import write_json
-from laureate.pictures import FORMATS, PictureError, identify
+from crawler.response_store import Kept
+from laureate.core.files import write_json
+from laureate.imaging.image_io import FORMATS, PictureError, identify
 
 RESULT = "result.json"
 

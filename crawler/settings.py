@@ -31,7 +31,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
             "crawler.middlewares.Hosts": 50,
             "crawler.middlewares.Robots": 100,
             "crawler.middlewares.Patience": 550,
-            "crawler.remember.Remember": 585,
+            "crawler.cache_middleware.Remember": 585,
         },
         "ITEM_PIPELINES": {"crawler.pipelines.Check": 100, "crawler.pipelines.Collect": 200},
         # safety

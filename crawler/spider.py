@@ -10,12 +10,12 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from crawler.answers import LaureateEntry, LaureatesAnswer, PrizeEntry
-from crawler.events import tell
+from crawler.api_responses import LaureateEntry, LaureatesAnswer, PrizeEntry
 from crawler.items import Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.pages import FactsPage, PrizeList
-from crawler.reading import NotFound, same_page
+from crawler.parsing import NotFound, same_page
+from crawler.progress_events import tell
 
 Yielded = Iterator[Request | Fault | Skipped | Portrait]
 

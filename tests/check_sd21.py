@@ -80,7 +80,7 @@ def write_base() -> None:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from laureate.checkpoint import LAYOUTS
+    from laureate.networks.sources.checkpoint_conversion import LAYOUTS
 
     layout, made = LAYOUTS / "sd2-768", Path("made")
     small_base.write(Path("tiny"))  # its tokenizer: letters, as CLIP's words cannot be had here
@@ -156,16 +156,17 @@ def load_back(rank: int) -> None:
     import torch
     from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
-    from laureate import base, lora
+    from laureate.networks.diffusion import base_model
+    from laureate.networks.lora import adapter_files
 
-    found = base.find("base")
+    found = base_model.find("base")
     torch.manual_seed(3)
     unet: UNet2DConditionModel = found.unet()
     width = unet.config.cross_attention_dim
     inputs = torch.randn(1, 4, 8, 8), torch.tensor([500]), torch.randn(1, 77, width)
     with torch.inference_mode():
         plain = unet(*inputs).sample
-        lora.merge(unet, *lora.load(f"models/lora/rank-{rank}"))
+        adapter_files.merge(unet, *adapter_files.load(f"models/lora/rank-{rank}"))
         wanted = unet(*inputs).sample
     moved = distance(plain, wanted)
     print(f"the adapter moves the output by {moved:.1e}, relative")
@@ -195,7 +196,7 @@ def laureate(*words: str, label: str | None = None) -> None:
 def step(name: str, command: list[str]) -> None:
     """Run a command, and note its time and the most memory it had."""
     print(f"--- {name}", flush=True)
-    around = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent)}
+    around = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent / "helpers")}
     start = time.monotonic()
     process = subprocess.Popen(command, env=around)
     _, status, usage = os.wait4(process.pid, 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from laureate.params import Params
+    from laureate.config.params import Params
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,7 +50,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study, encoded."""
     import small_base
 
-    from laureate import params
+    from laureate.config import params
     from laureate.stages import encode
 
     folder = small_base.study(tmp_path_factory.mktemp("study"))
@@ -63,7 +63,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def study(encoded: Path, working_copy: Callable[[Path], Path]) -> "Params":
     """The parameters of a copy of it, which is the working folder."""
-    from laureate import params
+    from laureate.config import params
 
     working_copy(encoded)
     return params.load()
@@ -94,7 +94,7 @@ def embedded(root: Path) -> Path:
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layout of `models/embedded` with few and random weights: same classes, same shapes between them."""
     folder = tmp_path_factory.mktemp("tiny") / "embedded"
-    run(sys.executable, "-m", "laureate.atelier.pretrain", "random", folder, cwd=ROOT)
+    run(sys.executable, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
     return folder
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
 
-from laureate import __version__, memory, unused
-from laureate.errors import LaureateError
+from laureate import __version__, startup
+from laureate.core.errors import LaureateError
 
 STAGES = {
     "crawl": "fetch the portraits and who they show, over HTTP",
@@ -36,19 +36,7 @@ BESIDE = {
     "serve": "draw with the base and the adapters behind OpenAI's images API",
     "oracle": "ask the embedded world how far the study's intervals and advice can be believed",
 }
-WHERE = {
-    "world": "laureate.worlds:run",
-    "fetch": "laureate.sources:fetch",
-    "plan": "laureate.plan:run",
-    "museum": "laureate.atelier.museum:serve",
-    "doctor": "laureate.doctor:run",
-    "export": "laureate.export:run",
-    "card": "laureate.card:run",
-    "push": "laureate.push:run",
-    "images": "laureate.images:run",
-    "serve": "laureate.server:run",
-    "oracle": "laureate.atelier.oracle:run",
-}
+ELSEWHERE = {"oracle": "laureate.embedded.oracle.simulation_study"}  # commands of the embedded world
 
 
 def program() -> int:
@@ -84,12 +72,12 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
 
 def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> None:
     """Check the parameters, then import and run `laureate.stages.<verb>`."""
-    from laureate import params
+    from laureate.config import params
 
     loaded = params.load(file)
-    memory.keep_beside(loaded.base.path)
+    startup.keep_freed_memory_beside(loaded.base.path)
     if alone:
-        unused.keep_out(unused.unused(verb, loaded))
+        startup.keep_out(startup.unused(verb, loaded))
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -100,11 +88,10 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
 
 def _beside(verb: str, file: str, options: dict[str, object]) -> None:
     """Run a command that is no stage; it gets `params` or their `file` where it asks for them."""
-    module, _, name = WHERE[verb].partition(":")
-    command = getattr(import_module(module), name)
+    command = import_module(ELSEWHERE.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
-        from laureate import params
+        from laureate.config import params
 
         options["params"] = loaded = params.load(file)
         if "rank" in options:

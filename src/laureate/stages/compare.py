@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laureate import published, table
-from laureate.errors import LaureateError
-from laureate.files import write_json, write_text
-from laureate.params import Params
-from laureate.places import EVIDENCE
-from laureate.progress import progress
+from laureate.comparison import published_results, results_table
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_json, write_text
+from laureate.core.paths import ADVICE, COMPARISON, EVIDENCE
+from laureate.core.progress import progress
+from laureate.evaluation import score_catalog
 
 METRICS = Path("metrics")
 
@@ -21,30 +22,31 @@ def run(params: Params) -> None:
     => comparison.csv and comparison.md, differences.csv, adviser.json, judges.json and selected.json in
     metrics/. Raises LaureateError naming a file that is missing, or models that different judges judged.
     """
-    reported = published.load(params.compare.published)
-    rows = table.read_metrics(METRICS / "models", params.models)
-    from laureate import advice, differences, evidence  # late: a missing file has stopped us by now
+    reported = published_results.load(params.compare.published)
+    rows = results_table.read_metrics(METRICS / "models", params.models)
+    from laureate.comparison import paired_tests, rank_recommendation
+    from laureate.evaluation import evidence  # late: a missing file has stopped us by now
 
     known = {name: evidence.load(EVIDENCE / f"{name}.safetensors", name) for name in params.models}
     judges = same_judges({name: found.judges for name, found in known.items()})
     count = int(rows[0]["n_reference"] or 0)
     models = {
-        name: differences.Model(found, count, params.evaluate)
+        name: paired_tests.Model(found, count, params.evaluate)
         for name, found in known.items()
-        if name != table.FLOOR
+        if name != results_table.FLOOR
     }
-    advised = advice.advise(params, models)
+    advised = rank_recommendation.advise(params, models)
     found = []
-    for score in progress(table.SCORES, len(table.SCORES), "compare"):
-        found += differences.compare(score, rows, models)
-    rows = table.marked(rows, differences.marks(found))
-    write_text(METRICS / "comparison.csv", table.to_csv(rows))
-    write_text(METRICS / "differences.csv", differences.to_csv(found))
+    for score in progress(score_catalog.SCORES, len(score_catalog.SCORES), "compare"):
+        found += paired_tests.compare(score, rows, models)
+    rows = results_table.marked(rows, paired_tests.marks(found))
+    write_text(COMPARISON, results_table.to_csv(rows))
+    write_text(METRICS / "differences.csv", paired_tests.to_csv(found))
     said = "\n".join(advised["sentences"]) + "\n"
-    text = [table.to_markdown(rows), said, published.to_markdown(reported, rows)]
+    text = [results_table.to_markdown(rows), said, published_results.to_markdown(reported, rows)]
     write_text(METRICS / "comparison.md", "\n".join(text))
     write_json(METRICS / "judges.json", judges)
-    write_json(METRICS / "adviser.json", advised)
+    write_json(ADVICE, advised)
     write_json(METRICS / "selected.json", selected(rows, params.selected))
 
 
@@ -60,7 +62,7 @@ def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
     return dict(judges[names[0]])
 
 
-def selected(rows: list[table.Row], model: str) -> table.Row:
+def selected(rows: list[results_table.Row], model: str) -> results_table.Row:
     """The row of one model, without marks and empty places: DVC shows it as an experiment's metrics."""
     row = next(r for r in rows if r["model"] == model)
-    return {key: value for key, value in row.items() if value is not None and key not in table.MARKS}
+    return {key: value for key, value in row.items() if value is not None and key not in results_table.MARKS}

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from laureate import __version__, crawled, sites
-from laureate.errors import LaureateError, ParameterError
-from laureate.files import fresh_folder, write_bytes, write_json, write_text
-from laureate.params import Crawl, Params
-from laureate.progress import progress
+from crawler import report, sites
+from laureate import __version__
+from laureate.config.params import Crawl, Params
+from laureate.core.errors import LaureateError, ParameterError
+from laureate.core.files import fresh_folder, write_bytes, write_json, write_text
+from laureate.core.progress import progress
+from laureate.formats import portraits
 
 OUT = Path("data/raw")
 
@@ -57,8 +59,8 @@ def run(
 
 def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -> None:
     """One crawl: fetch, judge, report, and only when all is well put the result in place."""
-    from crawler.kept import Kept
     from crawler.pipelines import RESULT
+    from crawler.response_store import Kept
 
     for part in [*out.parent.glob(f".{out.name}.*.part"), *state.glob(".*.part")]:
         _remove(part)  # left by a crawl that was killed
@@ -70,15 +72,15 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
     (state / "unfinished").unlink(missing_ok=True)
 
     least = wanted.coverage.model_dump()
-    found = crawled.coverage(result, wanted.kinds, asked)
-    rows = crawled.manifest(result["rows"])
-    report = {
+    found = report.coverage(result, wanted.kinds, asked)
+    rows = portraits.manifest(result["rows"])
+    record = {
         "site": options.known_as or options.site,
         "begun": begun.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - clock, 1),
         "coverage": found,
         "least": least,
-        "complaint": crawled.complaint(found, least, result, wanted.kinds),
+        "complaint": report.complaint(found, least, result, wanted.kinds),
         "kinds": dict(Counter(row["kind"] for row in rows)),
         "pictures": len({row["file"] for row in rows if row["file"]}),
         "size": sum({row["file"]: row["size"] for row in rows if row["file"]}.values()),
@@ -87,25 +89,25 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
         **{key: result[key] for key in ("faults", "skipped", "requests", "bytes", "fetched", "kept")},
     }
     stem = out.with_name("crawl_report")
-    write_json(stem.with_suffix(".json"), report)
-    write_text(stem.with_suffix(".md"), crawled.summary(report))
-    if report["complaint"]:
+    write_json(stem.with_suffix(".json"), record)
+    write_text(stem.with_suffix(".md"), report.summary(record))
+    if record["complaint"]:
         raise LaureateError(
-            f"{report['complaint']}; {stem.with_suffix('.md')} lists everything, {out} is as it was"
+            f"{record['complaint']}; {stem.with_suffix('.md')} lists everything, {out} is as it was"
         )
     kept = Kept(state)
     store(rows, kept, out)
-    write_text(state / crawled.MANIFEST, crawled.as_lines(rows))
+    write_text(state / portraits.MANIFEST, portraits.as_lines(rows))
     kept.compact(name)
-    print(f"{report['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
+    print(f"{record['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
 
 
-def store(rows: list[crawled.Row], kept: Any, out: Path) -> None:
+def store(rows: list[portraits.Row], kept: Any, out: Path) -> None:
     """Make `out` anew: the manifest, and each picture once, its bytes as they were received."""
     with fresh_folder(out) as folder:
         for row in {row["file"]: row for row in rows if row["file"]}.values():
             write_bytes(folder / row["file"], kept.path(row["sha256"]).read_bytes())
-        write_text(folder / crawled.MANIFEST, crawled.as_lines(rows))
+        write_text(folder / portraits.MANIFEST, portraits.as_lines(rows))
 
 
 def _fetch(options: Any, name: str, lock: IO[str]) -> int:
@@ -174,11 +176,11 @@ def _name_of_crawl(state: Path, options: Any) -> str:
     return name
 
 
-def _changes(state: Path, rows: list[crawled.Row]) -> dict[str, list[str]] | None:
+def _changes(state: Path, rows: list[portraits.Row]) -> dict[str, list[str]] | None:
     """Against the crawl before, None when this is the first."""
-    if not (state / crawled.MANIFEST).exists():
+    if not (state / portraits.MANIFEST).exists():
         return None
-    return crawled.changes(crawled.read_manifest(state / crawled.MANIFEST), rows)
+    return report.changes(portraits.read_manifest(state / portraits.MANIFEST), rows)
 
 
 def _options(wanted: Crawl, place: sites.Site, state: Path) -> Any:

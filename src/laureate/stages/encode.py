@@ -3,18 +3,18 @@
 Moments and not one sampled latent: a cached sample would change the distribution that is trained on.
 """
 
-import hashlib
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import base, coding, device, tensors
-from laureate.errors import LaureateError
-from laureate.files import sha256_file
-from laureate.params import Params
-from laureate.places import DATASET, ENCODED
-from laureate.progress import progress
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.paths import DATASET, ENCODED
+from laureate.core.progress import progress
+from laureate.formats.imagefolder import dataset_fingerprint, read_metadata
+from laureate.networks.diffusion import base_model, encoding
+from laureate.torch_utils import device, safetensors_io
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,24 +30,24 @@ def run(params: Params) -> None:
     tokens) int32, for training the text encoder too; the header names files, base and data set.
     Raises LaureateError naming the file and row if the data set is not as `prepare` leaves it.
     """
-    found = base.expected(params.base)
+    found = base_model.expected(params.base)
     rows = {part: read_metadata(DATASET / part) for part in PARTS}
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
     result: dict[str, Tensor] = {
-        "empty.ids": coding.tokens(tokenizer, [""]),
-        "empty.text": coding.embed(tokenizer, encoder, [""]),
+        "empty.ids": encoding.tokens(tokenizer, [""]),
+        "empty.text": encoding.embed(tokenizer, encoder, [""]),
     }
     for part in PARTS:
         texts = [row["text"] for row in rows[part]]
-        cut = coding.count_cut(tokenizer, texts)
+        cut = encoding.count_cut(tokenizer, texts)
         if cut:
             print(
                 f"{cut} of {len(texts)} captions in {part} are longer than the text encoder reads: cut",
                 file=sys.stderr,
             )
-        result[f"{part}.ids"] = coding.tokens(tokenizer, texts)
-        result[f"{part}.text"] = coding.embed(tokenizer, encoder, texts)
+        result[f"{part}.ids"] = encoding.tokens(tokenizer, texts)
+        result[f"{part}.text"] = encoding.embed(tokenizer, encoder, texts)
     del encoder
     vae = found.vae().to(where)
     for part in PARTS:
@@ -62,45 +62,7 @@ def run(params: Params) -> None:
         "scaling_factor": repr(found.scaling_factor),
         **{f"{part}.files": json.dumps([row["file_name"] for row in rows[part]]) for part in PARTS},
     }
-    tensors.save(ENCODED, result, header)
-
-
-def read_metadata(folder: Path) -> list[dict[str, Any]]:
-    """The rows of `metadata.jsonl` in an imagefolder, in the order of their file names.
-
-    Raises LaureateError naming file and row: missing, empty, not JSON, no `file_name` or `text`, no picture.
-    """
-    path = folder / "metadata.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise LaureateError(f"there is no {path}; run `laureate prepare` first") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            complete = isinstance(row["file_name"], str) and isinstance(row["text"], str)
-        except (json.JSONDecodeError, KeyError, TypeError):
-            complete = False
-        if not complete:
-            raise LaureateError(
-                f"{path}, row {number} must be JSON with file_name and text; run `laureate prepare` again"
-            )
-        if not (folder / row["file_name"]).is_file():
-            raise LaureateError(
-                f"{path}, row {number}: there is no picture {row['file_name']}; run `laureate prepare` again"
-            )
-        rows.append(row)
-    if not rows:
-        raise LaureateError(f"{path} names no picture; run `laureate prepare` again")
-    return sorted(rows, key=lambda row: str(row["file_name"]))
-
-
-def dataset_fingerprint(folder: Path) -> str:
-    """SHA-256 over names and contents of all files of the data set."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = [f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n" for path in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    safetensors_io.save(ENCODED, result, header)
 
 
 def _moments(vae: Any, files: list[Path], batch: int, multiple: int, label: str) -> "tuple[Tensor, Tensor]":
@@ -110,7 +72,7 @@ def _moments(vae: Any, files: list[Path], batch: int, multiple: int, label: str)
     parts = []
     for start in progress(range(0, len(files), batch), None, f"encode {label}"):
         images = torch.stack([_picture(path, multiple) for path in files[start : start + batch]])
-        parts.append(coding.moments(vae, images))
+        parts.append(encoding.moments(vae, images))
     return torch.cat([mean for mean, _ in parts]), torch.cat([logvar for _, logvar in parts])
 
 

@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import external, guards, prompts
-from laureate.errors import LaureateError
-from laureate.files import write_json
-from laureate.params import Params
-from laureate.places import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
-from laureate.progress import progress
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_json
+from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
+from laureate.core.progress import progress
+from laureate.evaluation import sanity_checks
+from laureate.formats import external, prompts
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from laureate.judges.bench import PictureSet
+    from laureate.evaluation.judges.panel import PictureSet
 
 METRICS = Path("metrics/models")
 JUDGED = WORK / "judged"  # what judges made of sets of pictures, from earlier runs
@@ -44,7 +45,7 @@ def run(params: Params, model: str) -> None:
     """Score `model`: "noise-floor", "baseline", "rank-N", or one that is drawn elsewhere.
 
     => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is
-    missing, or one that would make the scores a lie (see `laureate.guards`).
+    missing, or one that would make the scores a lie (see `laureate.evaluation.sanity_checks`).
     """
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
@@ -56,26 +57,31 @@ def run(params: Params, model: str) -> None:
     else:
         generated, listing = sampled_pictures(model, questions), SAMPLES / model / "manifest.json"
         verb = f"sample --model {model}"
-    guards.check_count(generated, listing, verb)
+    sanity_checks.check_count(generated, listing, verb)
     check_portraits(portraits, [question.text for question in questions])
 
-    from laureate import evidence, gathering, measures, scores  # late: a missing file has stopped us by now
-    from laureate.judges.bench import Bench, open_set
+    from laureate.evaluation import (  # late: a missing file has stopped us by now
+        evidence,
+        feature_extraction,
+        scores,
+        scoring,
+    )
+    from laureate.evaluation.judges.panel import Bench, open_set
 
     sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
     sets["generated"] = open_set([picture.file for picture in generated])
     if model in params.external or params.drawn_at != params.prepare.resolution:  # a size of their own
-        guards.check_sizes(sets["generated"].pairs())
+        sanity_checks.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)
     bench = Bench(params.evaluate, JUDGED)
     texts = [picture.text for picture in generated]
-    found = gathering.gather(
+    found = feature_extraction.gather(
         bench,
         sets,
         model=model,
         names=[picture.name for picture in generated],
-        texts=(texts, [gathering.content_of(text, params.prepare.style) for text in texts]),
+        texts=(texts, [feature_extraction.content_of(text, params.prepare.style) for text in texts]),
         clusters=[picture.prompt for picture in generated],
         asked=[picture.asked for picture in generated],
         style=params.evaluate.style,
@@ -87,16 +93,18 @@ def run(params: Params, model: str) -> None:
     }
     count, evaluate = len(portraits["holdout"]), params.evaluate
     resamples = scores.resample(found.clusters, count, evaluate.bootstrap, evaluate.seed)
-    chosen = measures.scores_of(found, evaluate.neighbours)
+    chosen = scoring.scores_of(found, evaluate.neighbours)
     draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
-        interval, drawn = measures.with_interval(key, score, resamples)
+        interval, drawn = scoring.with_interval(key, score, resamples)
         values |= interval
         draws |= {key: drawn} if drawn is not None else {}
-    values |= measures.original(found, first_of_seeds(generated, questions), gathering.looks(bench, sets))
+    values |= scoring.original(
+        found, first_of_seeds(generated, questions), feature_extraction.looks(bench, sets)
+    )
     evidence.save(
         EVIDENCE / f"{model}.safetensors",
-        replace(found, draws=draws, settings=measures.settings_of(evaluate)),
+        replace(found, draws=draws, settings=scoring.settings_of(evaluate)),
     )
     write_json(METRICS / f"{model}.json", values)
 
@@ -104,17 +112,17 @@ def run(params: Params, model: str) -> None:
 def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]) -> None:
     """What can be refused before a picture is opened: too few, or a prompt that is a caption."""
     for part, found in portraits.items():
-        guards.check_count(found, DATASET / part / "metadata.jsonl", "prepare")
+        sanity_checks.check_count(found, DATASET / part / "metadata.jsonl", "prepare")
     captions = {picture.file: picture.text for found in portraits.values() for picture in found}
-    guards.check_prompts(texts, captions)
+    sanity_checks.check_prompts(texts, captions)
 
 
 def check_pictures(sets: Mapping[str, PictureSet]) -> None:
     """Refuse blank pictures, pictures of several sizes, and a held-out portrait that was trained on."""
     for found in sets.values():
-        guards.check_not_blank(found.pairs())
-    guards.check_sizes([pair for found in sets.values() for pair in found.pairs()])
-    guards.check_apart(sets["train"].pairs(), sets["holdout"].pairs())
+        sanity_checks.check_not_blank(found.pairs())
+    sanity_checks.check_sizes([pair for found in sets.values() for pair in found.pairs()])
+    sanity_checks.check_apart(sets["train"].pairs(), sets["holdout"].pairs())
 
 
 def first_of_seeds(generated: Sequence[Picture], questions: Sequence[prompts.Prompt]) -> list[int]:

@@ -10,14 +10,16 @@ from typing import Any
 
 from PIL import Image
 
-from laureate import brought, crawled, dataset, doctor, prompts
-from laureate.captioner import Questions, caption, check_tokens, load_vocabulary
-from laureate.errors import LaureateError
-from laureate.files import fresh_folder, write_bytes, write_text
-from laureate.params import Params, Prepare
-from laureate.pictures import PictureError, decode, resized, square
-from laureate.progress import progress
-from laureate.twins import Hash, perceptual_hash
+from laureate.config.params import Params, Prepare
+from laureate.core.errors import LaureateError
+from laureate.core.files import fresh_folder, write_bytes, write_text
+from laureate.core.progress import progress
+from laureate.dataset import filters, folder_check, split, user_folder
+from laureate.dataset.clip_captioner import Questions, caption, check_tokens
+from laureate.formats import portraits, prompts
+from laureate.formats.vocabulary import load_vocabulary
+from laureate.imaging.image_io import PictureError, decode, resized, square
+from laureate.imaging.near_duplicates import Hash, perceptual_hash
 
 RAW = Path(Prepare.model_fields["source"].default)
 OUT = Path("data/dataset")
@@ -33,62 +35,62 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     wanted, raw, out = params.prepare, Path(raw or params.prepare.source), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
-    rows, left_out = dataset.usable(_rows(raw, wanted, params.crawl.megapixels))
+    rows, left_out = filters.usable(_rows(raw, wanted, params.crawl.megapixels))
     pictures, hashes, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
-    rows, doubles = dataset.without_twins([r for r in rows if r["file"] in pictures], hashes, wanted.near)
+    rows, doubles = filters.without_twins([r for r in rows if r["file"] in pictures], hashes, wanted.near)
     left_out += broken + doubles
     texts = _captions(rows, pictures, wanted, vocabulary)
-    sides: dict[str, list[dataset.Row]] = {name: [] for name in dataset.SIDES}
+    sides: dict[str, list[split.Row]] = {name: [] for name in split.SIDES}
     for row in rows:
-        sides[dataset.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
+        sides[split.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
     least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
     named = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
-    dataset.check_split(sides, named, least, wanted.near)
-    dataset.check_prompts(sides["train"], asked)
+    split.check_split(sides, named, least, wanted.near)
+    split.check_prompts(sides["train"], asked)
 
     with fresh_folder(out) as folder:
         for name, members in sides.items():
             for member in members:
                 write_bytes(folder / name / member["file_name"], _png(pictures[member["raw"]]))
             lines = ({key: value for key, value in member.items() if key != "raw"} for member in members)
-            write_text(folder / name / "metadata.jsonl", dataset.as_lines(lines))
-        write_text(folder / "left_out.jsonl", dataset.as_lines(left_out))
+            write_text(folder / name / "metadata.jsonl", split.as_lines(lines))
+        write_text(folder / "left_out.jsonl", split.as_lines(left_out))
     counts = ", ".join(f"{len(members)} {name}" for name, members in sides.items())
     print(f"{out}: {counts}, {len(left_out)} left out{_advice(rows, wanted)}")
 
 
-def _advice(rows: Sequence[dataset.Row], wanted: Prepare) -> str:
+def _advice(rows: Sequence[split.Row], wanted: Prepare) -> str:
     """A more even split, where this one is off by more than two standard deviations; '' where it is not."""
-    groups = dataset.strata(rows)
-    apart = dataset.unevenness(groups, wanted.holdout, wanted.seed)
+    groups = split.strata(rows)
+    apart = split.unevenness(groups, wanted.holdout, wanted.seed)
     worst = max(apart, key=lambda name: abs(apart[name]), default=None)
     if worst is None or abs(apart[worst]) <= 2:
         return ""
     kind = "more" if apart[worst] > 0 else "less"
-    better = dataset.even_seed(groups, wanted.holdout)
+    better = split.even_seed(groups, wanted.holdout)
     return f"; {kind} of {worst} than wanted is held out: prepare.seed {better} splits more evenly"
 
 
-def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[dataset.Row]:
+def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[split.Row]:
     """The rows of a crawl, or of a folder that somebody brings and in which nothing serious was found."""
-    manifest = raw / crawled.MANIFEST
+    manifest = raw / portraits.MANIFEST
     if manifest.exists() or not raw.is_dir() or raw == RAW:  # a crawl leaves a manifest
-        rows = crawled.read_manifest(manifest)
-        dataset.check_files(rows, raw, crawled.MANIFEST)
+        rows = portraits.read_manifest(manifest)
+        filters.check_files(rows, raw, portraits.MANIFEST)
         return rows
-    count = doctor.tokens_by(wanted.clip)
-    found = [f for f in doctor.examine(raw, wanted.near, megapixels, count) if f.serious]
+    count = folder_check.tokens_by(wanted.clip)
+    found = [f for f in folder_check.examine(raw, wanted.near, megapixels, count) if f.serious]
     if found:
         first = found[0]
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise LaureateError(
             f"{raw / first.where}: {first.what}{more}; run `laureate doctor {raw}`, which says what to do"
         )
-    return brought.read(raw)
+    return user_folder.read(raw)
 
 
 def _pictures(
-    rows: Sequence[dataset.Row], raw: Path, wanted: Prepare, megapixels: float
+    rows: Sequence[split.Row], raw: Path, wanted: Prepare, megapixels: float
 ) -> tuple[dict[str, Image.Image], dict[str, Hash], list[dict[str, str]]]:
     """File => square RGB picture at the wanted resolution, file => perceptual hash of the whole picture.
 
@@ -109,10 +111,10 @@ def _pictures(
 
 
 def _captions(
-    rows: Sequence[dataset.Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
+    rows: Sequence[split.Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
 ) -> dict[str, str]:
     """File => caption: by hand where there is one, in `prepare.captions` first, else the captioner's."""
-    from laureate.judges import ClipJudge
+    from laureate.evaluation.judges import ClipJudge
 
     by_hand = _by_hand(Path(wanted.captions))
     if not rows:
@@ -123,7 +125,7 @@ def _captions(
     silent = [row for row in rows if row["file"] not in texts]
     seen = [pictures[row["file"]] for row in silent]
     if silent and wanted.captioner == "blip":
-        from laureate.blip import BlipCaptioner
+        from laureate.dataset.blip_captioner import BlipCaptioner
 
         blip = BlipCaptioner.load(wanted.blip)
         said = (blip.caption(picture, wanted.style) for picture in progress(seen, len(seen), "captions"))
@@ -156,7 +158,7 @@ def _by_hand(path: Path) -> dict[str, str]:
     return {str(stem): text.strip() for stem, text in captions.items()}
 
 
-def _row(row: dataset.Row, texts: Mapping[str, str]) -> dataset.Row:
+def _row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
         "file_name": _png_name(row["file"]),
@@ -169,7 +171,7 @@ def _row(row: dataset.Row, texts: Mapping[str, str]) -> dataset.Row:
 
 def _png_name(file: str) -> str:
     """What a received file is called in the data set."""
-    return f"{brought.name_of(file)}.png"
+    return f"{user_folder.name_of(file)}.png"
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -8,12 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import external, figures, page, pictures, prompts, published, sheets, table
-from laureate.errors import LaureateError
-from laureate.files import fresh_folder, write_text
-from laureate.params import Params
-from laureate.places import EXTERNAL
-from laureate.progress import progress
+from laureate.comparison import published_results, results_table
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.files import fresh_folder, write_text
+from laureate.core.paths import ADVICE, COMPARISON, EXTERNAL
+from laureate.core.progress import progress
+from laureate.formats import external, prompts
+from laureate.imaging import image_io
+from laureate.reporting import charts, contact_sheets, html_page
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,29 +40,29 @@ def run(params: Params) -> None:
             path = folder / "figures" / name
             path.parent.mkdir(exist_ok=True)
             picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: gold next to ink
-        write_text(folder / "figures" / SCORES, figures.scores_by_rank(study.rows))
-        write_text(folder / "figures" / LOSSES, figures.losses(study.curves, study.selected))
-        write_text(folder / "index.html", page.render(study))
+        write_text(folder / "figures" / SCORES, charts.scores_by_rank(study.rows))
+        write_text(folder / "figures" / LOSSES, charts.losses(study.curves, study.selected))
+        write_text(folder / "index.html", html_page.render(study))
 
 
-def draw(study: page.Study) -> dict[str, Image]:
+def draw(study: html_page.Study) -> dict[str, Image]:
     """The three sheets: file name => RGB picture."""
-    chosen, name = study.selected, table.title(study.selected)
+    chosen, name = study.selected, results_table.title(study.selected)
     tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in study.prompts]
-    names = [table.title(model) for model in study.models]
+    names = [results_table.title(model) for model in study.models]
     return {
-        PROMPTS: sheets.prompt_grid(
+        PROMPTS: contact_sheets.prompt_grid(
             [(p.text, [p.pictures[chosen]]) for p in study.prompts],
             name,
             f"One picture per prompt, seed {study.seed}, not chosen by hand.",
         ),
-        TUNED: sheets.prompt_grid(
+        TUNED: contact_sheets.prompt_grid(
             tuned,
             f"Baseline against {name.lower()}",
             "The same prompt, the same seed, the same starting noise.",
             ("Baseline", name),
         ),
-        MATRIX: sheets.matrix(
+        MATRIX: contact_sheets.matrix(
             [(p.text, [p.pictures[model] for model in study.models]) for p in study.prompts],
             names,
             "Prompts × ranks",
@@ -69,9 +72,9 @@ def draw(study: page.Study) -> dict[str, Image]:
     }
 
 
-def gather(params: Params) -> page.Study:
+def gather(params: Params) -> html_page.Study:
     """Read everything the page shows. Raises LaureateError naming the file that is missing and its stage."""
-    rows = table.read_csv(METRICS / "comparison.csv")
+    rows = results_table.read_csv(COMPARISON)
     models = ["baseline", *params.adapters]
     if [str(row["model"]) for row in rows] != params.models:
         raise LaureateError(
@@ -82,12 +85,12 @@ def gather(params: Params) -> page.Study:
     asked = prompts.load(params.sample.prompts)
     wanted = [p for p in asked if p.set == params.report.prompts]
     elsewhere = {name: external.read(name, asked) for name in params.external}
-    return page.Study(
+    return html_page.Study(
         title=params.report.title,
         selected=params.selected if params.selected in models else models[0],
         rows=rows,
         prompts=[
-            page.Shown(
+            html_page.Shown(
                 p.text,
                 {m: _sample(m, manifests[m], p.id, seed) for m in models}
                 | {m: _drawn_elsewhere(m, found, p.id, seed) for m, found in elsewhere.items()},
@@ -102,8 +105,8 @@ def gather(params: Params) -> page.Study:
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
         missing={name: found.missing for name, found in elsewhere.items() if found.missing},
-        published=published.load(params.compare.published),
-        advice=_json(METRICS / "adviser.json", "compare")["sentences"],
+        published=published_results.load(params.compare.published),
+        advice=_json(ADVICE, "compare")["sentences"],
     )
 
 
@@ -113,9 +116,9 @@ def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: in
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
-        return pictures.square(_picture(EXTERNAL / model / rows[0]["file"]))
+        return image_io.square(_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
-    return sheets.absent((reasons[0] if reasons else "") or "no picture")
+    return contact_sheets.absent((reasons[0] if reasons else "") or "no picture")
 
 
 def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
@@ -127,14 +130,14 @@ def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Ima
     return _picture(SAMPLES / model / files[0])
 
 
-def _data(limit: int) -> page.Data:
+def _data(limit: int) -> html_page.Data:
     """The data set, with up to `limit` portraits spread evenly over it."""
     rows = [(part, row) for part in ("train", "holdout") for row in _lines(DATASET / part / "metadata.jsonl")]
     rows.sort(key=lambda item: (_year(item[1]["file_name"]), item[1]["file_name"]))
     step = max(1.0, len(rows) / limit) if limit else 0
     chosen = [rows[int(i * step)] for i in range(min(limit, len(rows)))]
     portraits = [
-        page.Portrait(
+        html_page.Portrait(
             _picture(DATASET / part / row["file_name"]),
             row["name"],
             row["credit"],
@@ -145,7 +148,7 @@ def _data(limit: int) -> page.Data:
     ]
     left_out = DATASET / "left_out.jsonl"
     counts = {part: sum(1 for p, _ in rows if p == part) for part in ("train", "holdout")}
-    return page.Data(
+    return html_page.Data(
         counts["train"], counts["holdout"], portraits, _lines(left_out) if left_out.is_file() else []
     )
 
@@ -164,7 +167,8 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
             (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
         ]
     return found + [
-        (f"Adapter, {table.title(name).lower()}", str(manifests[name]["adapter"])) for name in params.adapters
+        (f"Adapter, {results_table.title(name).lower()}", str(manifests[name]["adapter"]))
+        for name in params.adapters
     ]
 
 
@@ -181,7 +185,7 @@ def _parameters(params: Params) -> str:
     return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
 
 
-def _curve(path: Path) -> tuple[figures.Curve, figures.Curve]:
+def _curve(path: Path) -> tuple[charts.Curve, charts.Curve]:
     """A metrics/train/NAME.csv => training and held-out loss."""
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))

@@ -4,21 +4,20 @@ The starting noise depends on prompt and seed only, so the same picture of two m
 """
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate import base, coding, device, prompts, seeds, tensors
-from laureate.errors import LaureateError
-from laureate.files import fresh_folder, sha256_file, write_json
-from laureate.params import Params
-from laureate.places import ADAPTERS, SAMPLES
-from laureate.progress import progress
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.files import fresh_folder, sha256_file, write_json
+from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, SAMPLES
+from laureate.core.progress import progress
+from laureate.formats import prompts
+from laureate.networks.diffusion import base_model
+from laureate.sampling.pipeline import check_adapter, draw
+from laureate.torch_utils import device
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-WEIGHTS = "pytorch_lora_weights.safetensors"
+    pass
 
 
 def run(params: Params, model: str) -> None:
@@ -28,7 +27,7 @@ def run(params: Params, model: str) -> None:
     pictures of one colour beyond the share that `sample.blank` allows.
     """
     asked = prompts.load(params.sample.prompts)
-    found = base.expected(params.base)
+    found = base_model.expected(params.base)
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         check_adapter(adapter, found)
@@ -46,7 +45,7 @@ def run(params: Params, model: str) -> None:
             "model": model,
             "base": found.fingerprint,
             "base_source": found.source,
-            "adapter": sha256_file(adapter / WEIGHTS) if adapter else None,
+            "adapter": sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
             "settings": {
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
                 "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
@@ -57,57 +56,6 @@ def run(params: Params, model: str) -> None:
                 for name, (prompt, seed) in zip(names, pairs, strict=True)
             ],
         })  # fmt: skip
-
-
-def draw(
-    found: base.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
-) -> Iterator[Any]:
-    """Yield one RGB `PIL.Image` per (prompt, seed), in order."""
-    import torch
-    from PIL import Image
-
-    # a lower precision would show as bands on plain paper
-    vae = device.place(found.vae(), device.pick(), torch.float32)
-    for drawn in latents(found, adapter, pairs, params):
-        for pixels in coding.decode(vae, drawn, found.scaling_factor):
-            yield Image.fromarray(pixels.numpy(), "RGB")
-
-
-def latents(
-    found: base.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
-) -> "Iterator[Tensor]":
-    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order."""
-    import torch
-
-    from laureate import diffusion, lora
-
-    settings, where = params.sample, device.pick()
-    texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
-    loaded, encoder = lora.load(adapter) if adapter else None, found.text_encoder()
-    if loaded:
-        lora.merge(encoder, *loaded, lora.TEXT)
-    embedded = coding.embed(found.tokenizer(), encoder.to(where), [settings.negative_prompt, *texts])
-    del encoder
-    rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
-    unet = found.unet()
-    if loaded:
-        # in float32, before a lower precision rounds base and update together
-        lora.merge(unet, *loaded)
-    unet = device.place_unet(unet, where, device.precision(settings.precision, where))
-    side = params.drawn_at // found.downscale
-    noise = torch.stack(
-        [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
-    )
-    yield from diffusion.sample(
-        unet,
-        diffusion.solver(found.scheduler, settings.scheduler),
-        embedded[rows].to(where),
-        embedded[:1].to(where),
-        noise.to(where),
-        steps=settings.steps,
-        guidance=settings.guidance,
-        batch=settings.batch,
-    )
 
 
 def is_blank(picture: Any) -> bool:
@@ -126,27 +74,3 @@ def check_blank(blank: list[str], count: int, params: Params) -> None:
             "lower train.learning_rate and train again"
         )
     print(f"{said}; see sample.blank", file=sys.stderr)
-
-
-def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":
-    """The standard normal latents from which the picture of (prompt id, seed) starts, float32."""
-    import torch
-
-    return torch.randn(shape, generator=seeds.generator("sample", prompt, seed))
-
-
-def check_adapter(folder: Path, found: base.Base) -> None:
-    """Fail before anything is loaded if the adapter is missing or belongs to another base."""
-    import json
-
-    tensors.header(folder / WEIGHTS)
-    try:
-        trained_on = json.loads((folder / "config.json").read_text(encoding="utf-8"))["base"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise LaureateError(
-            f"{folder / 'config.json'} is missing or damaged; run `laureate train` again"
-        ) from None
-    if trained_on != found.fingerprint:
-        raise LaureateError(
-            f"{folder} was trained on another base than {found.folder}; run `laureate train` again"
-        )

@@ -1,0 +1,111 @@
+"""How complete a crawl is, what changed since the crawl before, and the report in Markdown."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from laureate.formats.portraits import Row
+
+
+def coverage(result: Mapping[str, Any], kinds: Sequence[str], asked: int) -> dict[str, float]:
+    """How much of the site was understood, each in 0..1.
+
+    `pages`: facts pages that were read, of those `asked` for (organisations and second pages aside);
+    `pictures`: pictures stored, of those wanted; `credits`: credit lines that say what the picture is, of
+    those read. A share of nothing counts as 1.
+    """
+    rows, faults = result["rows"], Counter(fault["about"] for fault in result["faults"])
+    wanted = [row for row in rows if row["kind"] in kinds]
+    read = len(rows) + faults["picture"]
+    known = sum(row["kind"] != "unknown" for row in rows) + faults["picture"]
+    return {
+        "pages": _share(read, min(asked, read + faults["page"])),
+        "pictures": _share(len(wanted), len(wanted) + faults["picture"]),
+        "credits": _share(known, read),
+    }
+
+
+def complaint(
+    found: Mapping[str, float], least: Mapping[str, float], result: Mapping[str, Any], kinds: Sequence[str]
+) -> str | None:
+    """Why a crawl is not good enough, with the fault that says where to look; None when it is."""
+    about = {"pages": ("page", "api", "list"), "pictures": ("picture",), "credits": ("page",)}
+    faults = result["faults"]
+    for name, share in found.items():
+        if share < least[name]:
+            first = next((f for f in faults if f["about"] in about[name]), None)
+            wanted = f"at least {least[name]:.1%} are wanted (crawl.coverage.{name})"
+            return f"the crawl understood {share:.1%} of the {name}, {wanted}{_told(first)}"
+    if not any(row["kind"] in kinds for row in result["rows"]):
+        first = next((f for f in faults if f["about"] != "check"), None)
+        return f"the crawl found no {' and no '.join(kinds)} at all{_told(first)}"
+    return None
+
+
+def changes(before: Sequence[Row], now: Sequence[Row]) -> dict[str, list[str]]:
+    """Whose portrait appeared, vanished, changed its bytes or its kind since the crawl before."""
+    old = {_key(row): row for row in before}
+    new = {_key(row): row for row in now}
+    both = [key for key in new if key in old]
+    return {
+        "appeared": [_titled(new[key]) for key in new if key not in old],
+        "vanished": [_titled(old[key]) for key in old if key not in new],
+        "changed bytes": [
+            _titled(new[k])
+            for k in both
+            if new[k]["sha256"] and old[k]["sha256"] not in (None, new[k]["sha256"])
+        ],
+        "changed kind": [
+            f"{_titled(new[k])}: {old[k]['kind']} is now {new[k]['kind']}"
+            for k in both
+            if new[k]["kind"] != old[k]["kind"]
+        ],
+    }
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """A crawl report as Markdown."""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(report["kinds"].items())) or "none"
+    parts = [
+        f"# Crawl of {report['site']}\n",
+        f"{report['pictures']} pictures stored, {report['size'] / 2**20:.1f} MiB; by credit line: {kinds}.",
+        f"{report['requests']} requests in {report['seconds']:.0f} s, begun {report['begun']}; "
+        f"{report['fetched']['picture']} pictures fetched, {report['kept']['picture']} kept from before.\n",
+        "| understood | share | wanted |\n| --- | ---: | ---: |",
+        *(
+            f"| {name} | {share:.1%} | {report['least'][name]:.1%} |"
+            for name, share in report["coverage"].items()
+        ),
+        "",
+    ]
+    if report["complaint"]:
+        parts.insert(1, f"**Not good enough:** {report['complaint']}\n")
+    quarantined = [f"{_titled(row)}: “{row['credit']}” ({row['page']})" for row in report["quarantined"]]
+    parts += _section("Quarantined: the credit line does not say what the picture is", quarantined)
+    parts += _section("Faults", [f"{f['about']}: {f['reason']} ({f['address']})" for f in report["faults"]])
+    parts += _section("Left out", [f"{s['what']}: {s['reason']}" for s in report["skipped"]])
+    if report["changes"] is not None:
+        for name, rows in report["changes"].items():
+            parts += _section(f"Since the crawl before: {name}", rows)
+    return "\n".join(parts) + "\n"
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    """A heading and a list, nothing where there is nothing to list."""
+    return [f"\n## {title} ({len(lines)})\n", *(f"- {line}" for line in lines)] if lines else []
+
+
+def _told(fault: Mapping[str, Any] | None) -> str:
+    return f": {fault['reason']} ({fault['address']})" if fault else ""
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def _key(row: Row) -> tuple[str, int, str]:
+    return str(row["id"]), int(row["year"]), str(row["category"])
+
+
+def _titled(row: Row) -> str:
+    return f"{row['name']} ({row['id']}, {row['category']} {row['year']})"

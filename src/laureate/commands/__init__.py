@@ -1,0 +1,1 @@
+"""The verbs beside the DAG, one module each."""

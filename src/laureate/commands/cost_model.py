@@ -1,0 +1,253 @@
+"""What a step costs, counted on the meta device: shapes without numbers, so neither weights nor time.
+
+The real `Trainer` and UNet run there, and every operation is counted as it passes: floating-point operations
+by torch's own counter, and the bytes of all tensors that live at once.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from laureate.config.params import Train
+from laureate.networks.diffusion import noise_schedule
+from laureate.networks.lora.adapter import Adapter
+from laureate.training.objective import Examples, Objective
+from laureate.training.trainer import Trainer
+
+Configs = Mapping[str, Mapping[str, Any]]  # part => its configuration; `scheduler` too
+TOKENS = 77
+LARGE = 32 << 20  # bytes from which glibc asks the system for memory of its own, and gives it back
+SCATTER = 1.5
+KERNELS = 50 << 20  # bytes that the CPU's libraries take when they are used first
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one step."""
+
+    flops: int  # a multiplication and an addition are two
+    weights: int  # bytes of what stays: the frozen base, the adapters, their gradients and moments
+    passing: int  # most bytes of all other tensors that live at once
+    large: int  # of these, what lies in tensors of LARGE and more
+    adapted: int = 0  # weights of the adapters, as they are exported
+    padding: int = 0  # bytes by which what stays is more on a graphics card: see `layers.runs_of`
+
+    def memory(self, where: str, process: int) -> int:
+        """Bytes on a `cpu` or `cuda` device, whose process takes `process` bytes before it has a model.
+
+        The allocator of a CPU process leaves holes between small tensors: SCATTER was fitted to measurements
+        of several networks and batches, which docs/sd21.md lists. The GPU's rounds up a little.
+        """
+        if where == "cuda":
+            return process + self.weights + self.padding + int(1.1 * self.passing)
+        return process + KERNELS + self.weights + self.large + int(SCATTER * (self.passing - self.large))
+
+
+class Alive(TorchDispatchMode):
+    """Counts the bytes of the tensors that operations make, as long as they live."""
+
+    def __init__(self, there: Sequence[torch.Tensor] = ()) -> None:
+        """`there`: tensors whose memory does not count."""
+        super().__init__()
+        self._there = {tensor.untyped_storage()._cdata for tensor in there}
+        self.now = self.most = self.large = self.large_at_most = 0
+        self._seen: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor):
+                self._note(value.untyped_storage())
+        return result
+
+    def _note(self, storage: Any) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen or key in self._there:
+            return
+
+        def gone(_: Any) -> None:
+            self.now -= size
+            self.large -= size if size >= LARGE else 0
+            self._seen.pop(key, None)
+
+        self._seen[key] = weakref.ref(storage, gone)
+        self.now += size
+        self.large += size if size >= LARGE else 0
+        if self.now > self.most:
+            self.most, self.large_at_most = self.now, self.large
+
+
+def model(configs: Configs, part: str, dtype: torch.dtype) -> Any:
+    """A part of a base without numbers, frozen."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.device("meta"):
+        if part == "text_encoder":
+            made: Any = CLIPTextModel(CLIPTextConfig(**configs[part]))
+        else:
+            kind: Any = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[part]
+            made = kind.from_config(dict(configs[part]))
+    return torch.nn.Module.to(made.eval().requires_grad_(False), dtype=dtype)
+
+
+def training(
+    configs: Configs,
+    adapters: Sequence[Adapter],
+    train: Train,
+    resolution: int,
+    dtype: torch.dtype,
+    attention: str,
+) -> Cost:
+    """One update of a pack of adapters. `attention`: `plain` keeps its matrices, `fused` does not."""
+    unet, encoder = model(configs, "unet", dtype), None
+    side = resolution // downscale(configs)
+    channels, width = int(configs["unet"]["in_channels"]), int(configs["text_encoder"]["hidden_size"])
+    text = torch.empty(1, TOKENS, width, dtype=dtype, device="meta")
+    if train.text_encoder:
+        encoder = model(configs, "text_encoder", dtype)
+        text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
+    process, train = (
+        noise_schedule.schedule(configs["scheduler"]),
+        train.model_copy(update={"compile": "none"}),
+    )
+    trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)
+    examples = Examples(
+        mean=torch.empty(1, channels, side, side, device="meta"),
+        logvar=torch.empty(1, channels, side, side, device="meta"),
+        text=text,
+    )
+    trainer.restore(trainer.state(), 1)  # makes the optimiser's moments, as if one update were done
+    for state in trainer.optimizer.state.values():
+        state["step"] = torch.tensor(1.0)  # is asked for its value
+    held = sum(weight.numel() for weight in trainer.flat.weights)
+    # bytes of a weight's gradient, two moments, and copy in the base's precision
+    each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
+    products = sum(tensor.nbytes for group in trainer.flat.groups for tensor in group.tensors)
+    there = [value for state in trainer.optimizer.state.values() for value in state.values()]
+    there += trainer.flat.tensors
+    if encoder is not None:
+        there += [*encoder.parameters(), *encoder.buffers()]
+        encoder.set_attn_implementation("eager" if attention == "plain" else "sdpa")
+    with counting(unet, attention, there) as (flops, alive):
+        trainer.step(examples, 1)
+    weights = [
+        trainer.layers[name].weights_of(index) for name in trainer.layers for index in range(len(adapters))
+    ]
+    padded = sum(layer.a[0].shape[1] + layer.b[0].shape[2] for layer in trainer.layers.values())
+    padded *= len(adapters) * max(adapter.rank for adapter in adapters)
+    return Cost(
+        flops=flops.get_total_flops(),
+        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held + products,
+        passing=alive.most,
+        large=alive.large_at_most,
+        adapted=sum(weight.numel() for pair in weights for weight in pair),
+        padding=(4 + each) * max(0, padded - held),
+    )
+
+
+def between(low: Cost, high: Cost, share: float) -> Cost:
+    """The cost of a rank between two others, by where it lies from `low` (0) to `high` (1): every count is
+    a constant and a multiple of the rank."""
+    values = ((getattr(low, each.name), getattr(high, each.name)) for each in fields(Cost))
+    return Cost(*(round(a + share * (b - a)) for a, b in values))
+
+
+def drawing(configs: Configs, batch: int, resolution: int, dtype: torch.dtype, attention: str) -> Cost:
+    """One call of the UNet for `batch` latents, without gradients: guidance makes two of a picture."""
+    unet = model(configs, "unet", dtype)
+    side, width = resolution // downscale(configs), int(configs["text_encoder"]["hidden_size"])
+    with counting(unet, attention) as (flops, alive), torch.no_grad():
+        unet(
+            torch.empty(batch, int(configs["unet"]["in_channels"]), side, side, dtype=dtype, device="meta"),
+            torch.empty(batch, dtype=torch.long, device="meta"),
+            encoder_hidden_states=torch.empty(batch, TOKENS, width, dtype=dtype, device="meta"),
+        )
+    return Cost(flops.get_total_flops(), size_of(unet), alive.most, alive.large_at_most)
+
+
+def reading(configs: Configs, batch: int, dtype: torch.dtype) -> int:
+    """Operations of the text encoder on `batch` captions, without gradients."""
+    encoder = model(configs, "text_encoder", dtype)
+    with counting(encoder, "fused") as (flops, _), torch.no_grad():
+        encoder(torch.empty(batch, TOKENS, dtype=torch.int64, device="meta"))
+    return flops.get_total_flops()
+
+
+def coding(configs: Configs, batch: int, resolution: int, way: str) -> Cost:
+    """The VAE on `batch` pictures in float32: `encode` or `decode`."""
+    vae = model(configs, "vae", torch.float32)
+    side, shape = resolution // downscale(configs), {"encode": 3, "decode": configs["vae"]["latent_channels"]}
+    edge = resolution if way == "encode" else side
+    with counting(vae, "fused") as (flops, alive), torch.no_grad():
+        pictures = torch.empty(batch, shape[way], edge, edge, device="meta")
+        getattr(vae, way)(pictures)
+    return Cost(flops.get_total_flops(), size_of(vae), alive.most, alive.large_at_most)
+
+
+@contextmanager
+def counting(net: Any, attention: str, there: Sequence[Any] = ()) -> Iterator[tuple[FlopCounterMode, Alive]]:
+    """Count what runs inside, with the attention that the device would have; tensors that are `there` already
+    do not count, and neither do the weights."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    if attention == "plain" and hasattr(net, "set_attn_processor"):
+        net.set_attn_processor(AttnProcessor())
+    flops, alive = counter(), Alive([*net.parameters(), *net.buffers(), *there])
+    with fused_on_meta(), flops, alive:
+        yield flops, alive
+
+
+def counter() -> FlopCounterMode:
+    """torch's counter of operations, told of the convolutions that keep their weight packed."""
+
+    def packed(x: Sequence[int], weight: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
+        return conv_flop_count(list(x), list(weight), list(out_shape))
+
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_convolution: packed})
+
+
+@contextmanager
+def fused_on_meta() -> Iterator[None]:
+    """torch's fused attention picks its kernel by device, and on meta the one that keeps the matrices: take
+    the one of a GPU, which has shapes and a count there too."""
+    functional: Any = torch.nn.functional
+    own = functional.scaled_dot_product_attention
+
+    def fused(
+        q: Any,
+        k: Any,
+        v: Any,
+        attn_mask: Any = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        **_: Any,
+    ) -> Any:
+        return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, dropout_p, is_causal)[0]
+
+    functional.scaled_dot_product_attention = fused
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = own
+
+
+def downscale(configs: Configs) -> int:
+    """Pixels per latent along a side."""
+    return int(2 ** (len(configs["vae"]["block_out_channels"]) - 1))
+
+
+def size_of(net: Any) -> int:
+    """Bytes of the weights of a network."""
+    return sum(weight.numel() * weight.element_size() for weight in net.parameters())

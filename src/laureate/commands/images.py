@@ -1,0 +1,275 @@
+"""`laureate images`: ask an images endpoint for one picture per (prompt, seed), and keep every answer.
+
+Beside the stages: answers cost money and cannot be made again, so no `dvc repro` may ask for or delete them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate.config.params import Endpoint, Params
+from laureate.core.errors import LaureateError, ParameterError
+from laureate.core.files import fresh_folder, write_json
+from laureate.core.paths import EXTERNAL, WORK
+from laureate.core.progress import progress
+from laureate.formats import external, prompts
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ANSWERS = WORK / "images"  # MODEL/HASH.json, one per request: asked once, kept until it is deleted
+REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
+FAULTS = 5  # failures one after the other that end a run: the endpoint is down
+LARGEST = 50_000_000  # pixels of one picture
+MOST_BYTES = 200_000_000  # of one answer
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture to ask for."""
+
+    prompt: str  # id
+    text: str
+    seed: int
+    body: dict[str, Any]  # what is sent
+
+    def hash(self, endpoint: Endpoint) -> str:
+        """SHA-256 over all that the answer depends on: address, body and seed."""
+        content = {"url": endpoint.url, "body": self.body, "seed": self.seed}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Refusal(Exception):
+    """The model will not draw this: an answer, which is kept, and no picture."""
+
+
+class Fault(Exception):
+    """No answer this time: a time-out, a busy or broken server, or bytes that are no picture."""
+
+
+def run(params: Params, model: str) -> None:
+    """Fetch the pictures of params.external.MODEL => data/external/MODEL: PNGs and manifest.json.
+
+    Answers are kept in .work/images, so that running again asks only for what is missing; refusals are
+    answers. Raises LaureateError where no key is set, a run would ask for more than `cap`, the endpoint
+    refuses the key or the request itself, fails FAULTS times running, or has answered with no picture at all.
+    """
+    endpoint = params.external[model].endpoint if model in params.external else None
+    if endpoint is None:
+        raise ParameterError(
+            f"external.{model}.endpoint is not set in params.yaml: nowhere to ask for pictures"
+        )
+    asked = prompts.load(params.sample.prompts)
+    requests = plan(endpoint, asked, params.sample.seeds)
+    answers = {request.hash(endpoint): None for request in requests}
+    folder = ANSWERS / model
+    new = [request for request in requests if not (folder / f"{request.hash(endpoint)}.json").is_file()]
+    if len(new) > endpoint.cap:
+        raise LaureateError(
+            f"{model}: {len(new)} pictures to ask for, and external.{model}.endpoint.cap is {endpoint.cap}; "
+            "raise it, or take fewer prompts or seeds"
+        )
+    failed = fetch(endpoint, new, folder) if new else {}
+    for key in answers:
+        path = folder / f"{key}.json"
+        answers[key] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    write(model, endpoint, [(r, answers[r.hash(endpoint)]) for r in requests], failed)
+    print(summary(external.read(model, asked), model))
+
+
+def plan(endpoint: Endpoint, asked: Sequence[prompts.Prompt], seeds: Sequence[int]) -> list[Request]:
+    """One request per (prompt, seed), in the order of the samples."""
+    fixed = {"model": endpoint.model, "n": 1, "size": endpoint.size, **endpoint.options}
+    return [
+        Request(p.id, p.text, s, {**fixed, "prompt": p.text, **({"seed": s} if endpoint.send_seed else {})})
+        for p in asked
+        for s in seeds
+    ]
+
+
+def fetch(endpoint: Endpoint, requests: Sequence[Request], folder: Path) -> dict[str, str]:
+    """Ask for every request and keep each answer in `folder`/HASH.json => hash: why there is none."""
+    with _client(endpoint) as client:
+        return _fetch(client, endpoint, requests, folder)
+
+
+def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder: Path) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    running, end = 0, time.monotonic() + 60 * endpoint.minutes
+    for request in progress(requests, len(requests), f"images {endpoint.model}"):
+        key = request.hash(endpoint)
+        if time.monotonic() > end:
+            failed[key] = f"not asked: {endpoint.minutes:g} minutes were over"
+            continue
+        try:
+            answer = ask(client, request.body)
+        except Refusal as refusal:
+            answer = {"refused": str(refusal)}
+        except Fault as fault:
+            failed[key] = str(fault)
+            running += 1
+            if running >= FAULTS:
+                raise LaureateError(
+                    f"{endpoint.url} failed {FAULTS} times running ({fault}); "
+                    "answers so far are kept, run it again to go on"
+                ) from None
+            continue
+        running = 0
+        write_json(folder / f"{key}.json", answer)
+    return failed
+
+
+def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """Send one request => {"picture": base64, "revised_prompt": text or None}.
+
+    Raises Refusal and Fault as they say, and LaureateError for what asking again cannot mend. The client
+    itself waits and tries again after 408, 409, 429, 5xx and broken connections.
+    """
+    import openai
+
+    known = {key: body[key] for key in ("model", "n", "size", "prompt")}
+    extra = {key: value for key, value in body.items() if key not in known}
+    try:
+        answer = client.images.generate(**known, extra_body=extra)
+    except openai.APITimeoutError:
+        raise Fault("timed out") from None
+    except openai.APIConnectionError as error:
+        raise Fault(f"no connection: {_short(error.__cause__ or error)}") from None
+    except openai.BadRequestError as error:
+        if error.code in REFUSALS or "safety system" in error.message or "content policy" in error.message:
+            raise Refusal(f"refused: {_short(error.message)}") from None
+        raise LaureateError(f"the endpoint does not take the request: {_short(error.message)}") from None
+    except openai.APIStatusError as error:
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            raise Fault(f"status {error.status_code}") from None
+        raise LaureateError(
+            f"the endpoint answered {error.status_code}: {_short(error.message)}; "
+            "check url, model and key of the endpoint"
+        ) from None
+    except (openai.OpenAIError, ValueError) as error:
+        raise Fault(f"not an answer of the images API: {_short(error)}") from None
+    first = (getattr(answer, "data", None) or [None])[0]
+    data = getattr(first, "b64_json", None)
+    if not isinstance(data, str):
+        if getattr(first, "url", None):
+            raise LaureateError(
+                "the endpoint answers with addresses; set options: {response_format: b64_json}"
+            )
+        raise Fault("an answer without a picture")
+    picture(data)
+    return {"picture": data, "revised_prompt": getattr(first, "revised_prompt", None)}
+
+
+def picture(data: str) -> Image:
+    """Base64 of a PNG, JPEG or WebP => RGB. Raises Fault if it is none, or larger than LARGEST pixels."""
+    from PIL import Image
+
+    try:
+        with Image.open(
+            io.BytesIO(base64.b64decode(data, validate=True)), formats=["PNG", "JPEG", "WEBP"]
+        ) as p:
+            if p.width * p.height > LARGEST:
+                raise Fault(f"a picture of {p.width} × {p.height} pixels")
+            return p.convert("RGB")
+    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise Fault("bytes that are no picture") from None
+
+
+def write(
+    model: str,
+    endpoint: Endpoint,
+    answered: Sequence[tuple[Request, dict[str, Any] | None]],
+    failed: dict[str, str],
+) -> None:
+    """Answers => data/external/MODEL, in the form that data/external/README.md describes."""
+    drawn, missing = [], []
+    for request, answer in answered:
+        row: dict[str, Any] = {"prompt": request.prompt, "seed": request.seed}
+        if answer and "picture" in answer:
+            file = f"{request.prompt}_{request.seed}.png"
+            drawn.append((answer, row | {"file": file, "revised_prompt": answer["revised_prompt"]}))
+        elif answer:
+            missing.append(row | {"reason": answer["refused"]})
+        else:
+            missing.append(row | {"reason": failed.get(request.hash(endpoint), "not asked")})
+    if not drawn:
+        raise LaureateError(f"{endpoint.url} gave no picture; the first reason: {missing[0]['reason']}")
+    with fresh_folder(EXTERNAL / model) as folder:
+        for answer, row in drawn:
+            picture(answer["picture"]).save(folder / row["file"])
+        write_json(folder / external.MANIFEST, {
+            "model": model,
+            "source": f"{endpoint.model} at {endpoint.url}, size {endpoint.size}",
+            "endpoint": endpoint.model_dump(exclude={"key"}),
+            "pictures": [row for _, row in drawn],
+            "missing": missing,
+        })  # fmt: skip
+
+
+def summary(found: external.Pictures, model: str) -> str:
+    """What came and what did not, and what to do next, in two lines."""
+    refused = sum(str(row.get("reason", "")).startswith("refused") for row in found.missing)
+    other = len(found.missing) - refused
+    text = f"{EXTERNAL / model}: {len(found.drawn)} pictures, {refused} refused, {other} failed"
+    if other:
+        text += f" ({found.missing[-1]['reason']}); run it again to ask for those"
+    return f"{text}\nnext: dvc add {EXTERNAL / model} && dvc repro"
+
+
+def _client(endpoint: Endpoint) -> Any:
+    key = os.environ.get(endpoint.key)
+    if not key:
+        raise LaureateError(f"the environment has no {endpoint.key}; it must hold the key of {endpoint.url}")
+    try:
+        from openai import OpenAI
+    except ImportError:
+        raise LaureateError(
+            "asking an endpoint needs the openai package: pip install 'laureate[images]'"
+        ) from None
+    return OpenAI(
+        base_url=endpoint.url,
+        api_key=key,
+        timeout=endpoint.timeout,
+        max_retries=endpoint.retries,
+        http_client=_bounded(endpoint.timeout),
+    )
+
+
+def _bounded(seconds: float) -> Any:
+    """An HTTP client whose answers end: a time-out alone bounds the wait for each byte, not for the last."""
+    import httpx2
+
+    class Bounded(httpx2.SyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self.stream, self.end = stream, time.monotonic() + seconds
+
+        def __iter__(self) -> Iterator[bytes]:
+            size = 0
+            for part in self.stream:
+                size += len(part)
+                if time.monotonic() > self.end or size > MOST_BYTES:
+                    raise httpx2.ReadTimeout("the answer takes too long or is too large")
+                yield part
+
+        def close(self) -> None:
+            self.stream.close()
+
+    def bound(answer: httpx2.Response) -> None:
+        answer.stream = Bounded(answer.stream)
+
+    # no redirects: the key is for one address
+    return httpx2.Client(timeout=seconds, follow_redirects=False, event_hooks={"response": [bound]})
+
+
+def _short(error: object) -> str:
+    return " ".join(str(error).split())[:200]

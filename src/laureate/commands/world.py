@@ -1,0 +1,104 @@
+"""Which world params.yaml describes: `laureate world nobel` writes the values of worlds/nobel.yaml into it.
+
+DVC reads params.yaml as it stands, so a world is a set of values in it, and no stage asks for its name.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from laureate.core.errors import ParameterError
+from laureate.core.files import write_text
+
+FOLDER = "worlds"  # beside the parameters
+
+
+def run(file: str, name: str | None = None) -> None:
+    """Without a name: print the world of the parameters `file` and the worlds there are. With one: switch.
+
+    Values that a world has no say in stay, and so do comments. Raises ParameterError for an unknown world,
+    for files that cannot be read, and for values that are no valid parameters; the file then stays as it is.
+    """
+    from laureate.config import params
+
+    worlds = known(Path(file).parent / FOLDER)
+    if name is None:
+        loaded = params.load(file)
+        print("\n".join(f"{'*' if world == loaded.world else ' '} {world}" for world in worlds))
+        return
+    if name not in worlds:
+        raise ParameterError(f"there is no world {name!r}: choose one of {', '.join(worlds) or 'none'}")
+    text = _read(Path(file))
+    new, changed = switched(text, _read(worlds[name]))
+    try:
+        params.parse(new, worlds[name])
+    except ParameterError as error:
+        raise ParameterError(f"{error}; {file} stays as it was") from None
+    if new != text:
+        write_text(file, new)
+    for key, (before, after) in changed.items():
+        print(f"{key}: {before} => {after}")
+    print(f"{file} describes the world {name}; {len(changed)} values changed")
+
+
+def known(folder: Path) -> dict[str, Path]:
+    """World => its file, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def switched(text: str, world: str) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """The parameters `text` with every value that `world` (YAML) has, and what changed.
+
+    The changes are dotted key => (before, after). A key that `text` lacks is added to the end of its section.
+    """
+    yaml = _yaml()
+    values, changed = yaml.load(text), {}
+    for keys, value in _leaves(yaml.load(world)):
+        section = values
+        for key in keys[:-1]:
+            section = section.setdefault(key, {})
+        before = section.get(keys[-1])
+        if keys[-1] not in section or before != value:
+            changed[".".join(keys)] = (before, value)
+            section[keys[-1]] = value
+            for token in filter(None, section.ca.items.get(keys[-1], ())):
+                token.column = 0  # else a comment stays where the longer value ended
+    out = io.StringIO()
+    yaml.dump(values, out)
+    return (out.getvalue() if changed else text), changed
+
+
+def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """((section, key), value) for sections; a mapping deeper down, such as crawl.coverage, is one value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and not above:
+            yield from _leaves(value, (key,))
+        else:
+            yield (*above, key), value
+
+
+def _yaml() -> Any:
+    """A reader and writer that keeps comments, order and the form of numbers."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        """Writes `null` where ruamel would write nothing."""
+
+    Representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    yaml = YAML()
+    yaml.Representer = Representer
+    yaml.preserve_quotes, yaml.width = True, 4096
+    return yaml
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None

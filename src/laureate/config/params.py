@@ -1,0 +1,191 @@
+"""The typed, validated form of `params.yaml`: read, typed, and checked across sections.
+
+Nothing heavy is imported here, so that a bad parameter stops a command at once.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from laureate.config.error_messages import sentence, shown
+from laureate.config.schema import (
+    KINDS,
+    SOURCES,
+    Base,
+    Compare,
+    Coverage,
+    Crawl,
+    Encode,
+    Endpoint,
+    Evaluate,
+    External,
+    Judge,
+    Params,
+    Prepare,
+    Report,
+    Roles,
+    Sample,
+    Source,
+    Train,
+)
+from laureate.core.errors import ParameterError
+
+__all__ = [
+    "Base",
+    "Compare",
+    "Coverage",
+    "Crawl",
+    "Encode",
+    "Endpoint",
+    "Evaluate",
+    "External",
+    "Judge",
+    "Params",
+    "Prepare",
+    "Report",
+    "Roles",
+    "Sample",
+    "Source",
+    "Train",
+    "check_model",
+    "check_rank",
+    "load",
+    "of_rank",
+    "parse",
+]
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read, type and cross-check the parameters; paths inside are relative to the working folder.
+
+    Raises ParameterError with one sentence naming the file and the dotted key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParameterError(
+            f"{path} does not exist: run laureate in the project's folder, or name the file with --params"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: str | Path) -> Params:
+    """Type and cross-check parameters in YAML; `path` is what an error names. Raises ParameterError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{path} must hold sections such as 'train:', not {shown(values)}")
+    try:
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        raise ParameterError(f"{path}: {sentence(error)}") from None
+    complaint = _cross_check(params)
+    if complaint:
+        raise ParameterError(f"{path}: {complaint}")
+    return params
+
+
+def of_rank(value: Any, rank: int) -> Any:
+    """The value for a rank, of one value for all ranks or a mapping from rank to value."""
+    return value[rank] if isinstance(value, dict) else value
+
+
+def check_rank(params: Params, rank: int) -> int:
+    """Give `rank` back if the study has it. Raises ParameterError."""
+    if rank not in params.ranks:
+        raise ParameterError(f"--rank {rank} is not in ranks {params.ranks}")
+    return rank
+
+
+def check_model(name: str, names: list[str]) -> str:
+    """Give `name` back if it is one of `names`. Raises ParameterError."""
+    if name not in names:
+        raise ParameterError(f"--model {name} is unknown: choose one of {', '.join(names)}")
+    return name
+
+
+def _cross_check(params: Params) -> str | None:
+    """What no section can see alone: a complaint, or None."""
+    if params.world != "embedded" and params.crawl.site == Params.model_fields["crawl"].default.site:
+        return (
+            f"world is {params.world!r}, but crawl.site and other values are still the embedded world's; "
+            f"run `laureate world {params.world}`, which sets them all"
+        )
+    if len(set(params.ranks)) != len(params.ranks):
+        return f"ranks must differ from each other, got {params.ranks}"
+    for name in params.external:
+        if name.startswith("rank-") or name in ("baseline", "noise-floor"):
+            return f"external.{name} has the name of a model of the study; call it something else"
+    if params.selected not in params.models:
+        return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
+    for key in ("learning_rate", "alpha", "dropout"):
+        value = getattr(params.train, key)
+        without = [rank for rank in params.ranks if isinstance(value, dict) and rank not in value]
+        if without:
+            return f"train.{key} has no value for rank {without[0]}"
+    if params.train.init == "pissa" and params.train.variant == "dora":
+        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
+    if params.crawl.years[0] > params.crawl.years[1]:
+        return f"crawl.years must be [first, last], got {params.crawl.years}"
+    for kind, pattern in params.crawl.credits.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            return f"crawl.credits.{kind} is no regular expression: {error}"
+    complaint = _check_roles(params.evaluate)
+    if complaint:
+        return complaint
+    if len(set(params.sample.seeds)) != len(params.sample.seeds):
+        return f"sample.seeds must differ from each other, got {params.sample.seeds}"
+    for index, source in enumerate(params.base.sources):
+        complaint = _complain_about(source)
+        if complaint:
+            return f"base.sources[{index}] {complaint}"
+    for index, prompts in enumerate(params.sample.prompts):
+        if not Path(prompts).is_file():
+            return f"sample.prompts[{index}]: there is no file {prompts}"
+    return None
+
+
+def _check_roles(evaluate: Evaluate) -> str | None:
+    """A complaint about a role without a judge, or with one that cannot play it."""
+    for role, name in evaluate.roles:
+        if name is None:
+            continue
+        if name not in evaluate.judges:
+            known = ", ".join(evaluate.judges)
+            return f"evaluate.roles.{role} is {name!r}: choose one of evaluate.judges ({known}) or null"
+        kind = evaluate.judges[name].kind
+        if kind not in KINDS[role]:
+            kinds = ", ".join(KINDS[role])
+            return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
+    return None
+
+
+def _complain_about(source: Source) -> str | None:
+    """What is wrong with a source of the base, to be put after its name."""
+    given = [kind for kind in SOURCES if getattr(source, kind) is not None]
+    if len(given) != 1:
+        return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
+    belongs: dict[str, tuple[str, ...]] = {
+        "revision": ("hub", "modelscope"),
+        "variant": ("hub", "modelscope"),
+    }
+    belongs |= {"layout": ("file",), "tokenizer": ("file",)}
+    for key, kinds in belongs.items():
+        value = getattr(source, key)
+        if value is not None and source.kind not in kinds:
+            return f"is a {source.kind}, which has no {key}"
+        if value is None and source.kind in kinds and key != "variant":
+            return f"is a {source.kind} and wants {key} too"
+    if source.kind == "file" and not str(source.file).endswith(".safetensors"):
+        return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
+    return None

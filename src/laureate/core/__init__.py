@@ -1,0 +1,1 @@
+"""What every module may use: errors, atomic files, the project's paths, progress bars."""

@@ -1,0 +1,155 @@
+"""The oracle's pictures: many prompts from every model, many portraits from the museum; kept, and taken up
+again.
+
+Pictures are kept in parts, each named by a hash of all that it depends on: another adapter, another step
+count or another prompt gives another name, and a run that was broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laureate.config.params import Params, Prepare
+from laureate.core.files import sha256_file, write_bytes
+from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
+from laureate.core.progress import progress
+from laureate.embedded import prompt_writer
+from laureate.formats.prompts import Prompt
+from laureate.imaging import image_io
+from laureate.networks.diffusion import base_model
+from laureate.sampling import pipeline
+from laureate.simulator.museum import collection, server
+from laureate.torch_utils import device
+
+Pixels = NDArray[np.uint8]  # (n, side, side, 3)
+PROMPT_SEED = 2027  # of the prompts; the study's own come from another
+MUSEUM_SEED = 4000  # of the first museum whose portraits are drawn; the study's own is another
+PROMPTS_IN_PART, PORTRAITS_IN_PART = 25, 500
+OF_A_PICTURE = {"seeds", "steps", "guidance", "scheduler", "precision", "negative_prompt"}  # of `sample`
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures that are made and kept together."""
+
+    file: Path
+    start: int
+    stop: int
+
+    def read(self) -> Pixels:
+        """The pictures, (stop − start, side, side, 3) uint8."""
+        found: Pixels = np.load(self.file, allow_pickle=False)
+        return found
+
+
+def fresh_prompts(count: int, known: Iterable[Prompt]) -> list[Prompt]:
+    """`count` prompts of the embedded world's grammar, none of them among the `known`."""
+    taken = {prompt.text for prompt in known}
+    drawn = prompt_writer.study(count + len(taken), seed=PROMPT_SEED)
+    return [prompt for prompt in drawn if prompt.text not in taken][:count]
+
+
+def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Path) -> list[Part]:
+    """Draw every prompt with every seed of the study from `model`; the rows are prompt-major => parts in
+    order.
+
+    Parts that are there already are kept. Raises LaureateError for an adapter that is missing or of another
+    base.
+    """
+    found = base_model.expected(params.base)
+    adapter = None if model == "baseline" else ADAPTERS / model
+    if adapter:
+        pipeline.check_adapter(adapter, found)
+    seeds = params.sample.seeds
+    made_by = {
+        "base": found.fingerprint,
+        "adapter": sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
+        "settings": params.sample.model_dump(include=OF_A_PICTURE),
+        "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
+        "resolution": params.drawn_at,
+    }
+
+    def part(start: int) -> Part:
+        chosen = prompts[start : start + PROMPTS_IN_PART]
+        key = _key(made_by | {"prompts": [(prompt.id, prompt.text) for prompt in chosen]})
+        return Part(folder / model / f"{key}.npy", start * len(seeds), (start + len(chosen)) * len(seeds))
+
+    parts = [part(start) for start in range(0, len(prompts), PROMPTS_IN_PART)]
+    pairs = [(prompt, seed) for prompt in prompts for seed in seeds]
+    missing = [p for p in parts if not p.file.exists()]
+    if missing:
+        wanted = [pair for p in missing for pair in pairs[p.start : p.stop]]
+        drawn = progress(pipeline.draw(found, adapter, wanted, params), len(wanted), f"draw {model}")
+        _keep(missing, (np.asarray(picture) for picture in drawn))
+    return parts
+
+
+def portraits(params: Params, count: int, folder: Path, processes: int) -> list[Part]:
+    """`count` portraits by the museum's artist, received and prepared as the study's are => parts in order.
+
+    They hang in further museums, drawn by the same rules: other people, the same population.
+    """
+    made_by = {"prepare": _of_a_picture(params.prepare), "museum": [MUSEUM_SEED, server.SIZE, server.QUALITY]}
+    parts = []
+    for start in range(0, count, PORTRAITS_IN_PART):
+        stop = min(start + PORTRAITS_IN_PART, count)
+        key = _key(made_by | {"rows": [start, stop], "artist": sha256_file(Path(collection.__file__))})
+        parts.append(Part(folder / "portraits" / f"{key}.npy", start, stop))
+    missing = [p for p in parts if not p.file.exists()]
+    if missing:
+        hung = list(_hung(count))
+        wanted = [hung[row] for p in missing for row in range(p.start, p.stop)]
+        with ProcessPoolExecutor(processes) as pool:
+            drawn = pool.map(_prepared, wanted, [params.prepare] * len(wanted), chunksize=20)
+            _keep(missing, progress(drawn, len(wanted), "draw portraits"))
+    return parts
+
+
+def _hung(count: int) -> Iterator[collection.Portrait]:
+    """The first `count` drawings by the artist, museum after museum."""
+    given = 0
+    for seed in range(MUSEUM_SEED, MUSEUM_SEED + count):
+        for person in collection.collection(seed):
+            for prize in person.prizes:
+                if prize.portrait and prize.portrait.credit == collection.ILLUSTRATOR:
+                    if given == count:
+                        return
+                    given += 1
+                    yield prize.portrait
+
+
+def _prepared(portrait: collection.Portrait, wanted: Prepare) -> Pixels:
+    """A portrait as the museum sends it and `prepare` leaves it: (side, side, 3) uint8."""
+    whole = image_io.decode(server.drawn(portrait))
+    return np.asarray(image_io.resized(image_io.square(whole, wanted.head), wanted.resolution, wanted.filter))
+
+
+def _of_a_picture(wanted: Prepare) -> dict[str, Any]:
+    """What of `prepare` a picture depends on."""
+    return {"resolution": wanted.resolution, "filter": wanted.filter, "head": wanted.head}
+
+
+def _keep(parts: Sequence[Part], drawn: Iterable[Pixels]) -> None:
+    """Write the parts one by one, as their pictures come."""
+    rest = iter(drawn)
+    for part in parts:
+        buffer = io.BytesIO()
+        np.save(buffer, np.stack([next(rest) for _ in range(part.stop - part.start)]), allow_pickle=False)
+        write_bytes(part.file, buffer.getvalue())
+
+
+def _key(made_by: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:20]
+
+
+Draw = Callable[..., Iterator[Any]]

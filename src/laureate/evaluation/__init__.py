@@ -1,0 +1,1 @@
+"""From pictures to scores: feature extraction by judges, scores with intervals, sanity checks."""

@@ -1,0 +1,90 @@
+"""What the judges say of one model, kept: enough to take every score again, and to compare two models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_bytes
+
+if TYPE_CHECKING:
+    from laureate.evaluation.scores.base import Array
+
+FEATURES = ("looks", "cmmd", "dino", "style")  # roles whose features are distances between sets
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of n pictures, held against m held-out portraits. What no judge says is not there."""
+
+    model: str
+    pictures: Sequence[str]  # file names, (n,)
+    clusters: Sequence[str]  # prompt of each picture: the pictures of one prompt are resampled together
+    sets: Mapping[str, tuple[Array, Array]]  # role => features of pictures (n, d) and of references (m, d)
+    values: Mapping[str, Array]  # score => a value per picture, (n,) or (n, k), NaN where it has none
+    heads: Mapping[str, Array]  # head => class probabilities (n, k), the style's left out
+    arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)
+    judges: Mapping[str, Any]  # who said it: `Bench.record`
+    settings: Sequence[int] = ()  # resamples, seed and neighbours of the draws
+    draws: Mapping[str, NDArray[np.float64]] = field(
+        default_factory=dict
+    )  # score => its value over resamples
+
+    def only(self, rows: Sequence[int]) -> Evidence:
+        """The same evidence of these pictures alone, in this order; draws over all of them are gone."""
+        index = list(rows)
+        per_picture = {"lpips", "train"}
+        return replace(
+            self,
+            pictures=[self.pictures[row] for row in index],
+            clusters=[self.clusters[row] for row in index],
+            sets={role: (x[index], y) for role, (x, y) in self.sets.items()},
+            values={key: values[index] for key, values in self.values.items()},
+            heads={head: p[index] for head, p in self.heads.items()},
+            arrays={k: a[index] if k in per_picture else a for k, a in self.arrays.items()},
+            draws={},
+        )
+
+
+def save(path: str | Path, evidence: Evidence) -> None:
+    """Write `path`, a safetensors file: the same evidence gives the same bytes."""
+    from safetensors.numpy import save as as_bytes
+
+    arrays: dict[str, Any] = {}
+    for role, (x, y) in evidence.sets.items():
+        arrays |= {f"sets/{role}/x": x, f"sets/{role}/y": y}
+    for name in ("values", "heads", "arrays", "draws"):
+        arrays |= {f"{name}/{key}": value for key, value in getattr(evidence, name).items()}
+    about = {
+        name: getattr(evidence, name) for name in ("model", "pictures", "clusters", "judges", "settings")
+    }  # one entry: the writer of the package orders several by chance
+    header = {"laureate": json.dumps(about, sort_keys=True)}
+    write_bytes(path, as_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, header))
+
+
+def load(path: str | Path, model: str) -> Evidence:
+    """Read what `save` wrote. Raises LaureateError where it is missing, damaged, or of another form."""
+    from safetensors import SafetensorError, safe_open
+
+    again = f"run `laureate evaluate --model {model}` again"
+    if not Path(path).is_file():
+        raise LaureateError(f"{path} does not exist; {again.removesuffix(' again')} first")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()["laureate"])
+            parts: dict[str, Any] = {"sets": {}, "values": {}, "heads": {}, "arrays": {}, "draws": {}}
+            for name in file.keys():  # noqa: SIM118  # not a mapping
+                part, _, key = name.partition("/")
+                parts[part][key] = file.get_tensor(name)
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise LaureateError(f"{path} is damaged or of another version; {again}") from None
+    roles = sorted({key.partition("/")[0] for key in parts["sets"]})
+    parts["sets"] = {role: (parts["sets"][f"{role}/x"], parts["sets"][f"{role}/y"]) for role in roles}
+    return Evidence(**about, **parts)

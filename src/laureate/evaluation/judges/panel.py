@@ -1,0 +1,222 @@
+"""The judges of a study: each is asked once about a set of pictures, and what it says is remembered.
+
+What a judge made of a set lies in a folder of the work cache, under a hash of the judge (its kind, weights,
+versions, pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the
+held-out portraits are looked at once for all models, and a judge whose answers are there is not even loaded.
+A file is read back exactly as it was written: a warm cache gives the same bytes as a cold one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_bytes
+from laureate.evaluation import sanity_checks
+from laureate.evaluation.judges import weights
+from laureate.evaluation.judges.batching import Features, Seen, versions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from laureate.config import params
+
+FORMAT = 1  # of the remembered files: another number, and nothing old is read
+LIMIT = 8e9  # bytes kept; what was read longest ago goes first
+HOW: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-processing, packages that have a say
+    "vision": ("clean-fid's bicubic resize to the net's size, not rounded; x / 255", ("torch",)),
+    "clip": ("as preprocessor_config.json says, on Pillow", ("torch", "transformers")),
+    "dino": ("as preprocessor_config.json says, on Pillow", ("torch", "transformers")),
+    "inception": (
+        "clean-fid's bicubic resize to 299, not rounded; (x - 128) / 128",
+        ("torch", "torchvision", "clean-fid"),
+    ),
+    "lpips-alex": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
+    "lpips-vgg": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
+}
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures that are looked at together, and the files they are from."""
+
+    files: Sequence[Path]
+    pictures: Sequence[Image]  # RGB, loaded
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of sizes and pixels, in order: names and file formats have no say."""
+        digest = hashlib.sha256()
+        for picture in self.pictures:
+            digest.update(repr((picture.mode, picture.size)).encode() + picture.tobytes())
+        return digest.hexdigest()
+
+    def pairs(self) -> list[tuple[Path, Image]]:
+        """Every file with its picture."""
+        return list(zip(self.files, self.pictures, strict=True))
+
+    def fitted(self, resolution: int) -> PictureSet:
+        """The same pictures, cut to squares and brought to the portraits' size."""
+        from laureate.imaging.image_io import resized, square
+
+        return PictureSet(self.files, [resized(square(picture), resolution) for picture in self.pictures])
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+class Bench:
+    """The judges of `evaluate`, loaded when they are first needed."""
+
+    def __init__(self, evaluate: params.Evaluate, cache: Path) -> None:
+        self.evaluate, self.cache = evaluate, cache
+        used = {name for _, name in evaluate.roles if name is not None}
+        self.found = {
+            name: weights.find(judge.source, name, judge.sha256)
+            for name, judge in evaluate.judges.items()
+            if name in used
+        }
+        self._judges: dict[str, Any] = {}
+        self._memory: dict[str, Seen] = {}
+
+    def record(self) -> dict[str, Any]:
+        """Judge => kind, source, versions, file hashes, pre-processing, and the roles it plays."""
+        return {name: self._about(name) | {"roles": self._roles(name)} for name in sorted(self.found)}
+
+    def see(self, role: str, pictures: PictureSet) -> Seen | None:
+        """What the judge of a role makes of `pictures`; None where the role has no judge.
+
+        Raises LaureateError naming the file where a feature is not finite.
+        """
+        name = getattr(self.evaluate.roles, role)
+        if name is None:
+            return None
+        seen = self._remember(
+            name, f"pictures {pictures.digest}", lambda: self._judge(name).see(pictures.pictures)
+        )
+        for values in seen.values():
+            if len(values) == len(pictures):
+                sanity_checks.check_finite(values, pictures.files, f"the judge {name}")
+        return seen
+
+    def texts(self, texts: Sequence[str]) -> Features | None:
+        """n texts => (n, d) of the role `text`, unit length; None where it has no judge."""
+        name = self.evaluate.roles.text
+        if name is None:
+            return None
+        digest = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+        said = self._remember(name, f"texts {digest}", lambda: {"features": self._judge(name).texts(texts)})
+        return said["features"]
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Head => classes of the judge of the role `attributes`; nothing where it has none."""
+        name = self.evaluate.roles.attributes
+        if name is None:
+            return {}
+        config = json.loads((self.found[name].path / "config.json").read_text(encoding="utf-8"))
+        return {head: tuple(classes) for head, classes in config["heads"].items()}
+
+    def _about(self, name: str) -> dict[str, Any]:
+        judge = self.evaluate.judges[name]
+        how, packages = HOW[judge.kind]
+        return {
+            "kind": judge.kind,
+            "source": judge.source,
+            "sha256": self.found[name].hashes,
+            "version": versions(*packages),
+            "preprocessing": how,
+        }
+
+    def _roles(self, name: str) -> list[str]:
+        return [role for role, judge in self.evaluate.roles if judge == name]
+
+    def _judge(self, name: str) -> Any:
+        if name not in self._judges:
+            self._judges[name] = load(self.evaluate.judges[name], self.evaluate.batch)
+        return self._judges[name]
+
+    def _remember(self, name: str, asked: str, ask: Callable[[], Seen]) -> Seen:
+        """The answer from memory or the cache; else `ask`, and keep it."""
+        about = {k: v for k, v in self._about(name).items() if k != "source"}  # where it lies has no say
+        key = json.dumps([FORMAT, about, self.evaluate.batch, asked], sort_keys=True)
+        path = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
+        if path.name not in self._memory:
+            kept = _read(path)
+            if kept is None:
+                kept = ask()
+                _write(path, kept)
+            self._memory[path.name] = kept
+        return self._memory[path.name]
+
+
+def load(judge: params.Judge, batch: int) -> Any:
+    """The judge of a section of evaluate.judges, with `see`; imports only what its kind needs."""
+    if judge.kind == "vision":
+        from laureate.evaluation.judges.vision import VisionJudge
+
+        return VisionJudge.load(judge.source, batch)
+    if judge.kind == "clip":
+        from laureate.evaluation.judges.clip import ClipJudge
+
+        return ClipJudge.load(judge.source, batch)
+    if judge.kind == "dino":
+        from laureate.evaluation.judges.dino import DinoJudge
+
+        return DinoJudge.load(judge.source, batch)
+    if judge.kind == "inception":
+        from laureate.evaluation.judges.inception import InceptionJudge
+
+        return InceptionJudge.load(judge.source, batch)
+    from laureate.evaluation.judges.lpips_nets import PerceptualJudge
+
+    return PerceptualJudge.load(judge.source, "alex" if judge.kind == "lpips-alex" else "vgg", batch)
+
+
+def _read(path: Path) -> Seen | None:
+    """What was kept; None where nothing was, or where the file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        kept: Seen = load_file(path)
+        path.touch()  # it was of use: tidying takes others first
+    except (OSError, SafetensorError):
+        return None
+    return kept
+
+
+def _write(path: Path, seen: Seen) -> None:
+    """Keep an answer, and let go of the oldest ones where there are too many."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    write_bytes(path, save({name: np.ascontiguousarray(values) for name, values in seen.items()}))
+    others = sorted((p for p in path.parent.glob("*.safetensors") if p != path), key=_last_used)
+    total = sum(p.stat().st_size for p in [*others, path])
+    while others and total > LIMIT:
+        total -= others[0].stat().st_size
+        others.pop(0).unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def open_set(files: Sequence[Path]) -> PictureSet:
+    """Read pictures as RGB. Raises LaureateError naming a file that is missing or broken."""
+    from PIL import Image
+
+    found = []
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                found.append(image.convert("RGB"))
+        except OSError as error:
+            raise LaureateError(f"{file} cannot be read as a picture ({error}); make it again") from None
+    return PictureSet(files, found)

@@ -1,0 +1,87 @@
+"""Where a judge's weights are: a folder, a .safetensors file, or a repository of the Hugging Face hub.
+
+Only safetensors are read, so nothing is unpickled. A hub repository is named with its revision, so that it
+cannot change under a study, and is taken from the hub's own cache where it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from laureate.core.errors import LaureateError
+from laureate.core.files import sha256_file
+
+HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
+WEIGHTS = "model.safetensors"
+FILES = ["*.json", "*.txt", "*.safetensors"]  # of a repository: no pickles, no code
+
+
+@dataclass(frozen=True)
+class Found:
+    """A judge's files on this machine."""
+
+    path: Path  # the folder, or the one file
+    weights: Path
+    sha256: str  # of the weights
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """File name => SHA-256 of everything that has a say in the features."""
+        if self.path == self.weights:
+            return {self.weights.name: self.sha256}
+        others = sorted(p for p in self.path.iterdir() if p.suffix in (".json", ".txt") and p.is_file())
+        return {p.name: sha256_file(p) for p in others} | {self.weights.name: self.sha256}
+
+
+def find(source: str, name: str = "", sha256: str | None = None) -> Found:
+    """The files of the judge `name` (a key of evaluate.judges, for the sentences).
+
+    Raises LaureateError where they are missing, saying what to fetch, or are not the ones of `sha256`.
+    """
+    judge = f"the judge {name}" if name else "the judge"
+    path = _hub(source, judge) if source.startswith("hub:") else Path(source)
+    weights = path if path.suffix == ".safetensors" else path / WEIGHTS
+    for file in [weights] if path == weights else [path / "config.json", weights]:
+        if not file.is_file():
+            raise LaureateError(f"{file} is missing: {judge} cannot be loaded; {_remedy(source, file, name)}")
+    found = Found(path, weights, sha256_file(weights))
+    if sha256 and found.sha256 != sha256:
+        raise LaureateError(
+            f"{weights} is not what evaluate.judges.{name}.sha256 says: it has {found.sha256}; fetch it again"
+        )
+    return found
+
+
+def _hub(source: str, judge: str) -> Path:
+    """The folder of hub:OWNER/NAME@REVISION[/FOLDER] in the hub's cache, fetched where that is allowed."""
+    match = HUB.fullmatch(source)
+    if not match:
+        raise LaureateError(
+            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, or /FOLDER behind it"
+        )
+    repository, revision, folder = match.groups()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    patterns = [f"{folder}/{pattern}" if folder else pattern for pattern in FILES]
+    try:
+        root = snapshot_download(repository, revision=revision, allow_patterns=patterns)
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError):
+        raise LaureateError(
+            f"{judge} needs {repository} at {revision[:12]}, which is not on this machine and cannot be "
+            f"fetched now: run `hf download {repository} --revision {revision}` where there is a network, "
+            "or name a folder as its source"
+        ) from None
+    return Path(root) / (folder or "")
+
+
+def _remedy(source: str, file: Path, name: str) -> str:
+    if source.startswith("models/embedded"):
+        return f"restore it with `git checkout {source}`"
+    if source.startswith("hub:"):
+        return "the repository does not hold safetensors at that revision: name another"
+    if file.suffix == ".safetensors" and file == Path(source):
+        return "docs/scores.md says what to fetch and how to make it"
+    return f"set evaluate.judges.{name or 'NAME'}.source to a folder that holds it"

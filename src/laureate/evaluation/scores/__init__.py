@@ -1,0 +1,94 @@
+"""Features to numbers: every score is a pure function of float arrays.
+
+Notation: `x` are features of generated pictures, shape (n, d); `y` those of reference pictures, shape (m, d).
+Features are computed once; a score first reduces them to a matrix of inner products or distances between
+pictures, and both the value and its bootstrap interval read that matrix, so an interval costs no forward pass
+and does not depend on d.
+"""
+
+from laureate.evaluation.scores.base import Score
+from laureate.evaluation.scores.bootstrap import (
+    Difference,
+    Estimate,
+    Resamples,
+    bootstrap,
+    estimate,
+    holm,
+    jackknife,
+    resample,
+    swap_test,
+    wilson_interval,
+)
+from laureate.evaluation.scores.frechet import Frechet, frechet_distance
+from laureate.evaluation.scores.kernel_distances import (
+    Kernel,
+    clip_kernel,
+    cmmd,
+    gaussian_kernel,
+    kernel_distance,
+    polynomial_kernel,
+    style_distance,
+    style_features,
+)
+from laureate.evaluation.scores.lpips import (
+    PairMean,
+    lpips,
+    lpips_diversity,
+    lpips_embedding,
+    mean_over_pairs,
+)
+from laureate.evaluation.scores.nearest_neighbours import (
+    Manifold,
+    Memorisation,
+    density_coverage,
+    memorisation,
+    precision_recall,
+)
+from laureate.evaluation.scores.per_image import (
+    Inception,
+    PictureMean,
+    clip_content,
+    clip_score,
+    inception_score,
+    mean_over_pictures,
+)
+
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Frechet",
+    "Inception",
+    "Kernel",
+    "Manifold",
+    "Memorisation",
+    "PairMean",
+    "PictureMean",
+    "Resamples",
+    "Score",
+    "bootstrap",
+    "clip_content",
+    "clip_kernel",
+    "clip_score",
+    "cmmd",
+    "density_coverage",
+    "estimate",
+    "frechet_distance",
+    "gaussian_kernel",
+    "holm",
+    "inception_score",
+    "jackknife",
+    "kernel_distance",
+    "lpips",
+    "lpips_diversity",
+    "lpips_embedding",
+    "mean_over_pairs",
+    "mean_over_pictures",
+    "memorisation",
+    "polynomial_kernel",
+    "precision_recall",
+    "resample",
+    "style_distance",
+    "style_features",
+    "swap_test",
+    "wilson_interval",
+]

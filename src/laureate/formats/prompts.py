@@ -1,0 +1,91 @@
+"""What is asked of every model: prompts from YAML files, checked row by row."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from laureate.core.errors import LaureateError
+
+SETS = ("seed", "study")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt, and what of it a judge can read back from a picture."""
+
+    id: str  # a slug, unique over all files; names the pictures
+    text: str
+    set: str  # one of SETS
+    attributes: dict[str, str] = field(
+        default_factory=dict
+    )  # attribute => class, as in the atelier's VOCABULARY
+
+
+def load(paths: Iterable[str | Path]) -> list[Prompt]:
+    """Read prompt files in the order given.
+
+    Raises LaureateError naming the file and the row: not YAML, no list, a key too many or too few, a bad or
+    repeated id, an empty or repeated text, an unknown set or attribute.
+    """
+    prompts: list[Prompt] = []
+    seen: dict[str, str] = {}  # ids and texts => where they were read
+    for path in paths:
+        for number, row in enumerate(_rows(Path(path)), start=1):
+            where = f"{path}, row {number}"
+            prompt = _prompt(row, where)
+            for key in (prompt.id, prompt.text):
+                if key in seen:
+                    raise LaureateError(f"{where}: {key!r} was used before, in {seen[key]}; make it differ")
+                seen[key] = where
+            prompts.append(prompt)
+    if not prompts:
+        raise LaureateError("the prompt files hold no prompt; see data/prompts.yaml for their form")
+    return prompts
+
+
+def _rows(path: Path) -> list[Any]:
+    import yaml
+
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LaureateError(f"there is no prompt file {path}; see sample.prompts in params.yaml") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise LaureateError(f"{path} must be a list of prompts, each with id, text, set and attributes")
+    return rows
+
+
+def _prompt(row: Any, where: str) -> Prompt:
+    """One checked row."""
+    from laureate.formats.vocabulary import VOCABULARY
+
+    if not isinstance(row, dict) or not {"id", "text", "set"} <= set(row) <= {
+        "id",
+        "text",
+        "set",
+        "attributes",
+    }:
+        raise LaureateError(f"{where}: a prompt has the keys id, text, set and, if asked, attributes")
+    if not isinstance(row["id"], str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row["id"]):
+        raise LaureateError(f"{where}: id must be lower-case words joined by '-', got {row['id']!r}")
+    if not isinstance(row["text"], str) or not row["text"].strip():
+        raise LaureateError(f"{where}: text must not be empty")
+    if row["set"] not in SETS:
+        raise LaureateError(f"{where}: set must be one of {', '.join(SETS)}, got {row['set']!r}")
+    attributes = row.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        raise LaureateError(f"{where}: attributes must be pairs such as 'hair: curly'")
+    for name, value in attributes.items():
+        if name not in VOCABULARY:
+            raise LaureateError(f"{where}: {name!r} is no attribute; choose from {', '.join(VOCABULARY)}")
+        if value not in VOCABULARY[name]:
+            raise LaureateError(
+                f"{where}: {name} cannot be {value!r}; choose from {', '.join(VOCABULARY[name])}"
+            )
+    return Prompt(row["id"], row["text"], row["set"], dict(attributes))

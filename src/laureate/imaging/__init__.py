@@ -1,0 +1,1 @@
+"""Pictures: decoding received bytes, cropping and resizing, near-duplicates."""

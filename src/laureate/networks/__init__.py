@@ -1,0 +1,1 @@
+"""Neural networks: the diffusion model, LoRA adapters, CPU backends, where weights come from."""

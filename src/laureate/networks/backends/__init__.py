@@ -1,0 +1,1 @@
+"""Which kernels and memory layout a network runs with on a given device."""

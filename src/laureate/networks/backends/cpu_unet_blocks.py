@@ -1,0 +1,203 @@
+"""Blocks of a `UNet2DConditionModel` for a CPU: the layers of diffusers under the same names, with fewer and
+better laid out operations around them. Small networks are made of small operations, and what diffusers does
+for every kind of network (dividing by one, asking what a processor can) is a good part of a step there.
+
+Only blocks that are nothing but their layers are exchanged; any other keeps diffusers' code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from laureate.networks.backends.cpu_attention import Attend, plain
+
+SMALL = 2**20  # numbers in the weight of a convolution that is kept packed
+SHARE = 0.25  # the weight's numbers to those that go in and come out, from which packing pays
+
+
+class Gated(nn.Module):
+    """GELU-gated linear unit (Shazeer 2020, arXiv:2002.05202): value * gelu(gate), where diffusers' `GEGLU`
+    has value and gate side by side in one product.
+
+    Two products give two tensors without gaps, which a CPU multiplies several numbers at a time, and no
+    gradient has to be put together again.
+    """
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.proj = block.proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) => (..., out / 2) for a `proj` of in => out."""
+        if isinstance(self.proj, nn.Linear):
+            half, bias = self.proj.out_features // 2, self.proj.bias
+            of_value, of_gate = (None, None) if bias is None else (bias[:half], bias[half:])
+            value = functional.linear(x, self.proj.weight[:half], of_value)
+            gate = functional.linear(x, self.proj.weight[half:], of_gate)
+        else:  # adapted
+            value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * functional.gelu(gate)
+
+
+class Resnet(nn.Module):
+    """A `ResnetBlock2D` that keeps its side: two convolutions, and what the time step adds between them."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.norm1, self.conv1, self.time_emb_proj = block.norm1, block.conv1, block.time_emb_proj
+        self.norm2, self.conv2 = block.norm2, block.conv2
+        self.nonlinearity, self.conv_shortcut = block.nonlinearity, block.conv_shortcut
+
+    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        """x: (n, in, h, w), temb: (n, width) => (n, out, h, w)."""
+        inner = self.conv1(self.nonlinearity(self.norm1(x)))
+        inner = inner + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
+        inner = self.conv2(self.nonlinearity(self.norm2(inner)))
+        return inner + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+    @staticmethod
+    def fits(block: Any) -> bool:
+        """Whether it does what the block does."""
+        return (
+            block.time_embedding_norm == "default"
+            and block.time_emb_proj is not None
+            and block.upsample is block.downsample is None
+            and not block.skip_time_act
+            and block.dropout.p == 0
+            and block.output_scale_factor == 1
+        )
+
+
+class Transformer(nn.Module):
+    """A `BasicTransformerBlock` of self-attention, attention to the caption, and a feed-forward part."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.norm1, self.attn1 = block.norm1, block.attn1
+        self.norm2, self.attn2 = block.norm2, block.attn2
+        self.norm3, self.ff = block.norm3, block.ff
+
+    def forward(
+        self,
+        x: Tensor,
+        attention_mask: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        **unused: Any,
+    ) -> Tensor:
+        """x: (n, positions, width), encoder_hidden_states: (n, tokens, width of the text) => as x. What else
+        a `Transformer2DModel` hands over (time step, classes) is for other kinds of blocks."""
+        x = self.attn1.processor(self.attn1, self.norm1(x), None, attention_mask) + x
+        attended = self.attn2.processor(
+            self.attn2, self.norm2(x), encoder_hidden_states, encoder_attention_mask
+        )
+        x = attended + x
+        return self.ff(self.norm3(x)) + x
+
+    @staticmethod
+    def fits(block: Any) -> bool:
+        """Whether it does what the block does."""
+        return (
+            block.norm_type == "layer_norm"
+            and block.attn2 is not None
+            and block.pos_embed is None
+            and not block.only_cross_attention
+            and not hasattr(block, "fuser")
+            and block._chunk_size is None
+        )
+
+
+class Packed(nn.Conv2d):
+    """A frozen 3 x 3 convolution that keeps its weight as oneDNN wants it, forwards and backwards: where
+    latents are small, bringing the weight into that order is most of what `Conv2d` does."""
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> Packed:
+        """The same convolution with the same weight and bias."""
+        made = cls(conv.in_channels, conv.out_channels, 3, padding=1, device="meta")
+        made.weight, made.bias = conv.weight, conv.bias
+        return made.eval()
+
+    @staticmethod
+    def fits(conv: nn.Conv2d) -> bool:
+        """Whether it is such a convolution, and small enough to be kept three times."""
+        return (
+            type(conv) is nn.Conv2d
+            and conv.kernel_size == (3, 3)
+            and conv.stride == conv.padding == conv.dilation == (1, 1)
+            and conv.groups == 1
+            and conv.padding_mode == "zeros"
+            and conv.weight.numel() <= SMALL
+        )
+
+    def __init__(self, *sizes: Any, **named: Any) -> None:
+        super().__init__(*sizes, **named)
+        self._of: Any = None  # which state of the weight is packed
+        self._packed = (torch.empty(0), torch.empty(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, in, h, w) => (n, out, h, w)."""
+        if not self._pays(x):
+            return super().forward(x)
+        state = self.weight._version, self.weight.data_ptr(), self.weight.dtype
+        if self._of != state:  # not yet, or it was moved or merged with an adapter since
+            self._of, self._packed = state, self._pack()
+        return _Packed.apply(x, self.bias, *self._packed)
+
+    def _pays(self, x: Tensor) -> bool:
+        """In bfloat16, in which the numbers are the same to the last bit, and for small latents."""
+        numbers = x.numel() // self.in_channels * (self.in_channels + self.out_channels)
+        return (
+            x.dtype == self.weight.dtype == torch.bfloat16
+            and not (self.weight.requires_grad or torch.compiler.is_compiling())
+            and self.weight.numel() >= SHARE * numbers
+        )
+
+    def _pack(self) -> tuple[Tensor, Tensor]:
+        """The weight, and that of the convolution which takes the gradient back."""
+        weight = self.weight.detach()
+        packed = []
+        for each in (weight, weight.flip(2, 3).transpose(0, 1)):
+            opaque = each.contiguous().to_mkldnn()
+            # what torch.utils.mkldnn calls, which cannot be imported without a warning
+            packed.append(torch._C._nn.mkldnn_reorder_conv2d_weight(opaque, [1, 1], [1, 1], [1, 1], 1))
+        return packed[0], packed[1]
+
+
+class _Packed(torch.autograd.Function):
+    """`Packed`, whose gradient is a convolution too: with the weight turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor | None, weight: Tensor, turned: Tensor) -> Tensor:
+        ctx.turned = turned
+        return torch.mkldnn_convolution(x.contiguous(), weight, bias, (1, 1), (1, 1), (1, 1), 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        to_x = torch.mkldnn_convolution(grads[0].contiguous(), ctx.turned, None, (1, 1), (1, 1), (1, 1), 1)
+        return to_x, None, None, None
+
+
+def make_lean(unet: nn.Module, products: bool) -> None:
+    """Exchange blocks, convolutions and attention of a UNet, in place. `products`: see `Attend`."""
+    from diffusers.models.activations import GEGLU
+    from diffusers.models.attention import BasicTransformerBlock
+    from diffusers.models.attention_processor import Attention
+    from diffusers.models.resnet import ResnetBlock2D
+
+    packs = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    for name, module in list(unet.named_modules()):
+        if isinstance(module, nn.Conv2d) and packs and Packed.fits(module):
+            unet.set_submodule(name, Packed.of(module))
+        elif isinstance(module, Attention) and plain(module):
+            module.set_processor(Attend(products))
+        elif isinstance(module, GEGLU):
+            unet.set_submodule(name, Gated(module))
+        elif isinstance(module, ResnetBlock2D) and Resnet.fits(module):
+            unet.set_submodule(name, Resnet(module))
+        elif isinstance(module, BasicTransformerBlock) and Transformer.fits(module):
+            unet.set_submodule(name, Transformer(module))

@@ -1,0 +1,1 @@
+"""What people look at: the report page, charts, contact sheets, the README's table."""

@@ -1,0 +1,1 @@
+"""From prompts and noise to pictures, with the base or with an adapter."""

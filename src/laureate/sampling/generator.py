@@ -1,0 +1,118 @@
+"""Draws one prompt at a time from the base or an adapter, keeping what it has loaded: what `serve` asks."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from laureate.config.params import Params
+from laureate.core.errors import LaureateError
+from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
+from laureate.formats import prompts
+from laureate.networks.backends import placement
+from laureate.networks.diffusion import base_model, encoding
+from laureate.torch_utils import device
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+KEPT = 2  # models held in memory: the base or an adapter, merged
+
+
+class Studio:
+    """The base, the adapters that are there, and a lock: one picture is drawn at a time."""
+
+    def __init__(self, params: Params) -> None:
+        """Verify the base. Raises LaureateError as `base.find` does."""
+        self.params = params
+        self.found = base_model.expected(params.base)
+        self.ids = {prompt.text: prompt.id for prompt in prompts.load(params.sample.prompts)}
+        self._models: OrderedDict[str, tuple[Any, Any]] = OrderedDict()  # UNet and text encoder
+        self._parts: tuple[Any, Any, Any] | None = None  # tokenizer, text encoder, VAE
+        self._lock = threading.Lock()
+
+    @property
+    def models(self) -> list[str]:
+        """`baseline` and the adapters of the study that have been trained."""
+        return ["baseline", *(n for n in self.params.adapters if (ADAPTERS / n / ADAPTER_WEIGHTS).is_file())]
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture must be a multiple of: the UNet halves latents at every level."""
+        import json
+
+        config = json.loads((self.found.folder / "unet" / "config.json").read_text(encoding="utf-8"))
+        return int(self.found.downscale * 2 ** (len(config["block_out_channels"]) - 1))
+
+    def draw(self, model: str, text: str, seeds: list[int], size: tuple[int, int]) -> list[Image]:
+        """One RGB picture of `size` (width, height) per seed.
+
+        The starting noise is that of `laureate sample`, so a prompt of the study with one of its seeds at its
+        resolution gives the picture of data/samples, but for the rounding of another batch size.
+        """
+        import torch
+        from PIL import Image
+
+        from laureate.sampling import sampler
+        from laureate.sampling.pipeline import starting_noise
+
+        settings, where = self.params.sample, device.pick()
+        with self._lock:
+            (unet, encoder), (tokenizer, _, vae) = self._model(model), self._shared()
+            embedded = encoding.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
+            shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
+            noise = [starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
+            batches = sampler.sample(
+                unet,
+                sampler.solver(self.found.scheduler, settings.scheduler),
+                embedded[1:].expand(len(seeds), -1, -1),
+                embedded[:1],
+                torch.stack(noise).to(where),
+                steps=settings.steps,
+                guidance=settings.guidance,
+                batch=min(settings.batch, len(seeds)),
+            )
+            return [
+                Image.fromarray(pixels.numpy(), "RGB")
+                for latents in batches
+                for pixels in encoding.decode(vae, latents, self.found.scaling_factor)
+            ]
+
+    def _model(self, model: str) -> tuple[Any, Any]:
+        """UNet and text encoder of a model, its adapter merged; the model not used for longest is let go.
+
+        The base's text encoder is shared by all that do not change it.
+        """
+        from laureate.networks.lora import adapter_files
+        from laureate.networks.lora.adapter import TEXT
+        from laureate.sampling.pipeline import check_adapter
+
+        if model not in self._models:
+            if model not in self.models:
+                raise LaureateError(f"there is no model {model!r}; choose one of {', '.join(self.models)}")
+            where = device.pick()
+            while len(self._models) >= KEPT:
+                self._models.popitem(last=False)
+            unet, encoder = self.found.unet(), self._shared()[1]
+            if model != "baseline":
+                check_adapter(ADAPTERS / model, self.found)
+                state, adapter = adapter_files.load(ADAPTERS / model)
+                adapter_files.merge(unet, state, adapter)
+                if adapter_files.has(state, TEXT):
+                    encoder = self.found.text_encoder()
+                    adapter_files.merge(encoder, state, adapter, TEXT)
+            precision = device.precision(self.params.sample.precision, where)
+            self._models[model] = placement.place_unet(unet, where, precision), encoder.to(where)
+        self._models.move_to_end(model)
+        return self._models[model]
+
+    def _shared(self) -> tuple[Any, Any, Any]:
+        """Tokenizer, text encoder and VAE, loaded when the first picture is asked for."""
+        import torch
+
+        if self._parts is None:
+            where = device.pick()
+            vae = placement.place(self.found.vae(), where, torch.float32)
+            self._parts = self.found.tokenizer(), self.found.text_encoder().to(where), vae
+        return self._parts

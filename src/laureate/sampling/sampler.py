@@ -1,0 +1,77 @@
+"""The sampling loop: a solver, classifier-free guidance, batches that do not change a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LEAST = 4  # rows of a batch on a CPU: for fewer its libraries choose other kernels, which round differently
+
+
+Denoiser = Callable[
+    ..., Any
+]  # a UNet2DConditionModel: (latents, t, encoder_hidden_states) => output with .sample
+
+
+def solver(config: Mapping[str, Any], name: str) -> Any:
+    """A diffusers scheduler: `ddim` (Song et al. 2020, arXiv:2010.02502, with eta = 0) or `dpm++` (of second
+    order: DPM-Solver++, Lu et al. 2022, arXiv:2211.01095)."""
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    if name == "ddim":
+        return DDIMScheduler.from_config(dict(config), clip_sample=False)
+    if name == "dpm++":
+        return DPMSolverMultistepScheduler.from_config(
+            dict(config), algorithm_type="dpmsolver++", solver_order=2
+        )
+    raise ValueError(f"no solver named {name!r}")
+
+
+@torch.inference_mode()
+def sample(
+    unet: Denoiser,
+    scheduler: Any,
+    text: Tensor,
+    negative: Tensor,
+    noise: Tensor,
+    *,
+    steps: int,
+    guidance: float,
+    batch: int,
+) -> Iterator[Tensor]:
+    """Draw latents from noise; yields (k, c, h, w) float32 for every `batch` of pictures, in order.
+
+    text: (n, tokens, width), negative: (1, tokens, width), noise: (n, c, h, w), on the UNet's device.
+    Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598) runs both halves in one batch; `guidance`
+    1 leaves it out. Both solvers are deterministic, so a picture depends on its own noise and text only. The
+    last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture. For
+    the same reason a batch has at least LEAST rows on a CPU: docs/performance.md has what is left between
+    batches.
+    """
+    if noise.device.type == "cpu":
+        batch = max(batch, LEAST if guidance == 1 else LEAST // 2)
+    dtype = next(unet.parameters()).dtype if isinstance(unet, torch.nn.Module) else noise.dtype
+    for start in range(0, len(noise), batch):
+        count = min(batch, len(noise) - start)
+        rows = torch.arange(start, start + batch).clamp(max=len(noise) - 1)  # the last picture fills up
+        condition = text[rows].to(dtype)
+        if guidance != 1:
+            condition = torch.cat([negative.to(dtype).expand(len(rows), -1, -1), condition])
+        scheduler.set_timesteps(steps, device=noise.device)
+        x = noise[rows].float() * scheduler.init_noise_sigma
+        for t in scheduler.timesteps:
+            scaled = scheduler.scale_model_input(x, t).to(dtype)
+            if guidance == 1:
+                output = unet(scaled, t, encoder_hidden_states=condition).sample.float()
+            else:
+                without, given = (
+                    unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=condition)
+                    .sample.float()
+                    .chunk(2)
+                )
+                output = without + guidance * (given - without)
+            x = scheduler.step(output, t, x).prev_sample
+        yield x[:count]

@@ -1,0 +1,1 @@
+"""Helpers around torch: device and precision, seeded generators, several processes, tensors on disk."""

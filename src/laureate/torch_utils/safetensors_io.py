@@ -1,0 +1,88 @@
+"""Tensors on disk as safetensors whose bytes depend on nothing but names, values and metadata.
+
+The writer of the safetensors package orders metadata by a hash that changes with every process; this one
+sorts. Reading is left to the package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEADER_LIMIT = 100_000_000  # bytes; the limit of the format
+
+
+def dumps(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file as bytes: tensors in the order of their names, metadata sorted."""
+    import torch
+
+    names = {
+        "float32": "F32",
+        "float64": "F64",
+        "float16": "F16",
+        "bfloat16": "BF16",
+        "int32": "I32",
+        "int64": "I64",
+        "uint8": "U8",
+    }
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    parts, end = [], 0
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+        dtype = names[str(tensor.dtype).removeprefix("torch.")]
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(data)]}
+        parts.append(data)
+        end += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the data must start at a multiple of eight
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def save(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, aside and renamed."""
+    write_bytes(path, dumps(tensors, metadata))
+
+
+def load(path: str | Path) -> dict[str, Tensor]:
+    """Every tensor of a file, on the CPU. Raises LaureateError if it is missing or damaged."""
+    from safetensors.torch import load_file
+
+    header(path)
+    return load_file(path)
+
+
+def metadata(path: str | Path) -> dict[str, str]:
+    """The metadata in a file's header. Raises LaureateError if the file is missing or damaged."""
+    return dict(header(path).get("__metadata__", {}))
+
+
+def header(path: str | Path) -> dict[str, Any]:
+    """The header of a safetensors file, after checking that the file is as long as it says; needs no torch.
+
+    Raises LaureateError if the file is missing, is something else, or is cut short.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > HEADER_LIMIT:
+                raise ValueError
+            value = json.loads(file.read(length))
+        ends = [tensor["data_offsets"][1] for key, tensor in value.items() if key != "__metadata__"]
+    except FileNotFoundError:
+        raise LaureateError(f"there is no file {path}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise LaureateError(f"{path} is not a safetensors file; make or fetch it again") from None
+    size, wanted = path.stat().st_size, 8 + length + max(ends, default=0)
+    if size != wanted:
+        raise LaureateError(f"{path} has {size} bytes instead of {wanted}; make or fetch it again")
+    return dict(value)

@@ -1,0 +1,170 @@
+"""What a frozen UNet is asked in training and how far off its answers are: the pictures, the random numbers,
+the loss. Adapters or none, it is the same question.
+
+Everything random is drawn from (seed, purpose, step), never from the rank or from what ran before: every rank
+sees the same pictures, noise and time steps, and a resumed run goes on as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laureate.config.params import Train
+from laureate.networks.diffusion import noise_schedule
+from laureate.torch_utils import rng
+from laureate.torch_utils.distributed import Team
+
+HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
+HOLDOUT_SIZE = 2048  # positions of the latents that are looked at together, at least
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Encoded pictures and captions, on one device."""
+
+    mean: Tensor  # (n, c, h, w) float32
+    logvar: Tensor  # (n, c, h, w) float32
+    text: Tensor  # (n, tokens, width), the UNet's dtype; where the text encoder is trained (n, tokens) int64
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random part of one step, n samples: the same for every rank."""
+
+    rows: Tensor  # (n,) int64, which pictures
+    posterior: Tensor  # (n, c, h, w) float32 standard normal, chooses the latent from its moments
+    noise: Tensor  # (n, c, h, w) float32 standard normal
+    t: Tensor  # (n,) int64 in [0, T)
+    empty: Tensor  # (n,) bool, where the caption is left out
+
+    def to(self, device: torch.device) -> Draw:
+        """The same numbers on a device; a graphics card fetches them while it works."""
+        if device.type == "cuda":
+            return self._each(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def samples(self, start: int, stop: int) -> Draw:
+        """Some of the samples."""
+        return self._each(lambda tensor: tensor[start:stop])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
+        return Draw(*(change(getattr(self, field.name)) for field in fields(self)))
+
+
+def draw(
+    seed: int, step: int, batch: int, pictures: int, shape: Sequence[int], times: int, dropout: float
+) -> Draw:
+    """Numbers for one step: pictures in shuffled epochs, noise, uniform time steps below `times`, where the
+    caption is left out."""
+    position = torch.arange(step * batch, (step + 1) * batch)
+    rows = torch.empty(batch, dtype=torch.int64)
+    for epoch in (position // pictures).unique().tolist():
+        order = torch.randperm(pictures, generator=rng.generator("order", seed, epoch))
+        here = position // pictures == epoch
+        rows[here] = order[position[here] % pictures]
+    source = rng.generator("step", seed, step)
+    return Draw(
+        rows=rows,
+        posterior=torch.randn(batch, *shape, generator=source),
+        noise=torch.randn(batch, *shape, generator=source),
+        t=torch.randint(times, (batch,), generator=source),
+        empty=torch.rand(batch, generator=source) < dropout,
+    )
+
+
+def holdout_draw(seed: int, pictures: int, shape: Sequence[int], times: int) -> Draw:
+    """The fixed numbers of the held-out loss: every picture at HOLDOUT_STEPS time steps, which together cover
+    [0, times) evenly; captions are never left out."""
+    count = pictures * HOLDOUT_STEPS
+    source = rng.generator("holdout", seed)
+    even = ((torch.arange(count) + 0.5) / count * times).long()
+    return Draw(
+        rows=torch.arange(count) % pictures,
+        posterior=torch.randn(count, *shape, generator=source),
+        noise=torch.randn(count, *shape, generator=source),
+        t=even[torch.randperm(count, generator=source)],
+        empty=torch.zeros(count, dtype=torch.bool),
+    )
+
+
+class Objective:
+    """The loss of a UNet, and where asked of its text encoder too, on encoded pictures.
+
+    With a stack of R adapters on the networks the batch is [adapter x sample]; without, R is 1.
+    """
+
+    def __init__(
+        self,
+        unet: torch.nn.Module,
+        process: noise_schedule.Schedule,
+        train: Train,
+        empty: Tensor,
+        scaling_factor: float,
+        team: Team = Team(),  # noqa: B008 - frozen
+        encoder: torch.nn.Module | None = None,
+    ) -> None:
+        """`empty`: (1, tokens, width), the empty caption.
+
+        `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
+        then, and `empty` is (1, tokens).
+
+        Raises LaureateError for a batch that the team cannot share.
+        """
+        if bool(train.text_encoder) != (encoder is not None):
+            raise ValueError("a text encoder belongs to train.text_encoder, and to nothing else")
+        parameter = next(unet.parameters())
+        self.device, self.dtype = parameter.device, parameter.dtype
+        self.unet, self.encoder, self.train, self.team = unet, encoder, train, team
+        self.share = team.share(train.batch)
+        self.process, self.scaling_factor = process.to(self.device), scaling_factor
+        self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
+        self.predict: Callable[..., Any] = unet
+
+    def numbers(self, examples: Examples, step: int) -> Draw:
+        """This process's part of the random numbers of a step, on the device."""
+        numbers = draw(
+            self.train.seed,
+            step,
+            self.train.batch,
+            len(examples),
+            examples.mean.shape[1:],
+            self.process.steps,
+            self.train.caption_dropout,
+        )
+        return numbers.samples(self.share.start, self.share.stop).to(self.device)
+
+    def losses(self, examples: Examples, numbers: Draw, count: int = 1) -> Tensor:
+        """Loss of every sample under each of `count` adapters => (R * n,) float32, adapter by adapter."""
+        clean = noise_schedule.draw_latents(
+            examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
+        ).repeat(count, 1, 1, 1)
+        noise, t = numbers.noise.repeat(count, 1, 1, 1), numbers.t.repeat(count)
+        left_out = numbers.empty.view(-1, *[1] * (self.empty.dim() - 1))
+        text = torch.where(left_out, self.empty, examples.text[numbers.rows])
+        text = text.repeat(count, *[1] * (text.dim() - 1))
+        if self.encoder:
+            text = self.encoder(text)[0]
+        noisy = noise_schedule.add_noise(self.process, clean, noise, t).to(self.dtype)
+        output = self.predict(noisy, t, encoder_hidden_states=text).sample
+        return noise_schedule.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
+
+    @torch.no_grad()
+    def holdout_loss(self, examples: Examples, count: int = 1) -> Tensor:
+        """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
+        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
+        losses = torch.zeros(count, len(numbers.rows), device=self.device)
+        # small latents in small batches would leave the machine idle
+        batch = max(self.train.batch, HOLDOUT_SIZE // examples.mean[0, 0].numel())
+        for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
+            part = numbers.samples(start, start + batch).to(self.device)
+            losses[:, start : start + batch] = self.losses(examples, part, count).view(count, -1)
+        self.team.add_up([losses])
+        return losses.mean(dim=1)

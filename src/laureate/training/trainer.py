@@ -1,0 +1,159 @@
+"""The training loop's arithmetic: the learning rate, one step of all adapters, what a resumed run needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from laureate.config.params import Train, of_rank
+from laureate.networks.lora import adapter_files, injection
+from laureate.networks.lora.adapter import TEXT, Adapter
+from laureate.networks.lora.flat_parameters import Flat
+from laureate.torch_utils import rng
+from laureate.training.objective import Draw, Examples, Objective
+
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
+
+
+def schedule(train: Train, step: int) -> float:
+    """Share of the learning rate at a step: linear warm-up over `train.warmup` steps, then 1, or a cosine to
+    0 at `train.steps`."""
+    if step < train.warmup:
+        return (step + 1) / train.warmup
+    if train.schedule == "constant":
+        return 1.0
+    done = (step - train.warmup) / max(1, train.steps - train.warmup)
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def adapter(train: Train, rank: int) -> Adapter:
+    """The adapter of a rank, as the parameters want it."""
+    alpha = of_rank(train.alpha, rank)
+    return Adapter(
+        rank,
+        float(rank if alpha == "rank" else alpha),
+        float(of_rank(train.dropout, rank)),
+        train.variant,
+        train.init,
+    )
+
+
+class Trainer:
+    """A stack of R adapters on a frozen UNet, where asked on its text encoder too, and its optimiser.
+
+    One step trains all of them on one batch.
+    """
+
+    def __init__(self, objective: Objective, adapters: Sequence[Adapter]) -> None:
+        """Attach the adapters to the objective's networks, in place. In a team every process has the same
+        adapters and a share of every batch.
+
+        Raises LaureateError as `lora.attach` does.
+        """
+        unet, encoder, train = objective.unet, objective.encoder, objective.train
+        self.objective, self.train, self.adapters = objective, train, list(adapters)
+        self.device, self.team = objective.device, objective.team
+        self.layers = injection.attach(unet, adapters, train.targets, train.seed)
+        if encoder:
+            self.layers |= injection.attach(encoder, adapters, train.text_encoder, train.seed, TEXT)
+        injection.share_start(unet, len(adapters), text=not encoder)
+        self.flat = Flat(self.layers, objective.dtype, whole=train.compile == "none")
+        rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
+        self.rate = float(rates.max())
+        self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
+        # on the meta device, where a step is counted and not done, there is no fused kernel
+        fused = self.device.type != "meta"
+        self.optimizer = torch.optim.AdamW(
+            self.flat.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
+        )
+        if train.compile != "none":
+            objective.predict = torch.compile(unet, mode=train.compile)
+
+    def step(self, examples: Examples, step: int) -> Tensor:
+        """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
+        with self._dropout(step):
+            losses = self.backward(examples, self.objective.numbers(examples, step))
+        self.team.add_up([losses, *self.flat.gradients])
+        self._clip()
+        self._update(schedule(self.train, step))
+        return losses
+
+    def backward(self, examples: Examples, numbers: Draw) -> Tensor:
+        """Bring the gradients of given samples to `flat.gradients`; gives the losses, (R,) float32: a sum
+        over the samples as a share of the batch."""
+        self.flat.refresh()
+        count = len(self.adapters)
+        losses = self.objective.losses(examples, numbers, count).view(count, -1).sum(dim=1) / self.train.batch
+        losses.sum().backward()
+        self.flat.collect()
+        return losses.detach()
+
+    def holdout_loss(self, examples: Examples) -> Tensor:
+        """Mean loss of every adapter on the held-out pictures, (R,) float32."""
+        self.flat.refresh()
+        return self.objective.holdout_loss(examples, len(self.adapters))
+
+    def export(self, index: int) -> dict[str, Tensor]:
+        """Adapter number `index` in the layout of diffusers."""
+        return adapter_files.export(self.layers, index)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding, as
+        views where they exist already: with the steps done, all that a resumed run needs."""
+        weights = self.flat.weights
+        kinds = {"weight": [weight.detach() for weight in weights]}
+        for kind in MOMENTS:
+            known = [self.optimizer.state[weight].get(kind) for weight in weights]
+            kinds[kind] = [
+                torch.zeros_like(weight) if moment is None else moment
+                for moment, weight in zip(known, weights, strict=True)
+            ]
+        return {
+            f"{self.adapters[index].rank}.{layer}.{part}.{kind}": values
+            for kind, stacks in kinds.items()
+            for layer, part, index, values in self.flat.own(stacks)
+        }
+
+    def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
+        """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
+        for weight in self.flat.weights:
+            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
+            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+        for key, part in self.state().items():
+            part.copy_(tensors[key])
+
+    @contextmanager
+    def _dropout(self, step: int) -> Iterator[None]:
+        """Let layers leave out inputs, by numbers that depend on (seed, step, layer) only."""
+        dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
+        for name, layer in dropping.items():
+            layer.generator = rng.generator("dropout", self.train.seed, step, name, device=self.device)
+            layer.share = self.team.index, self.team.size
+        yield
+        for layer in dropping.values():
+            layer.generator = None
+
+    def _update(self, share: float) -> None:
+        """One step of AdamW at a share of each adapter's learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * share
+        weights = self.flat.weights
+        before = [] if self.shares is None else [weight.detach().clone() for weight in weights]
+        self.optimizer.step()
+        self.flat.forget()
+        if self.shares is not None:
+            with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
+                for weight, old, part in zip(weights, before, self.flat.each(self.shares), strict=True):
+                    weight.copy_(torch.lerp(old, weight, part))
+
+    def _clip(self) -> None:
+        """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""
+        factor = (self.train.max_grad_norm / (self.flat.norms() + 1e-6)).clamp(max=1)
+        if self.device.type == "cpu" and bool((factor == 1).all()):  # a graphics card would have to wait
+            return
+        for gradient, part in zip(self.flat.gradients, self.flat.each(factor), strict=True):
+            gradient.mul_(part)

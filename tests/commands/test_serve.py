@@ -1,0 +1,255 @@
+"""laureate serve: the study's base and adapters as an images endpoint, and an endpoint as a table's row."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+import small_base
+import yaml
+from drawn_study import draw_study
+from PIL import Image
+
+from laureate.commands import images, serve
+from laureate.comparison import results_table
+from laureate.config import params
+from laureate.core.files import write_json
+from laureate.networks.diffusion import base_model
+from laureate.networks.lora import adapter_files
+from laureate.sampling import generator
+from laureate.stages import compare, evaluate, report, sample
+
+# diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small base with one adapter, trained by nobody: random weights that are not zero."""
+    folder = small_base.study(tmp_path_factory.mktemp("served"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        loaded = params.load()
+        found = base_model.find(loaded.base.path)
+        adapter_files.save(
+            "models/lora/rank-2", *small_base.adapter(found.unet(), 2, 2.0), small_base.TARGETS
+        )
+        write_json("models/lora/rank-2/config.json", {"base": found.fingerprint})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(study: Path) -> Iterator[str]:
+    """The command itself, in a process of its own."""
+    command = [sys.executable, "-m", "laureate", "serve", "--port", "0"]
+    process = subprocess.Popen(command, cwd=study, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()
+    found = re.match(r"(http://127\.0\.0\.1:\d+/v1) speaks", line)
+    assert found, line + process.stderr.read()
+    yield found[1]
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=address, api_key="none", max_retries=0, timeout=60) as found:
+        yield found
+
+
+def opened(data: str | None) -> Image.Image:
+    assert data is not None
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_it_lists_what_it_can_draw(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["baseline", "rank-2"]  # rank-4 is not trained
+    assert client.models.retrieve("rank-2").owned_by == "laureate"
+    with pytest.raises(openai.NotFoundError, match="rank-4"):
+        client.models.retrieve("rank-4")
+
+
+def test_a_prompt_of_the_study_gives_the_picture_of_the_study(
+    study: Path, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study)
+    for model in ("baseline", "rank-2"):
+        sample.run(params.load(), model)
+        answer = client.images.generate(
+            prompt="A woman.",
+            model=model,
+            n=2,
+            size="32x32",
+            response_format="b64_json",
+            extra_body={"seed": 1},
+        )
+        assert answer.data is not None
+        for picture, seed in zip(answer.data, (1, 2), strict=True):
+            with Image.open(f"data/samples/{model}/woman_{seed}.png") as wanted:
+                apart = np.asarray(opened(picture.b64_json), dtype=int) - np.asarray(wanted, dtype=int)
+            assert abs(apart).max() <= 1  # another batch size may round another way
+
+
+def test_models_and_seeds_differ_and_the_same_gives_the_same(client: openai.OpenAI) -> None:
+    def draw(model: str, seed: int | None) -> str | None:
+        body = {} if seed is None else {"seed": seed}
+        answer = client.images.generate(prompt="A hat.", model=model, size="32x32", extra_body=body)
+        assert answer.data is not None
+        return answer.data[0].b64_json
+
+    first = draw("baseline", 7)
+    assert draw("baseline", 7) == first
+    assert len({first, draw("baseline", 8), draw("rank-2", 7), draw("baseline", None)}) == 4
+
+
+def test_other_sizes(client: openai.OpenAI) -> None:
+    answer = client.images.generate(prompt="A hat.", model="baseline", size="64x24")  # type: ignore[call-overload]
+    assert opened(answer.data[0].b64_json).size == (64, 24)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "says"),
+    [
+        ({"prompt": "x", "model": "dall-e-3"}, 404, "model", "does not exist; there are baseline, rank-2"),
+        ({"model": "baseline"}, 400, "prompt", "Field required"),
+        ({"prompt": ""}, 400, "prompt", "at least 1 character"),
+        ({"prompt": "x" * 2001}, 400, "prompt", "at most 2000 characters"),
+        ({"prompt": "x", "n": 5}, 400, "n", "less than or equal to 4"),
+        ({"prompt": "x", "n": 0}, 400, "n", "greater than or equal to 1"),
+        ({"prompt": "x", "size": "4096x4096"}, 400, "size", "multiples of 8 up to 1024"),
+        ({"prompt": "x", "size": "30x32"}, 400, "size", "multiples of 8 up to 1024"),
+        ({"prompt": "x", "size": "0x32"}, 400, "size", "multiples of 8 up to 1024"),
+        ({"prompt": "x", "size": "large"}, 400, "size", "pattern"),
+        ({"prompt": "x", "seed": -1}, 400, "seed", "greater than or equal to 0"),
+        ({"prompt": "x", "response_format": "url"}, 400, "response_format", "b64_json"),
+        ({"prompt": "x", "stream": True}, 400, "stream", "False"),
+    ],
+)
+def test_an_error_has_the_shape_of_the_api(
+    client: openai.OpenAI, body: dict[str, Any], status: int, param: str, says: str
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.post("/images/generations", body=body, cast_to=object)
+    assert caught.value.status_code == status
+    assert caught.value.param == param
+    assert says in caught.value.message
+    assert caught.value.type == "invalid_request_error"
+
+
+def test_what_is_no_request_has_the_shape_too(client: openai.OpenAI) -> None:
+    for path, status in (("/nothing", 404), ("/models", 405)):
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.post(path, body={}, cast_to=object)
+        assert caught.value.status_code == status
+        assert caught.value.type == "invalid_request_error"
+
+
+def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study)
+    monkeypatch.setenv(serve.KEY, "right")
+    with running(serve.build(generator.Studio(params.load()))) as url:
+        with (
+            openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
+            pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
+        ):
+            stranger.models.list()
+        with openai.OpenAI(base_url=url, api_key="right") as friend:
+            assert len(friend.models.list().data) == 2
+
+
+def test_an_adapter_of_another_base_is_an_error_of_the_server(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    write_json("models/lora/rank-2/config.json", {"base": "0" * 64})
+    with (
+        running(serve.build(generator.Studio(params.load()))) as url,
+        openai.OpenAI(base_url=url, api_key="x", max_retries=0) as asking,
+        pytest.raises(openai.InternalServerError, match="trained on another base"),
+    ):
+        asking.images.generate(prompt="A hat.", model="rank-2")
+
+
+def test_an_endpoint_and_a_folder_each_get_a_row(
+    address: str, tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetched from `laureate serve`, put there by hand, scored, compared, shown."""
+    monkeypatch.chdir(draw_study(tmp_path, prompts=9))
+    monkeypatch.setenv("OWN_KEY", "any")
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    settings = {"url": address, "model": "rank-2", "size": "32x32", "key": "OWN_KEY", "send_seed": True}
+    values["external"] = {"served": {"endpoint": settings}, "by-hand": {}}
+    for judge in ("clip", "vision"):
+        values["evaluate"]["judges"][judge]["source"] = str(tiny_models / judge)
+    Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    loaded = params.load()
+    images.run(loaded, "served")
+    by_hand(Path("data/external/by-hand"))
+    for model in loaded.models:
+        evaluate.run(loaded, model)
+    compare.run(loaded)
+    rows = {row["model"]: row for row in results_table.read_csv("metrics/comparison.csv")}
+    assert list(rows) == ["noise-floor", "baseline", "rank-4", "rank-16", "served", "by-hand"]
+    assert (rows["served"]["n_generated"], rows["by-hand"]["n_generated"]) == (18, 8)
+    assert rows["served"]["rank"] is None
+    for model in ("served", "by-hand"):
+        assert all(rows[model][key] is not None for key in ("fid", "kid", "lpips", "clip", "style_read"))
+    shown = Path("metrics/comparison.md").read_text()
+    assert "| served | 18 |" in shown
+    assert "| by-hand | 8 |" in shown
+    report.run(loaded)
+    page = Path("metrics/report/index.html").read_text()
+    for words in ("served", "by-hand", "refused: not my style"):
+        assert words in page
+
+
+def by_hand(folder: Path) -> None:
+    """One picture for every prompt but the last, which was refused."""
+    asked = yaml.safe_load(Path("data/prompts.yaml").read_text())
+    folder.mkdir(parents=True)
+    rows = []
+    for number, prompt in enumerate(asked[:-1]):
+        picture = Image.new("RGB", (200, 120), (25 * number, 90, 200))
+        picture.paste((250, 240, 20 * number), (20, 30, 90, 70))
+        picture.save(folder / f"{number}.jpg")
+        rows.append({"file": f"{number}.jpg", "prompt": prompt["id"], "seed": 1})
+    missing = [{"prompt": asked[-1]["id"], "seed": 1, "reason": "refused: not my style"}]
+    write_json(folder / "manifest.json", {"source": "a browser", "pictures": rows, "missing": missing})
+
+
+class running:
+    """An application on loopback while the block runs."""
+
+    def __init__(self, app: Any) -> None:
+        import socket
+
+        import uvicorn
+
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}/v1"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.socket.close()

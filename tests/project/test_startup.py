@@ -1,0 +1,75 @@
+"""What a stage has no use for stays out of its process, and changes nothing that it makes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from trained import changed, forget, outputs
+
+pytest.importorskip("torch")
+
+from laureate.config import params
+from laureate.stages import train
+from laureate.startup import UNUSED, unused
+
+AMONG = {"scipy", "peft", "torchvision", "transformers", "torch", "diffusers"}
+# runs the command line as `python -m laureate` does, and says what was imported
+PROBE = f"""
+import sys
+from laureate.cli import program
+status = program()
+print(*(name for name in {sorted(AMONG)} if sys.modules.get(name)))
+sys.exit(status)
+"""
+
+
+def imported(*words: str) -> set[str]:
+    """Run a command in a process of its own => which of these packages it imported."""
+    done = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_training_imports_what_it_needs_and_gives_the_same_bytes(study: params.Params) -> None:
+    train.run(study, rank=4)  # here, where the other tests have imported everything
+    with_everything = outputs(4)
+    forget()
+    assert imported("train", "--rank", "4") == {"torch", "diffusers"}
+    assert outputs(4) == with_everything
+
+
+def test_encoding_imports_what_it_needs_and_gives_the_same_bytes(study: params.Params) -> None:
+    encoded = Path("data/encoded.safetensors")
+    with_everything = encoded.read_bytes()
+    encoded.unlink()
+    assert imported("encode") == {"torch", "diffusers", "transformers"}
+    assert encoded.read_bytes() == with_everything
+
+
+def test_what_is_trained_or_compiled_decides_what_training_needs(study: params.Params) -> None:
+    assert "transformers" in unused("train", study)
+    assert "transformers" not in unused("train", changed(study, text_encoder=["q_proj"]))
+    assert "transformers" not in unused("train", changed(study, compile="default"))
+    assert "transformers" not in unused("sample", study)
+    assert unused("prepare", study) == unused("evaluate", study) == []
+
+
+def test_a_package_that_is_kept_out_looks_as_if_it_were_not_installed() -> None:
+    code = (
+        "import importlib.util, json, sys; from laureate.startup import keep_out\n"
+        "keep_out(['numpy', 'json'])\n"
+        "assert importlib.util.find_spec('numpy') is None and sys.modules['json'] is json\n"
+        "try: import numpy\nexcept ModuleNotFoundError: print('not found')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "not found\n", done.stderr
+
+
+def test_only_installed_packages_are_named() -> None:
+    """A name that is nobody's would be kept out for nothing."""
+    code = f"from importlib.util import find_spec; print(*[name for name in {UNUSED} if find_spec(name)])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == UNUSED

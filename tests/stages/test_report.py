@@ -1,0 +1,233 @@
+"""Report: one page that needs nothing else, with every picture in its place."""
+
+import base64
+import io
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from drawn_study import draw_study, write_metrics
+from PIL import Image
+
+from laureate.comparison import results_table
+from laureate.config import params
+from laureate.core.errors import LaureateError
+from laureate.evaluation import score_catalog
+from laureate.reporting import charts, contact_sheets, html_page
+from laureate.stages import compare, report
+
+VOID = {"meta", "link", "img", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; complains where tags do not close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.open = "", []  # type: ignore[var-annotated]
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str, key: str) -> list[str]:
+        return [str(attrs[key]) for name, attrs in self.tags if name == tag and key in attrs]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = draw_study(tmp_path_factory.mktemp("study"))
+    write_metrics(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        compare.run(params.load())
+        report.run(params.load())
+    return folder
+
+
+@pytest.fixture
+def study(drawn: Path, working_copy: Callable[[Path], Path]) -> Path:
+    return working_copy(drawn)
+
+
+@pytest.fixture(scope="module")
+def html(drawn: Path) -> Page:
+    return Page((drawn / "metrics/report/index.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_whole_without_a_network(html: Page, drawn: Path) -> None:
+    ids = html.all("section", "id")
+    assert len(ids) == len(set(ids))
+    for link in html.all("a", "href"):
+        if link.startswith("#"):
+            assert link[1:] in ids
+        else:
+            assert (drawn / "metrics/report" / link).is_file(), link
+    outside = [
+        v for tag, attrs in html.tags for k, v in attrs.items() if k in ("src", "href") and "//" in str(v)
+    ]
+    assert not [v for v in outside if not str(v).startswith("data:")]
+    text = (drawn / "metrics/report/index.html").read_text(encoding="utf-8")
+    assert "@import" not in text
+    assert "url(" not in text
+    assert not [tag for tag, _ in html.tags if tag in ("script", "iframe")]
+
+
+def test_every_picture_can_be_seen_and_is_described(html: Page) -> None:
+    pictures = [attrs for tag, attrs in html.tags if tag == "img"]
+    for attrs in pictures:
+        kind, data = str(attrs["src"]).split(";base64,")
+        assert "alt" in attrs
+        if kind == "data:image/webp":
+            with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+                assert picture.width == int(str(attrs["width"]))
+        else:
+            assert kind == "data:image/svg+xml"
+            assert b"<svg" in base64.b64decode(data)
+    prompts, models, portraits = 4, 3, 14
+    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's and one of the losses
+    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 1 + 1
+
+
+def test_the_page_says_what_was_measured_on_what(html: Page) -> None:
+    for words in (
+        "Rank 16",
+        "Noise floor",
+        "the same 30 held-out portraits",  # as the metrics say
+        "b" * 64,
+        "d" * 64,
+        "learning_rate: 0.001",
+        "Person 3 <of> Öland",  # names are escaped, not parsed
+        "Ill. © Atelier & Co",
+        "the same picture as 8-2010-phy.jpg",
+        "Elon Musk with a bow tie, and a short hairstyle",
+    ):
+        assert words in html.text
+
+
+def test_the_sheets_are_files_of_a_size_that_git_can_hold(drawn: Path) -> None:
+    folder = drawn / "metrics/report"
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {report.PROMPTS, report.TUNED, report.MATRIX, report.SCORES, report.LOSSES}
+    for name in (report.PROMPTS, report.TUNED, report.MATRIX):
+        with Image.open(folder / "figures" / name) as picture:
+            assert min(picture.size) > 700
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 4_000_000
+
+
+def test_the_same_study_gives_the_same_bytes(study: Path) -> None:
+    before = {p.name: p.read_bytes() for p in Path("metrics/report").rglob("*") if p.is_file()}
+    report.run(params.load())
+    assert {p.name: p.read_bytes() for p in Path("metrics/report").rglob("*") if p.is_file()} == before
+
+
+def test_the_base_may_be_selected_and_portraits_left_out(study: Path) -> None:
+    loaded = params.load()
+    loaded = loaded.model_copy(
+        update={"selected": "baseline", "report": loaded.report.model_copy(update={"portraits": 0})}
+    )
+    compare.run(loaded)
+    report.run(loaded)
+    found = Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
+    assert "tuned" not in found.all("section", "id")
+    assert "Atelier & Co" not in found.text
+    assert "8 portraits to train on, 6 held out" in " ".join(found.text.split())
+
+
+@pytest.mark.parametrize(
+    ("remove", "sentence"),
+    [
+        ("metrics/comparison.csv", "laureate compare"),
+        ("metrics/train/rank-4.csv", "laureate train"),
+        ("data/samples/baseline/manifest.json", "laureate sample --model baseline"),
+        ("data/dataset/train/metadata.jsonl", "laureate prepare"),
+    ],
+)
+def test_what_is_missing_is_named_and_the_old_page_stays(study: Path, remove: str, sentence: str) -> None:
+    Path(remove).unlink()
+    with pytest.raises(LaureateError, match=sentence):
+        report.run(params.load())
+    assert Path("metrics/report/index.html").is_file()
+
+
+def test_a_table_of_other_models_is_refused(study: Path) -> None:
+    with pytest.raises(LaureateError, match="other models"):
+        report.run(params.load().model_copy(update={"ranks": [4]}))
+
+
+def test_findings_are_sentences_that_fit_the_numbers(study: Path) -> None:
+    rows = results_table.read_csv("metrics/comparison.csv")
+    first, style, content = html_page.findings(rows, "rank-16")
+    assert "at rank 16" in first
+    assert "the untuned base has" in first
+    assert style.count("%") == content.count("%") == 2
+    assert html_page.findings(rows, "baseline") == [first]
+    assert html_page.findings([], "rank-16") == []
+
+
+def test_captions_stay_inside_their_column() -> None:
+    face = contact_sheets.font(27)
+    words = "An extraordinarily long-winded description of a gentleman, in the style of Nobel Laureate."
+    lines = contact_sheets._wrap(words, face, 300)
+    assert " ".join(lines) == words
+    assert all(face.getlength(line) <= 300 for line in lines)
+
+
+def test_charts_without_some_rows_are_drawn(study: Path) -> None:
+    rows = results_table.read_csv("metrics/comparison.csv")
+    assert "<svg" in charts.scores_by_rank([row for row in rows if row["model"] == "rank-4"])
+    assert "<svg" in charts.losses({"rank-4": ([(50, 0.2)], [])}, "rank-16")
+
+
+def test_the_adviser_is_the_first_to_speak(html: Page, drawn: Path) -> None:
+    import json
+
+    text = " ".join(html.text.split())
+    sentences = json.loads((drawn / "metrics/adviser.json").read_text())["sentences"]
+    places = [text.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+    assert places[-1] < text.index("The lowest KID of the adapters")
+
+
+def test_the_page_marks_ties_and_shows_every_score_against_the_rank(html: Page, drawn: Path) -> None:
+    rows = results_table.read_csv(drawn / "metrics/comparison.csv")
+    ties = sum(row[f"{score.key}_mark"] == "tied" for row in rows for score in results_table.shown(rows))
+    assert ties == sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td") > 0
+    for score in results_table.valued(rows):
+        assert f"{score.label} of every rank" in html.all("img", "alt")
+
+
+@pytest.mark.parametrize("side", [128, 768])
+def test_sheets_have_one_form_whatever_the_base_draws(side: int) -> None:
+    """128 px in the embedded world, 768 px from Stable Diffusion 2.1."""
+    picture = Image.new("RGB", (side, side), "tan")
+    cells = [("A man with a hat, in the style of Nobel Laureate.", [picture, picture])] * 9
+    assert contact_sheets.prompt_grid(cells, "A", "b", ("Baseline", "Rank 16")).size == (2476, 1728)
+    assert contact_sheets.matrix(cells, ["Baseline", "Rank 16"], "A", "b").size == (966, 2646)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "refused: this request names a real person, which the content policy does not allow",
+        "refused: safety_violations=[public_figures,and_what_else_there_is]. More of it.",
+    ],
+)
+def test_a_picture_that_never_came_is_a_tile_with_the_reason(reason: str) -> None:
+    tile = contact_sheets.absent(reason)
+    grey = tile.convert("L")
+    ink = grey.point(lambda value: 255 if value < 160 else 0).getbbox()
+    assert ink is not None
+    assert min(ink[0], ink[1], tile.width - ink[2], tile.height - ink[3]) > 8  # inside its margins
+    assert contact_sheets.absent("timed out").size == contact_sheets.absent("").size == tile.size
