@@ -1,4 +1,4 @@
-"""The model card and `laureate push`: what was measured, whose pictures, and nothing sent unasked."""
+"""`laureate card` and `laureate push`: content of the card, rights to the pictures, uploads."""
 
 import base64
 import json

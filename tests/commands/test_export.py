@@ -1,4 +1,4 @@
-"""laureate export: the keys that other programs look for, and the same update when they are loaded back."""
+"""`laureate export`: keys and metadata of the formats, and the same update when a file is loaded back."""
 
 import csv
 import json

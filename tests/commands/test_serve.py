@@ -1,4 +1,4 @@
-"""laureate serve: the study's base and adapters as an images endpoint, and an endpoint as a table's row."""
+"""`laureate serve`: base and adapters as an images endpoint; external models get a row in the table."""
 
 import base64
 import io
@@ -51,7 +51,7 @@ def address(study: Path) -> Iterator[str]:
     assert process.stdout is not None
     assert process.stderr is not None
     line = process.stdout.readline()
-    found = re.match(r"(http://127\.0\.0\.1:\d+/v1) speaks", line)
+    found = re.match(r"(http://127\.0\.0\.1:\d+/v1) serves", line)
     assert found, line + process.stderr.read()
     yield found[1]
     process.terminate()

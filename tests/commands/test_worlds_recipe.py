@@ -1,4 +1,4 @@
-"""What a recipe can say beside the embedded study's: epochs, a size to draw at, a share of blanks."""
+"""Parameters that the embedded world does not use: epochs, size of the samples, share of blank pictures."""
 
 from __future__ import annotations
 

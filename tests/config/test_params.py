@@ -1,4 +1,4 @@
-"""A bad parameter stops any command at once, with one sentence that names the key."""
+"""params.yaml: invalid values stop every command at once, with one sentence that names the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage has no use for stays out of its process, and changes nothing that it makes."""
+"""Packages that a stage does not need are not imported, which does not change its output."""
 
 from __future__ import annotations
 
