@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from laureate.config.schema import Params, Section
+from laureate.config.schema import Params
+from laureate.config.section import Section
 
 
 def sentence(error: ValidationError) -> str:

@@ -10,26 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from laureate.config.error_messages import sentence, shown
-from laureate.config.schema import (
-    KINDS,
-    SOURCES,
-    Base,
-    Compare,
-    Coverage,
-    Crawl,
-    Encode,
-    Endpoint,
-    Evaluate,
-    External,
-    Judge,
-    Params,
-    Prepare,
-    Report,
-    Roles,
-    Sample,
-    Source,
-    Train,
-)
+from laureate.config.judges import KINDS, Evaluate, Judge, Roles
+from laureate.config.model_sources import SOURCES, Base, Endpoint, External, Source
+from laureate.config.schema import Compare, Coverage, Crawl, Encode, Params, Prepare, Report, Sample, Train
 from laureate.core.errors import ParameterError
 
 __all__ = [
