@@ -16,6 +16,7 @@ import pytest
 import small_base
 import yaml
 from drawn_study import ROOT, write_metrics
+from processes import imported
 
 pytest.importorskip("torch")
 
@@ -133,6 +134,11 @@ def test_every_variant_that_can_be_trained_has_a_card(
     assert (folder / "rank-2-kohya.safetensors").is_file() == kohya
     assert ("Kohya" in text) == kohya
     assert set(huggingface_hub.ModelCard(text).data.to_dict()) >= {"license", "library_name", "model-index"}
+
+
+def test_a_card_needs_torch_alone(study: Path) -> None:
+    """diffusers and transformers would take longer than the card itself."""
+    assert imported("card", "--rank", "2") == {"torch"}
 
 
 def test_the_weights_load_in_diffusers(study: Path) -> None:

@@ -36,10 +36,11 @@ def test_every_verb_has_its_module() -> None:
         assert callable(importlib.import_module(cli.MODULES.get(verb, f"laureate.commands.{verb}")).run)
 
 
-def test_starting_is_quick_and_imports_nothing_heavy(root: Path) -> None:
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_starting_is_quick_and_imports_nothing_heavy(root: Path, option: str) -> None:
     code = (
         "import sys; from laureate import cli; from laureate.config import params\n"
-        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        f"try: cli.main([{option!r}])\nexcept SystemExit: pass\n"
         "params.load()\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'pandas', 'numpy', 'scipy', 'dvc', 'scrapy',"
         " 'matplotlib'}\n"
