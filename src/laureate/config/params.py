@@ -10,9 +10,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from laureate.config.error_messages import sentence, shown
-from laureate.config.judges import KINDS, Evaluate, Judge, Roles
 from laureate.config.model_sources import SOURCES, Base, Endpoint, External, Source
-from laureate.config.schema import Compare, Coverage, Crawl, Encode, Params, Prepare, Report, Sample, Train
+from laureate.config.schema import (
+    KINDS,
+    Compare,
+    Coverage,
+    Crawl,
+    Encode,
+    Evaluate,
+    Judge,
+    Params,
+    Prepare,
+    Report,
+    Roles,
+    Sample,
+    Train,
+)
 from laureate.core.errors import ParameterError
 
 __all__ = [

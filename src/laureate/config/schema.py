@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from laureate.config.judges import Evaluate
 from laureate.config.model_sources import Base, External
 from laureate.config.section import (
     Count,
@@ -35,7 +34,7 @@ class Crawl(Section):
     site: Name = "museum"  # "museum" (simulated, on loopback) or a URL such as https://www.nobelprize.org
     api: str | None = None  # URL before /laureates; null: that of the site
     list_path: Name = "/prizes/lists/all-nobel-prizes/all/"  # the page that lists all prizes
-    hosts: list[Name] = []  # further hosts of pictures
+    hosts: list[Name] = []  # further hosts that pictures may come from
     years: list[int] = Field(default=[1901, 2026], min_length=2, max_length=2)
     categories: list[Literal["phy", "che", "med", "lit", "pea", "eco"]] = Field(
         ["phy", "che", "med", "lit", "pea", "eco"], min_length=1
@@ -139,6 +138,55 @@ class Sample(Section):
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error
     precision: Precision = "auto"
     negative_prompt: str = ""
+
+
+JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+
+
+class Judge(Section):
+    """A model that evaluates pictures: its kind and its weights."""
+
+    kind: JudgeKind
+    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
+
+
+class Roles(Section):
+    """The judge of every group of scores; null: these scores have no value."""
+
+    looks: Name | None = "vision"  # FID, KID, precision and recall, IS
+    text: Name | None = "clip"  # CLIP and CLIP content
+    cmmd: Name | None = "clip"  # CMMD
+    dino: Name | None = None  # kernel distance of DINOv2 features
+    lpips: Name | None = "vision"  # LPIPS, diversity and memorisation
+    style: Name | None = "vision"  # kernel distance of style features
+    attributes: Name | None = "vision"  # style and content recognised in a picture
+
+
+KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
+    "looks": ("vision", "inception", "dino", "clip"),
+    "text": ("clip",),
+    "cmmd": ("clip", "dino", "vision"),
+    "dino": ("dino", "vision"),
+    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "attributes": ("vision",),
+}
+
+
+class Evaluate(Section):
+    """The judges, their roles, and the bootstrap of the intervals."""
+
+    judges: dict[Name, Judge] = {
+        "vision": Judge(kind="vision", source="models/embedded/vision"),
+        "clip": Judge(kind="clip", source="models/embedded/clip"),
+    }
+    roles: Roles = Roles()
+    batch: Count = 32  # pictures per call of a judge
+    style: Name = "laureate"  # the class of the learnt style, for the role `attributes`
+    neighbours: Count = 3  # k of the nearest neighbours in precision and recall
+    bootstrap: Count = 1000  # resamples for every interval
+    seed: Seed = 42
 
 
 class Compare(Section):
