@@ -99,7 +99,7 @@ def test_a_folder_of_all_that_is_bad_fails_and_names_each(
         assert cli.main(["doctor", str(folder)]) == 1
     told = capsys.readouterr()
     assert all(name in told.out for name in BAD)
-    assert "must be fixed first" in told.err
+    assert "must be put right" in told.err
 
 
 def test_what_prepare_puts_right_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,12 +96,12 @@ def shape_of(params: Params) -> Shape:
 
 def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
     """Pictures to train on and held out: of the data set, else `given`, else the minimum of prepare."""
-    counts = []
+    found = []
     for part in ("train", "holdout"):
         path = DATASET / part / "metadata.jsonl"
-        counts.append(len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0)
-    if all(counts) and given is None:
-        return counts[0], counts[1]
+        found.append(len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0)
+    if all(found) and given is None:
+        return found[0], found[1]
     train = given or params.prepare.min_train
     share = params.prepare.holdout
     return train, max(params.prepare.min_holdout, round(train * share / max(1 - share, 0.01)))

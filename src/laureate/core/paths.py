@@ -11,7 +11,7 @@ EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of external models
 COMPARISON = Path("metrics/comparison.csv")
 ADVICE = Path("metrics/adviser.json")
-WORK = Path(".work")  # caches and checkpoints of stages; never an output
+WORK = Path(".work")  # what a stage keeps for its own next run; never an output
 
 # the files in one adapter's folder
 ADAPTER_WEIGHTS = "pytorch_lora_weights.safetensors"  # the name that diffusers expects

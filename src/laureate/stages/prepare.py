@@ -42,7 +42,7 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     texts = _captions(rows, pictures, wanted, vocabulary)
     sides: dict[str, list[split.Row]] = {name: [] for name in split.SIDES}
     for row in rows:
-        sides[split.side(str(row["id"]), wanted.holdout, wanted.seed)].append(metadata_row(row, texts))
+        sides[split.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
     least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
     named = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
     split.check_split(sides, named, least, wanted.near)
@@ -158,7 +158,7 @@ def _by_hand(path: Path) -> dict[str, str]:
     return {str(stem): text.strip() for stem, text in captions.items()}
 
 
-def metadata_row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
+def _row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
         "file_name": _png_name(row["file"]),

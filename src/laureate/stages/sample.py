@@ -11,7 +11,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, sha256_file, write_json
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, SAMPLES
 from laureate.core.progress import progress
-from laureate.formats import prompts, samples
+from laureate.formats import prompts
 from laureate.networks.diffusion import base_model
 from laureate.sampling.pipeline import check_adapter, draw
 from laureate.torch_utils import device
@@ -32,7 +32,7 @@ def run(params: Params, model: str) -> None:
     if adapter:
         check_adapter(adapter, found)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
-    names = [samples.file_name(prompt.id, seed) for prompt, seed in pairs]
+    names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
     with fresh_folder(SAMPLES / model) as folder:
         pictures = draw(found, adapter, pairs, params)
         blank = []
@@ -41,20 +41,21 @@ def run(params: Params, model: str) -> None:
             if is_blank(picture):
                 blank.append(name)
         check_blank(blank, len(names), params)
-        settings = {
-            **params.sample.model_dump(exclude={"prompts", "seeds"}),
-            "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
-            "resolution": params.drawn_at,
-        }
-        content = samples.manifest(
-            model,
-            pairs,
-            base=found.fingerprint,
-            base_source=found.source,
-            adapter=sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
-            settings=settings,
-        )
-        write_json(folder / samples.MANIFEST, content)
+        write_json(folder / "manifest.json", {
+            "model": model,
+            "base": found.fingerprint,
+            "base_source": found.source,
+            "adapter": sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
+            "settings": {
+                **params.sample.model_dump(exclude={"prompts", "seeds"}),
+                "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
+                "resolution": params.drawn_at,
+            },
+            "pictures": [
+                {"file": name, "prompt": prompt.id, "text": prompt.text, "seed": seed}
+                for name, (prompt, seed) in zip(names, pairs, strict=True)
+            ],
+        })  # fmt: skip
 
 
 def is_blank(picture: Any) -> bool:
