@@ -112,3 +112,18 @@ def test_the_guards_name_what_is_wrong() -> None:
 def test_a_prompt_that_is_a_training_caption_is_refused(prompt: str) -> None:
     with pytest.raises(LaureateError, match=r"is the training caption of 1\.png"):
         split.check_prompts([{"file_name": "1.png", "text": "A man, in the style."}], ["A woman.", prompt])
+
+
+@pytest.mark.parametrize(
+    ("caption", "prompt"),
+    [
+        ("Мужчина в очках.", "Женщина в шляпе."),
+        ("Ένας άντρας.", "Μια γυναίκα."),
+        ("眼鏡の男。", "帽子の女。"),
+    ],
+)
+def test_captions_and_prompts_in_other_scripts_are_told_apart(caption: str, prompt: str) -> None:
+    rows = [{"file_name": "1.png", "text": caption}]
+    split.check_prompts(rows, [prompt])
+    with pytest.raises(LaureateError, match=r"is the training caption of 1\.png"):
+        split.check_prompts(rows, [prompt, caption.upper().rstrip(".。")])

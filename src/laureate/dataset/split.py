@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.text import comparable
 from laureate.imaging.near_duplicates import Hash, distance
 
 SIDES = ("train", "holdout")
@@ -97,10 +98,10 @@ def check_split(
 
 def check_prompts(rows: Sequence[Row], prompts: Iterable[str]) -> None:
     """Raise LaureateError when a prompt is a training caption: a score would then measure memory."""
-    captions = {_plain(row["text"]): row["file_name"] for row in rows}
+    captions = {comparable(row["text"]): row["file_name"] for row in rows}
     for prompt in prompts:
-        if _plain(prompt) in captions:
-            file = captions[_plain(prompt)]
+        file = captions.get(comparable(prompt))
+        if file is not None:
             raise LaureateError(f"the prompt {prompt!r} is the training caption of {file}: change the prompt")
 
 
@@ -112,8 +113,3 @@ def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
 def _hash64(text: str) -> int:
     """64 bits of SHA-256."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-def _plain(text: str) -> str:
-    """Letters and digits only, in lower case."""
-    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.text import comparable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,11 +64,11 @@ def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[
 
 def check_prompts(prompts: Iterable[str], captions: Mapping[Path, str]) -> None:
     """Refuse a prompt that is a portrait's caption, but for case and punctuation: it would measure memory."""
-    known = {_plain(text): file for file, text in captions.items()}
+    known = {comparable(text): file for file, text in captions.items()}
     for prompt in prompts:
-        if _plain(prompt) in known:
+        if comparable(prompt) in known:
             raise LaureateError(
-                f"the prompt {prompt!r} is the caption of {known[_plain(prompt)]}: change it in one of "
+                f"the prompt {prompt!r} is the caption of {known[comparable(prompt)]}: change it in one of "
                 "sample.prompts"
             )
 
@@ -87,8 +87,3 @@ def check_finite(values: Any, files: Sequence[Path], who: str) -> None:
 
 def _pixels(picture: Image) -> str:
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
-
-
-def _plain(text: str) -> str:
-    """Letters and digits only, in lower case."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
