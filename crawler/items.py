@@ -34,6 +34,15 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Excluded:
+    """A prize that the parameter `by` leaves out: crawl.years, crawl.categories or crawl.limit."""
+
+    by: str
+    year: int
+    category: str
+
+
+@dataclass(frozen=True)
 class Skipped:
     """Something that was left out on purpose, and why."""
 

@@ -21,7 +21,7 @@ class Options:
     private: bool = False  # whether the site is on this machine or network, so that its addresses may be
     list_path: str = "/prizes/lists/all-nobel-prizes/all/"
     hosts: tuple[str, ...] = ()  # further hosts that pictures may come from
-    years: tuple[int, int] = (1901, 2100)
+    years: tuple[int | None, int | None] = (1901, None)  # first and last year of the prizes; None: open
     categories: tuple[str, ...] = ("phy", "che", "med", "lit", "pea", "eco")
     kinds: tuple[str, ...] = ("illustration",)
     limit: int | None = None
@@ -59,6 +59,13 @@ class Options:
         """The `host:port` of every address that may be asked."""
         more = (place(host if "://" in host else f"https://{host}") for host in self.hosts)
         return frozenset(place(address) for address in (self.site, self.api)) | frozenset(more)
+
+    def excludes(self, year: int, category: str) -> str | None:
+        """The parameter that leaves out a prize, `crawl.years` or `crawl.categories`; None when it is wanted."""
+        first, last = self.years
+        if (first is not None and year < first) or (last is not None and year > last):
+            return "crawl.years"
+        return None if category in self.categories else "crawl.categories"
 
     def public(self, address: str) -> str:
         """An address as it is written down: a site on a passing port has a lasting name."""

@@ -1,7 +1,8 @@
 """Where items end up: pictures are checked, and everything is written down when the crawl ends."""
 
 import hashlib
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from scrapy.exceptions import DropItem
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from crawler.items import Fault, Portrait, Skipped
+from crawler.items import Excluded, Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.response_store import Kept
 from laureate.core.files import write_json
@@ -60,6 +61,7 @@ class Collect:
         self.rows: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.skipped: list[Skipped] = []
+        self.excluded: Counter[Excluded] = Counter()
         crawler.signals.connect(self.write, signal=signals.spider_closed)
         crawler.signals.connect(self.broken, signal=signals.spider_error)
 
@@ -74,6 +76,8 @@ class Collect:
             self.faults.append(item)
         elif isinstance(item, Skipped):
             self.skipped.append(item)
+        elif isinstance(item, Excluded):
+            self.excluded[item] += 1
         elif isinstance(item, dict):
             self.rows.append(item)
         else:
@@ -97,6 +101,10 @@ class Collect:
                 (asdict(f) for f in self.faults), key=lambda f: (f["about"], f["address"], f["reason"])
             ),
             "skipped": sorted((asdict(s) for s in self.skipped), key=lambda s: (s["what"], s["reason"])),
+            "excluded": [
+                asdict(prize) | {"prizes": count}
+                for prize, count in sorted(self.excluded.items(), key=lambda pair: astuple(pair[0]))
+            ],
             "requests": int(stats.get("downloader/request_count", 0)),
             "bytes": int(stats.get("downloader/response_bytes", 0)),
             "fetched": _by_kind(stats, "fetched"),

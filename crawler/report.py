@@ -84,6 +84,7 @@ def summary(report: Mapping[str, Any]) -> str:
     parts += _section("Quarantined: the credit line does not say what the picture is", quarantined)
     parts += _section("Faults", [f"{f['about']}: {f['reason']} ({f['address']})" for f in report["faults"]])
     parts += _section("Left out", [f"{s['what']}: {s['reason']}" for s in report["skipped"]])
+    parts += _section("Prizes that a parameter leaves out", _excluded(report["excluded"]))
     if report["changes"] is not None:
         for name, rows in report["changes"].items():
             parts += _section(f"Since the crawl before: {name}", rows)
@@ -93,6 +94,14 @@ def summary(report: Mapping[str, Any]) -> str:
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     """A heading and a list, nothing where there is nothing to list."""
     return [f"\n## {title} ({len(lines)})\n", *(f"- {line}" for line in lines)] if lines else []
+
+
+def _excluded(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Counts of prizes by parameter, year and category => one line per parameter and year."""
+    counts: dict[tuple[str, int], list[str]] = {}
+    for row in rows:
+        counts.setdefault((row["by"], row["year"]), []).append(f"{row['prizes']} {row['category']}")
+    return [f"{by}, {year}: {', '.join(categories)}" for (by, year), categories in counts.items()]
 
 
 def _told(fault: Mapping[str, Any] | None) -> str:

@@ -11,13 +11,13 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawler.api_responses import LaureateEntry, LaureatesAnswer, PrizeEntry
-from crawler.items import Fault, Portrait, Skipped
+from crawler.items import Excluded, Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.pages import FactsPage, PrizeList
 from crawler.parsing import NotFound, same_page
 from crawler.progress_events import tell
 
-Yielded = Iterator[Request | Fault | Skipped | Portrait]
+Yielded = Iterator[Request | Fault | Skipped | Excluded | Portrait]
 
 
 class LaureateSpider(Spider):
@@ -77,12 +77,21 @@ class LaureateSpider(Spider):
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
                 continue
             for prize in entry.prizes:
-                if prize.facts is not None and self._wanted(prize):
+                if reason := self.options.excludes(prize.year, prize.category):
+                    yield Excluded(reason, prize.year, prize.category)
+                elif prize.facts is not None:
                     visits[-prize.year, prize.facts, prize.category] = (prize, entry)
         for address, prize in self._listed().items():
-            if same_page(address) not in claimed and self._wanted(prize):
+            if same_page(address) in claimed:
+                continue
+            if reason := self.options.excludes(prize.year, prize.category):
+                yield Excluded(reason, prize.year, prize.category)
+            else:
                 visits[-prize.year, address, prize.category] = (prize, None)
-        order = sorted(visits)[: self.options.limit]
+        order = sorted(visits)
+        for year, _, category in order[self.options.limit :] if self.options.limit else ():
+            yield Excluded("crawl.limit", -year, category)
+        order = order[: self.options.limit]
         tell("pages", total=len(order))
         for visit in order:
             prize, laureate = visits[visit]
@@ -183,11 +192,6 @@ class LaureateSpider(Spider):
             return self.listed.facts if self.listed else {}
         except NotFound:
             return {}
-
-    def _wanted(self, prize: PrizeEntry) -> bool:
-        """Whether a prize lies within the years and categories asked for."""
-        first, last = self.options.years
-        return first <= prize.year <= last and prize.category in self.options.categories
 
     def _answer(self, offset: int) -> Request:
         """Ask the API for laureates from `offset` on, on the host that was asked before."""

@@ -86,7 +86,10 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
         "size": sum({row["file"]: row["size"] for row in rows if row["file"]}.values()),
         "quarantined": [row for row in rows if row["kind"] == "unknown"],
         "changes": _changes(state, rows),
-        **{key: result[key] for key in ("faults", "skipped", "requests", "bytes", "fetched", "kept")},
+        **{
+            key: result[key]
+            for key in ("faults", "skipped", "excluded", "requests", "bytes", "fetched", "kept")
+        },
     }
     stem = out.with_name("crawl_report")
     write_json(stem.with_suffix(".json"), record)
@@ -99,7 +102,13 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
     store(rows, kept, out)
     write_text(state / portraits.MANIFEST, portraits.as_lines(rows))
     kept.compact(name)
-    print(f"{record['pictures']} portraits in {out}; what was left out, and why: {stem.with_suffix('.md')}")
+    excluded = sum(row["prizes"] for row in result["excluded"])
+    by = " and ".join(sorted({row["by"] for row in result["excluded"]}))
+    print(
+        f"{record['pictures']} portraits in {out}"
+        + (f", {excluded} prizes left out by {by}" if excluded else "")
+        + f"; what was left out, and why: {stem.with_suffix('.md')}"
+    )
 
 
 def store(rows: list[portraits.Row], kept: Any, out: Path) -> None:
@@ -226,13 +235,13 @@ def _bad_manners(wanted: Crawl, place: sites.Site) -> str | None:
 
 def _first_requests(options: Any) -> str:
     """What a crawl would ask first, and how."""
-    api, (first, last) = urlsplit(options.api), options.years
+    api = urlsplit(options.api)
     lines = [
         f"GET {options.site}/robots.txt",
         f"GET {options.site}{options.list_path}",
         f"GET {api.scheme}://{api.netloc}/robots.txt",
         f"GET {options.api}/laureates?offset=0&limit={options.page_size}",
-        f"then: more laureates by offset; facts pages of {first} to {last}, newest first"
+        f"then: more laureates by offset; facts pages of {_span(options.years)}, newest first"
         + (f", {options.limit} at most" if options.limit else "")
         + f"; after each its picture, if its credit says {' or '.join(options.kinds)}",
         f"User-Agent: {options.agent}",
@@ -240,6 +249,12 @@ def _first_requests(options: Any) -> str:
         f"delay: {options.delay:g} s between requests, one at a time; robots.txt and Retry-After obeyed",
     ]
     return "\n".join(dict.fromkeys(lines))
+
+
+def _span(years: tuple[int | None, int | None]) -> str:
+    """(2012, None) => '2012 to now'."""
+    first, last = years
+    return f"{'the first year' if first is None else first} to {'now' if last is None else last}"
 
 
 @contextmanager
