@@ -61,7 +61,7 @@ class Options:
         return frozenset(place(address) for address in (self.site, self.api)) | frozenset(more)
 
     def excludes(self, year: int, category: str) -> str | None:
-        """The parameter that leaves out a prize, `crawl.years` or `crawl.categories`; None when it is wanted."""
+        """The parameter that leaves a prize out, `crawl.years` or `crawl.categories`; None for neither."""
         first, last = self.years
         if (first is not None and year < first) or (last is not None and year > last):
             return "crawl.years"

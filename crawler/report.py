@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from laureate.formats.portraits import Row
+from laureate.formats.jsonl import Row
 
 
 def coverage(result: Mapping[str, Any], kinds: Sequence[str], asked: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from laureate.config.params import load
 from laureate.core.errors import LaureateError
 from laureate.dataset import split
+from laureate.formats.imagefolder import PARTS
 from laureate.simulator.museum.collection import collection
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
@@ -89,7 +90,7 @@ def test_more_held_out_keeps_those_that_were(number: int, share: float, more: fl
 
 
 def test_the_guards_name_what_is_wrong() -> None:
-    rows = {side: [{"file_name": f"{side}.png", "id": side}] for side in split.SIDES}
+    rows = {side: [{"file_name": f"{side}.png", "id": side}] for side in PARTS}
     hashes = {"train.png": np.zeros(256, bool), "holdout.png": np.ones(256, bool)}
     split.check_split(rows, hashes, {"train": 1, "holdout": 1}, near=0.1)
     with pytest.raises(LaureateError, match=r"holdout has 1 pictures, at least 2.*prepare\.min_holdout"):

@@ -15,7 +15,8 @@ from PIL import Image, ImageFilter
 from laureate import cli
 from laureate.config.params import Params, Prepare, Sample
 from laureate.core.errors import LaureateError
-from laureate.dataset import blip_captioner, filters, folder_check, split, user_folder
+from laureate.dataset import blip_captioner, filters, folder_check, user_folder
+from laureate.formats import imagefolder
 from laureate.imaging.near_duplicates import distance, perceptual_hash, twins
 from laureate.stages import prepare
 
@@ -91,7 +92,7 @@ def prepared(params: Params, out: Path) -> dict[str, dict[str, Any]]:
     """Run the stage; gives the rows of both sides by file name."""
     prepare.run(params, out=out)
     rows: list[dict[str, Any]] = []
-    for side in split.SIDES:
+    for side in imagefolder.PARTS:
         lines = (out / side / "metadata.jsonl").read_text("utf-8").splitlines()
         rows += [json.loads(line) | {"side": side} for line in lines]
     return {row["file_name"]: row for row in rows}

@@ -68,14 +68,12 @@ def sources(dataset: str | None) -> set[str] | None:
 
     Raises nothing: what cannot be read is not known.
     """
-    from laureate.formats.imagefolder import dataset_fingerprint
+    from laureate.formats.imagefolder import dataset_fingerprint, read_metadata
 
-    listing = DATASET / "train" / "metadata.jsonl"
     try:
         if dataset is None or dataset_fingerprint(DATASET) != dataset:
             return None
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        images = [str(json.loads(line)["address"]) for line in lines if line.strip()]
+        images = [str(row["address"]) for row in read_metadata(DATASET / "train")]
         hosts = {urlsplit(image).hostname for image in images}
     except (OSError, ValueError, KeyError, LaureateError):
         return None

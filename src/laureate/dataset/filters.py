@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
-from laureate.dataset.split import Row
+from laureate.formats.jsonl import Row
 from laureate.imaging.near_duplicates import Hash, distance, twins
 
 

@@ -14,6 +14,7 @@ from laureate.core.progress import progress
 from laureate.dataset import filters, user_folder
 from laureate.dataset.clip_captioner import MAX_TOKENS
 from laureate.formats import portraits
+from laureate.formats.imagefolder import METADATA
 from laureate.imaging.image_io import FORMATS, MEGAPIXELS, Found, PictureError, decode, identify, is_upright
 from laureate.imaging.near_duplicates import Hash, distance, perceptual_hash, twins
 
@@ -129,7 +130,7 @@ def _examine(where: str, suffix: str, found: Found, data: bytes) -> Iterator[Fin
 def examine_captions(folder: Path, pictures: Sequence[Path], count: Count | None = None) -> Iterator[Finding]:
     """Captions, wherever they are; `count` says how many tokens a text has, start and end included."""
     count = count or _words
-    tables = sorted(folder.rglob(user_folder.METADATA))
+    tables = sorted(folder.rglob(METADATA))
     for metadata in tables:
         yield from _examine_metadata(folder, metadata, pictures, count)
     beside = [path for path in pictures if path.with_suffix(".txt").exists()]

@@ -1,18 +1,16 @@
 """Which pictures train and which are held out, and what would make that a lie. Pure functions of values."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.imagefolder import PARTS
+from laureate.formats.jsonl import Row
 from laureate.formats.text import comparable
 from laureate.imaging.near_duplicates import Hash, distance
 
-SIDES = ("train", "holdout")
 GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / 1.618...
-Row = dict[str, Any]
 
 
 def side(laureate: str, holdout: float, seed: int) -> str:
@@ -76,7 +74,7 @@ def check_split(
     Raises LaureateError for too few pictures on a side, for a laureate on both, and for a picture on both:
     two whose hashes differ in at most the share `near` of their bits.
     """
-    for name in SIDES:
+    for name in PARTS:
         if len(rows[name]) < least[name]:
             raise LaureateError(
                 f"{name} has {len(rows[name])} pictures, at least {least[name]} are wanted: "
@@ -103,11 +101,6 @@ def check_prompts(rows: Sequence[Row], prompts: Iterable[str]) -> None:
         file = captions.get(comparable(prompt))
         if file is not None:
             raise LaureateError(f"the prompt {prompt!r} is the training caption of {file}: change the prompt")
-
-
-def as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as JSON lines."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _hash64(text: str) -> int:

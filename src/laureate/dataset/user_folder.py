@@ -5,18 +5,16 @@ files beside the pictures, or nowhere.
 """
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.imagefolder import METADATA, captioned
+from laureate.formats.jsonl import Row
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif"})
-METADATA = "metadata.jsonl"
 ABOUT = ("name", "gender", "year", "category", "credit", "page", "image")  # taken over where a table has them
-Row = dict[str, Any]
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -32,13 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def lines_of(metadata: Path) -> Iterator[tuple[int, Row | None]]:
     """(line number, row) of a table; None for a line that is no object with `file_name` and `text`."""
-    for number, line in enumerate(metadata.read_text("utf-8", "replace").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            sound = isinstance(row["file_name"], str) and "text" in row
-        except (ValueError, KeyError, TypeError, RecursionError):
-            sound = False
-        yield number, row if sound else None
+    return captioned(metadata.read_text("utf-8", "replace"))
 
 
 def leads_out(file: str) -> bool:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
 from laureate.formats.text import comparable
+from laureate.imaging.blank import blankness
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST = 2  # pictures: one has no spread
-BLACK = 8  # of 255: what no pixel of a black picture exceeds
 
 
 def check_count(pictures: Sequence[Any], where: str | Path, verb: str) -> None:
@@ -42,13 +42,9 @@ def check_sizes(pictures: Iterable[tuple[Path, Image]]) -> None:
 def check_not_blank(pictures: Iterable[tuple[Path, Image]]) -> None:
     """Refuse a picture of one colour, or black all over: nothing was drawn there."""
     for file, picture in pictures:
-        extrema: Any = picture.getextrema()  # (lowest, highest) per channel
-        if max(high for _, high in extrema) <= BLACK:
-            raise LaureateError(f"{file} is black: something went wrong when it was made; make it again")
-        if all(low == high for low, high in extrema):
-            raise LaureateError(
-                f"{file} has one colour only: something went wrong when it was made; make it again"
-            )
+        reason = blankness(picture)
+        if reason is not None:
+            raise LaureateError(f"{file} {reason}: something went wrong when it was made; make it again")
 
 
 def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:

@@ -25,6 +25,7 @@ from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.files import fresh_folder, write_bytes, write_json, write_text
 from laureate.core.progress import progress
 from laureate.formats import portraits
+from laureate.formats.jsonl import Row
 
 OUT = Path("data/raw")
 
@@ -73,7 +74,7 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
 
     least = wanted.coverage.model_dump()
     found = report.coverage(result, wanted.kinds, asked)
-    rows = portraits.manifest(result["rows"])
+    rows = portraits.with_shared_files(result["rows"])
     record = {
         "site": options.known_as or options.site,
         "begun": begun.isoformat(timespec="seconds"),
@@ -100,7 +101,7 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
         )
     kept = Kept(state)
     store(rows, kept, out)
-    write_text(state / portraits.MANIFEST, portraits.as_lines(rows))
+    portraits.write_manifest(state / portraits.MANIFEST, rows)
     kept.compact(name)
     excluded = sum(row["prizes"] for row in result["excluded"])
     by = " and ".join(sorted({row["by"] for row in result["excluded"]}))
@@ -111,12 +112,12 @@ def _crawl(wanted: Crawl, options: Any, out: Path, state: Path, lock: IO[str]) -
     )
 
 
-def store(rows: list[portraits.Row], kept: Any, out: Path) -> None:
+def store(rows: list[Row], kept: Any, out: Path) -> None:
     """Make `out` anew: the manifest, and each picture once, its bytes as they were received."""
     with fresh_folder(out) as folder:
         for row in {row["file"]: row for row in rows if row["file"]}.values():
             write_bytes(folder / row["file"], kept.path(row["sha256"]).read_bytes())
-        write_text(folder / portraits.MANIFEST, portraits.as_lines(rows))
+        portraits.write_manifest(folder / portraits.MANIFEST, rows)
 
 
 def _fetch(options: Any, name: str, lock: IO[str]) -> int:
@@ -185,7 +186,7 @@ def _name_of_crawl(state: Path, options: Any) -> str:
     return name
 
 
-def _changes(state: Path, rows: list[portraits.Row]) -> dict[str, list[str]] | None:
+def _changes(state: Path, rows: list[Row]) -> dict[str, list[str]] | None:
     """Against the crawl before, None when this is the first."""
     if not (state / portraits.MANIFEST).exists():
         return None

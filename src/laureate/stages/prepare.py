@@ -12,11 +12,12 @@ from PIL import Image
 
 from laureate.config.params import Params, Prepare
 from laureate.core.errors import LaureateError
-from laureate.core.files import fresh_folder, write_bytes, write_text
+from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
 from laureate.dataset import filters, folder_check, split, user_folder
 from laureate.dataset.clip_captioner import Questions, caption, check_tokens
-from laureate.formats import portraits, prompts
+from laureate.formats import imagefolder, portraits, prompts
+from laureate.formats.jsonl import Row
 from laureate.formats.vocabulary import load_vocabulary
 from laureate.imaging.image_io import PictureError, decode, resized, square
 from laureate.imaging.near_duplicates import Hash, perceptual_hash
@@ -40,7 +41,7 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     rows, doubles = filters.without_twins([r for r in rows if r["file"] in pictures], hashes, wanted.near)
     left_out += broken + doubles
     texts = _captions(rows, pictures, wanted, vocabulary)
-    sides: dict[str, list[split.Row]] = {name: [] for name in split.SIDES}
+    sides: dict[str, list[Row]] = {name: [] for name in imagefolder.PARTS}
     for row in rows:
         sides[split.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
     least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
@@ -53,13 +54,13 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
             for member in members:
                 write_bytes(folder / name / member["file_name"], _png(pictures[member["raw"]]))
             lines = ({key: value for key, value in member.items() if key != "raw"} for member in members)
-            write_text(folder / name / "metadata.jsonl", split.as_lines(lines))
-        write_text(folder / "left_out.jsonl", split.as_lines(left_out))
+            imagefolder.write_metadata(folder / name, lines)
+        imagefolder.write_left_out(folder, left_out)
     counts = ", ".join(f"{len(members)} {name}" for name, members in sides.items())
     print(f"{out}: {counts}, {len(left_out)} left out{_advice(rows, wanted)}")
 
 
-def _advice(rows: Sequence[split.Row], wanted: Prepare) -> str:
+def _advice(rows: Sequence[Row], wanted: Prepare) -> str:
     """A more even split, where this one is off by more than two standard deviations; '' where it is not."""
     groups = split.strata(rows)
     apart = split.unevenness(groups, wanted.holdout, wanted.seed)
@@ -71,7 +72,7 @@ def _advice(rows: Sequence[split.Row], wanted: Prepare) -> str:
     return f"; {kind} of {worst} than wanted is held out: prepare.seed {better} splits more evenly"
 
 
-def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[split.Row]:
+def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
     """The rows of a crawl, or of a folder that somebody brings and in which nothing serious was found."""
     manifest = raw / portraits.MANIFEST
     if manifest.exists() or not raw.is_dir() or raw == RAW:  # a crawl leaves a manifest
@@ -90,7 +91,7 @@ def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[split.Row]:
 
 
 def _pictures(
-    rows: Sequence[split.Row], raw: Path, wanted: Prepare, megapixels: float
+    rows: Sequence[Row], raw: Path, wanted: Prepare, megapixels: float
 ) -> tuple[dict[str, Image.Image], dict[str, Hash], list[dict[str, str]]]:
     """File => square RGB picture at the wanted resolution, file => perceptual hash of the whole picture.
 
@@ -111,7 +112,7 @@ def _pictures(
 
 
 def _captions(
-    rows: Sequence[split.Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
+    rows: Sequence[Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
 ) -> dict[str, str]:
     """File => caption: by hand where there is one, in `prepare.captions` first, else the captioner's."""
     from laureate.evaluation.judges import ClipJudge
@@ -158,7 +159,7 @@ def _by_hand(path: Path) -> dict[str, str]:
     return {str(stem): text.strip() for stem, text in captions.items()}
 
 
-def _row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
+def _row(row: Row, texts: Mapping[str, str]) -> Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
         "file_name": _png_name(row["file"]),
