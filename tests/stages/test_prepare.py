@@ -144,7 +144,7 @@ def spoil(folder: Path, what: str) -> None:
     [
         ("a row without a picture", r"names 1-2001-phy\.png, which is not there"),
         ("a picture without a row", r"stray\.png has no row"),
-        ("another picture", r"1-2001-phy\.png is not what portraits\.jsonl says"),
+        ("another picture", r"1-2001-phy\.png differs from its sha256 in portraits\.jsonl"),
         ("a broken line", "line 3 is not a JSON object"),
     ],
 )
