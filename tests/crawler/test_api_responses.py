@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sites_of_faults import few
 
-from crawler.api_responses import LaureatesAnswer
+from crawler.api_responses import LaureatesResponse
 from crawler.parsing import NotFound
 from laureate.simulator.museum.server import Museum
 
@@ -35,7 +35,7 @@ answers = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(answers | json_values)
 def test_no_answer_of_an_api_breaks_the_reading(answer: Any) -> None:
-    read = LaureatesAnswer(json.dumps(answer), "http://127.0.0.1/2.1/laureates")
+    read = LaureatesResponse(json.dumps(answer), "http://127.0.0.1/2.1/laureates")
     try:
         assert all(entry.id.replace("-", "").replace("_", "").isalnum() for entry in read.entries)
     except NotFound:
@@ -66,7 +66,7 @@ def test_api_answers_with_faults(change: Callable[[Any], Any], reason: str | Non
         change(answer)
         return json.dumps(answer)
 
-    answer = LaureatesAnswer(act(sample_answer()), "http://127.0.0.1/2.1/laureates")
+    answer = LaureatesResponse(act(sample_answer()), "http://127.0.0.1/2.1/laureates")
     told = [*answer.problems]
     if answer.count != answer.received:
         told.append(f"meta.count says {answer.count} laureates, {answer.received} came")

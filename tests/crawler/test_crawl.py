@@ -1,4 +1,4 @@
-"""The crawler on a sound site: what it finds, what it writes, what it says of a site that has changed."""
+"""Crawls of a site without faults: rows, files, report, changes."""
 
 import hashlib
 from collections import Counter

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.options import Options, place
+from crawler.options import Options, host_and_port
 from crawler.pages import FactsPage, PrizeList
-from crawler.parsing import NotFound, same_page
+from crawler.parsing import NotFound, page_key
 from laureate.config.params import Crawl
 
 ADDRESS = "http://127.0.0.1:8000/prizes/physics/1975/bohr/facts/"
@@ -149,8 +149,6 @@ def test_credit_lines(credit: str, kind: str) -> None:
 
 
 def test_addresses_of_one_page_are_one() -> None:
-    assert (
-        same_page("http://H:8000/a/facts/#x") == same_page("https://h:8000/a/facts?y=1") == "h:8000/a/facts"
-    )
-    assert place("https://H:443/") == place("https://user@h/") == "h"
-    assert place("http://h:443/") == "h:443"
+    assert page_key("http://H:8000/a/facts/#x") == page_key("https://h:8000/a/facts?y=1") == "h:8000/a/facts"
+    assert host_and_port("https://H:443/") == host_and_port("https://user@h/") == "h"
+    assert host_and_port("http://h:443/") == "h:443"

@@ -1,4 +1,4 @@
-"""The captioner: its grammar, its questions, and that it believes what the model says."""
+"""The CLIP captioner: its grammar, its prompts, and that captions follow the model's answers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_the_vocabulary_speaks_of_what_the_judges_know() -> None:
 
 
 @given(people)
-def test_the_sentence_is_that_of_the_atelier(person: Any) -> None:
+def test_the_sentence_is_that_of_the_simulator(person: Any) -> None:
     values = asked_of(person)
     if person.hair == "bald":
         values.pop("hair_colour", None)

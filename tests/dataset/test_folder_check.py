@@ -1,4 +1,4 @@
-"""The doctor: every kind of bad picture and caption is named with its cure, and a sound folder passes."""
+"""The folder check: every kind of bad picture and caption is named with its remedy; a good folder passes."""
 
 import io
 import json
@@ -73,7 +73,7 @@ def test_a_sound_folder_passes(folder: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_picture_is_named_with_a_cure(tmp_path: Path, name: str) -> None:
+def test_a_bad_picture_is_named_with_a_remedy(tmp_path: Path, name: str) -> None:
     (tmp_path / "same.png").write_bytes(SAME)
     (tmp_path / name).write_bytes(BAD[name][0])
     found = list(folder_check.check_pictures(tmp_path, sorted(tmp_path.iterdir())))

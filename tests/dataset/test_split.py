@@ -1,4 +1,4 @@
-"""Which pictures train and which are held out: never another side, an even one, and no picture on both."""
+"""The split: a laureate keeps its part, groups are even, leakage is refused."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""From crawled pictures to a data set: split, guards, files."""
+"""Stage prepare: split, checks, captions, files."""
 
 import hashlib
 import json
@@ -189,7 +189,7 @@ def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: C
     ("changed", "sentence"),
     [
         ({"min_train": 9}, r"prepare\.min_train"),
-        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml is not there: prepare\.vocabulary"),
+        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist: prepare\.vocabulary"),
         ({"captions": "nowhere.yaml"}, r"nowhere\.yaml cannot be read"),
         ({"clip": "nowhere"}, "nowhere/config.json is missing"),
     ],
