@@ -75,14 +75,12 @@ def sources(dataset: str) -> set[str] | None:
 
     Raises nothing: a data set that cannot be read has unknown sources.
     """
-    from laureate.formats.imagefolder import dataset_fingerprint
+    from laureate.formats.imagefolder import dataset_fingerprint, read_metadata
 
-    listing = DATASET / "train" / "metadata.jsonl"
     try:
         if dataset_fingerprint(DATASET) != dataset:
             return None
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        images = [str(json.loads(line)["address"]) for line in lines if line.strip()]
+        images = [str(row["address"]) for row in read_metadata(DATASET / "train")]
         hosts = {urlsplit(image).hostname for image in images}
     except (OSError, ValueError, KeyError, TypeError, LaureateError):
         return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
 from laureate.core.paths import DATASET
-from laureate.formats import prompts
+from laureate.formats import imagefolder, prompts
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import device
 
@@ -97,9 +97,9 @@ def shape_of(params: Params) -> Shape:
 def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
     """Pictures to train on and held out: of the data set, else `given`, else the minimum of prepare."""
     found = []
-    for part in ("train", "holdout"):
-        path = DATASET / part / "metadata.jsonl"
-        found.append(len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0)
+    for part in imagefolder.PARTS:
+        there = (DATASET / part / imagefolder.METADATA).is_file()
+        found.append(len(imagefolder.read_metadata(DATASET / part)) if there else 0)
     if all(found) and given is None:
         return found[0], found[1]
     train = given or params.prepare.min_train

@@ -129,7 +129,8 @@ def _cross_check(params: Params) -> str | None:
             return f"train.{key} has no value for rank {without[0]}"
     if params.train.init == "pissa" and params.train.variant == "dora":
         return "train.init: pissa goes with train.variant lora or rslora, not with dora"
-    if params.crawl.years[0] > params.crawl.years[1]:
+    first, last = params.crawl.years
+    if first is not None and last is not None and first > last:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
     for kind, pattern in params.crawl.credits.items():
         try:

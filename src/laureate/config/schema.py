@@ -35,7 +35,7 @@ class Crawl(Section):
     api: str | None = None  # URL before /laureates; null: that of the site
     list_path: Name = "/prizes/lists/all-nobel-prizes/all/"  # the page that lists all prizes
     hosts: list[Name] = []  # further hosts that pictures may come from
-    years: list[int] = Field(default=[1901, 2026], min_length=2, max_length=2)
+    years: list[int | None] = Field(default=[1901, None], min_length=2, max_length=2)  # null: no end
     categories: list[Literal["phy", "che", "med", "lit", "pea", "eco"]] = Field(
         ["phy", "che", "med", "lit", "pea", "eco"], min_length=1
     )
