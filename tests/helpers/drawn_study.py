@@ -11,9 +11,8 @@ import yaml
 
 from laureate.config import params
 from laureate.core.files import write_json, write_text
-from laureate.dataset.split import as_lines
 from laureate.evaluation import evidence, scores, scoring
-from laureate.formats import samples
+from laureate.formats import imagefolder, samples
 from laureate.formats.prompts import Prompt
 from laureate.formats.prompts import load as load_prompts
 from laureate.networks.lora import adapter_config
@@ -41,7 +40,7 @@ def draw_study(
     for part, count, first in (("train", train, 0), ("holdout", holdout, 1000)):
         _portraits(folder / "data/dataset" / part, count, first)
     left_out = [{"file": "9-2011-phy.jpg", "reason": "the same picture as 8-2010-phy.jpg"}]
-    write_text(folder / "data/dataset/left_out.jsonl", as_lines(left_out))
+    imagefolder.write_left_out(folder / "data/dataset", left_out)
     _samples(folder, "baseline", asked, "photograph")
     for rank in ranks:
         _samples(folder, f"rank-{rank}", asked, "laureate")
@@ -119,22 +118,21 @@ def _portraits(folder: Path, count: int, first: int) -> None:
         }
         row = metadata_row(raw, {name: text})
         rows.append({key: value for key, value in row.items() if key != "raw"})
-    write_text(folder / "metadata.jsonl", as_lines(rows))
+    imagefolder.write_metadata(folder, rows)
 
 
 def _samples(folder: Path, model: str, asked: list[Prompt], style: str) -> None:
     target = folder / "data/samples" / model
     target.mkdir(parents=True, exist_ok=True)
-    pairs = [(prompt, seed) for prompt in asked for seed in (1, 2)]
+    pictures = []
     for number, prompt in enumerate(asked):
         who = replace(attributes.random_attributes(np.random.default_rng(number)), **prompt.attributes)
         for seed in (1, 2):
-            portrait.draw(who, style, seed).save(target / samples.file_name(prompt.id, seed))
+            file = f"{prompt.id}_{seed}.png"
+            portrait.draw(who, style, seed).save(target / file)
+            pictures.append({"file": file, "prompt": prompt.id, "text": prompt.text, "seed": seed})
     adapter = None if model == "baseline" else f"{len(model):064x}"
-    content = samples.manifest(
-        model, pairs, base="b" * 64, base_source=SOURCE, adapter=adapter, settings={"steps": 12}
-    )
-    write_json(target / samples.MANIFEST, content)
+    samples.write(target, samples.Samples(model, "b" * 64, pictures, SOURCE, adapter, {"steps": 12}))
 
 
 def _curve(path: Path, rank: int) -> None:

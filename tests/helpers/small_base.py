@@ -124,7 +124,7 @@ def study(folder: Path, *, train: int = 10, holdout: int = 4, site: str = MUSEUM
     import yaml
     from PIL import Image
 
-    from laureate.dataset.split import as_lines
+    from laureate.formats.imagefolder import write_metadata
     from laureate.stages.prepare import metadata_row
 
     write(folder / "base")
@@ -140,7 +140,7 @@ def study(folder: Path, *, train: int = 10, holdout: int = 4, site: str = MUSEUM
             picture.save(folder / "data" / "dataset" / part / name)
             row = metadata_row(raw, {name: f"Person {number}, in the style."})
             rows.append({key: value for key, value in row.items() if key != "raw"})
-        (folder / "data" / "dataset" / part / "metadata.jsonl").write_text(as_lines(rows))
+        write_metadata(folder / "data" / "dataset" / part, rows)
     prompts = [
         {"id": name, "text": f"A {name}.", "set": "seed", "attributes": {}} for name in ("man", "woman")
     ]

@@ -5,7 +5,6 @@ The card is `templates/card.md`, filled with the measured scores and the recorde
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path

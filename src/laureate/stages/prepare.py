@@ -41,7 +41,7 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     texts = _captions(rows, pictures, wanted, vocabulary)
     parts: dict[str, list[Row]] = {name: [] for name in imagefolder.PARTS}
     for row in rows:
-        parts[split.part_of(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
+        parts[split.part_of(str(row["id"]), wanted.holdout, wanted.seed)].append(metadata_row(row, texts))
     least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
     png_hashes = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
     split.check_split(parts, png_hashes, least, wanted.near)
@@ -158,7 +158,7 @@ def _manual_captions(path: Path) -> dict[str, str]:
     return {str(stem): text.strip() for stem, text in captions.items()}
 
 
-def _row(row: Row, texts: Mapping[str, str]) -> Row:
+def metadata_row(row: Row, texts: Mapping[str, str]) -> Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
         "file_name": _png_name(row["file"]),
