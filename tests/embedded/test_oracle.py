@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import small_base
 import yaml
 
 torch = pytest.importorskip("torch")
@@ -17,7 +17,7 @@ from laureate import cli  # noqa: E402
 from laureate.config import params  # noqa: E402
 from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import write_json, write_text  # noqa: E402
+from laureate.core.files import write_text  # noqa: E402
 from laureate.embedded import prompt_writer  # noqa: E402
 from laureate.embedded.oracle import picture_pool, resampled_studies, simulation_study  # noqa: E402
 from laureate.embedded.oracle.pool_features import Looks  # noqa: E402
@@ -27,7 +27,7 @@ from laureate.networks.diffusion import base_model  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
 from laureate.simulator.museum import collection  # noqa: E402
-from laureate.stages import sample  # noqa: E402
+from laureate.stages import sample, train  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -36,9 +36,14 @@ TINY = {"prompts": 6, "references": 12, "studies": 3, "study_prompts": 3, "study
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    """A small study of the embedded world with two adapters, as training leaves it, and judges that guess."""
-    folder = small_base.study(tmp_path_factory.mktemp("oracle"))
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    """A small study of the embedded world with two adapters and judges that guess. The adapters are as
+    training leaves them, but with weights that change the pictures a lot."""
+    folder = tmp_path_factory.mktemp("oracle")
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.run(params.load(), 4)
     write_text(folder / "data/prompts.yaml", prompt_writer.as_yaml(prompt_writer.study(2)))
     found = base_model.find(folder / "base")
     for rank in (2, 4):
@@ -49,7 +54,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
                 layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(rank))
         target = folder / paths.ADAPTERS / f"rank-{rank}"
         adapter_files.save(target, adapter_files.export(layers, 0), adapter, list(layers))
-        write_json(target / "config.json", {"base": found.fingerprint})
     file = folder / "params.yaml"
     values = yaml.safe_load(file.read_text())
     judges = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.text import comparable
+from laureate.imaging.blank import blankness
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST = 2  # pictures: one has no spread
-BLACK = 8  # of 255: what no pixel of a black picture exceeds
 
 
 def check_count(pictures: Sequence[Any], where: str | Path, verb: str) -> None:
@@ -42,13 +42,9 @@ def check_sizes(pictures: Iterable[tuple[Path, Image]]) -> None:
 def check_not_blank(pictures: Iterable[tuple[Path, Image]]) -> None:
     """Refuse a picture of one colour, or black all over: nothing was drawn there."""
     for file, picture in pictures:
-        extrema: Any = picture.getextrema()  # (lowest, highest) per channel
-        if max(high for _, high in extrema) <= BLACK:
-            raise LaureateError(f"{file} is black: something went wrong when it was made; make it again")
-        if all(low == high for low, high in extrema):
-            raise LaureateError(
-                f"{file} has one colour only: something went wrong when it was made; make it again"
-            )
+        reason = blankness(picture)
+        if reason is not None:
+            raise LaureateError(f"{file} {reason}: something went wrong when it was made; make it again")
 
 
 def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:
@@ -64,11 +60,11 @@ def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[
 
 def check_prompts(prompts: Iterable[str], captions: Mapping[Path, str]) -> None:
     """Refuse a prompt that is a portrait's caption, but for case and punctuation: it would measure memory."""
-    known = {_plain(text): file for file, text in captions.items()}
+    known = {comparable(text): file for file, text in captions.items()}
     for prompt in prompts:
-        if _plain(prompt) in known:
+        if comparable(prompt) in known:
             raise LaureateError(
-                f"the prompt {prompt!r} is the caption of {known[_plain(prompt)]}: change it in one of "
+                f"the prompt {prompt!r} is the caption of {known[comparable(prompt)]}: change it in one of "
                 "sample.prompts"
             )
 
@@ -87,8 +83,3 @@ def check_finite(values: Any, files: Sequence[Path], who: str) -> None:
 
 def _pixels(picture: Image) -> str:
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
-
-
-def _plain(text: str) -> str:
-    """Letters and digits only, in lower case."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
