@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from laureate.evaluation.judges.batching import Seen
     from laureate.evaluation.judges.panel import Bench, PictureSet
 
-EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
+STYLE_LAYERS = 2  # the shallowest layers, whose Gram matrices are the style features
 
 
 def gather(
@@ -68,7 +68,7 @@ def gather(
 
 def of_role(role: str, seen: Seen) -> Array:
     """The features that a role looks at."""
-    return scores.style_features(layers_of(seen)[:EARLY]) if role == "style" else seen["features"]
+    return scores.style_features(layers_of(seen)[:STYLE_LAYERS]) if role == "style" else seen["features"]
 
 
 def layers_of(seen: Seen) -> list[Array]:

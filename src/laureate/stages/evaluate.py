@@ -96,9 +96,11 @@ def run(params: Params, model: str) -> None:
     chosen = scoring.scores_of(found, evaluate.neighbours)
     draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
-        interval, drawn = scoring.with_interval(key, score, resamples)
-        values |= interval
-        draws |= {key: drawn} if drawn is not None else {}
+        if score is None:
+            values |= scoring.columns(key, None)
+            continue
+        estimate, draws[key] = scoring.estimate(key, score, resamples)
+        values |= scoring.columns(key, estimate)
     values |= scoring.original(
         found, first_of_seeds(generated, questions), feature_extraction.looks(bench, sets)
     )

@@ -8,8 +8,8 @@ and does not depend on d.
 
 from laureate.evaluation.scores.base import Score
 from laureate.evaluation.scores.bootstrap import (
-    Difference,
     Estimate,
+    PairedDifference,
     Resamples,
     bootstrap,
     estimate,
@@ -54,7 +54,6 @@ from laureate.evaluation.scores.per_image import (
 )
 
 __all__ = [
-    "Difference",
     "Estimate",
     "Frechet",
     "Inception",
@@ -62,6 +61,7 @@ __all__ = [
     "Manifold",
     "Memorisation",
     "PairMean",
+    "PairedDifference",
     "PictureMean",
     "Resamples",
     "Score",

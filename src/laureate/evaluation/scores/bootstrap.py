@@ -66,7 +66,7 @@ def resample(prompts: Sequence[Hashable], references: int, draws: int = 1000, se
     return Resamples(groups, references, counted(len(groups)), counted(references))
 
 
-class Difference(Score):
+class PairedDifference(Score):
     """One model's score less another's, over the same prompts and the same references: paired."""
 
     def __init__(self, of: Score, less: Score) -> None:
