@@ -11,31 +11,30 @@ from typing import Any
 import numpy as np
 import pytest
 import small_base
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-
-from laureate import cli  # noqa: E402
-from laureate.config import params  # noqa: E402
-from laureate.core import paths  # noqa: E402
-from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import write_json, write_text  # noqa: E402
-from laureate.embedded import prompt_writer  # noqa: E402
-from laureate.embedded.oracle import (  # noqa: E402
+from laureate import cli
+from laureate.config import params
+from laureate.core import paths
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_json, write_text
+from laureate.embedded import prompt_writer
+from laureate.embedded.oracle import (
     coverage,
     picture_pool,
     report,
     resampled_studies,
     simulation_study,
 )
-from laureate.embedded.oracle.pool_features import PoolFeatures  # noqa: E402
-from laureate.evaluation import scores, scoring  # noqa: E402
-from laureate.formats import prompts  # noqa: E402
-from laureate.networks.diffusion import base_model  # noqa: E402
-from laureate.networks.lora import adapter_files, injection  # noqa: E402
-from laureate.networks.lora.adapter import Adapter  # noqa: E402
-from laureate.simulator.museum import collection  # noqa: E402
-from laureate.stages import sample  # noqa: E402
+from laureate.embedded.oracle.pool_features import PoolFeatures
+from laureate.evaluation import scores, scoring
+from laureate.formats import prompts
+from laureate.networks.diffusion import base_model
+from laureate.networks.lora import adapter_files, injection
+from laureate.networks.lora.adapter import Adapter
+from laureate.simulator.museum import collection
+from laureate.stages import sample
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -84,11 +83,15 @@ def test_the_command_writes_its_findings_and_goes_on_where_it_was(
     assert set(found["scores"]) == set(resampled_studies.INTERVALS)
     assert set(found["scores"]["kid"]) == {"baseline", "rank-2", "rank-4"}
     assert set(found["advice"]) == set(resampled_studies.CRITERIA)
-    assert all(0 <= one["cover_interval"] <= 1 for by in found["scores"].values() for one in by.values())
+    for key, by_model in found["scores"].items():
+        for one in by_model.values():
+            assert one["studies"] == (2 if key == "fid" else 3)  # FID is slow: fewer of them
+            assert one["cover_interval"] * one["studies"] == pytest.approx(
+                round(one["cover_interval"] * one["studies"])
+            )
     assert {(d["prompts"], d["seeds"]) for d in found["designs"]} == {(2, 2), (3, 2), (6, 1), (6, 2)}
-    page = simulation_study.PAGE.read_text()
-    assert "KID" in page
-    assert "| rank 4 |" in page
+    assert simulation_study.PAGE.read_text() == report.page(found)
+    assert "| rank 4 |" in report.page(found)
 
     files = {p: p.stat().st_mtime_ns for p in simulation_study.FOLDER.rglob("*.np?")}
     assert len(files) == 11  # a part of each model and of portraits, the features of each, three of LPIPS

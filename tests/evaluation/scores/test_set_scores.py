@@ -158,7 +158,8 @@ def test_memorisation_counts_the_copies(n: int, copies: int, seed: int) -> None:
     assert scores.memorisation(train, train, holdout) == 1
     # the held-out pictures themselves: none but the quantile's own share
     assert scores.memorisation(holdout, train, holdout) <= 1 / 40
-    assert scores.memorisation(rng.permutation(fresh), rng.permutation(train), rng.permutation(holdout)) == 0
+    mixed = rng.permutation(np.concatenate([fresh, nearly])), rng.permutation(train), rng.permutation(holdout)
+    assert scores.memorisation(*mixed) == pytest.approx(found)
 
 
 def test_memorisation_finds_little_by_chance() -> None:
@@ -167,7 +168,7 @@ def test_memorisation_finds_little_by_chance() -> None:
         scores.memorisation(rng.normal(size=(98, 4)), rng.normal(size=(80, 4)), rng.normal(size=(34, 4)))
         for _ in range(200)
     ]
-    assert np.mean(found) < 2 / 35
+    assert 0 < np.mean(found) < 2 / 35
 
 
 @few
