@@ -105,7 +105,7 @@ def not_a_number(study: Path) -> str:
     tensors["stem.bias"][0] = float("nan")
     save_file(tensors, weights)
     first = json.loads((study / "data/samples/rank-4/manifest.json").read_text())["pictures"][0]["file"]
-    return rf"rank-4/{first}: the judge vision sees values that are not finite"
+    return rf"rank-4/{first}: the judge vision gives features that are not finite"
 
 
 def one_picture(study: Path) -> str:
@@ -148,7 +148,7 @@ SPOILT = (
 
 
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
-def test_what_would_make_the_table_a_lie_stops_the_run_and_names_the_file(
+def test_an_input_that_would_spoil_the_scores_stops_the_run_and_names_the_file(
     study: Path, spoil: Callable[[Path], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sentence = spoil(study)

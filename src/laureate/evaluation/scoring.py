@@ -44,7 +44,7 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
     if "style" in sets:
         chosen["style"] = scores.polynomial_kernel(*sets["style"])
     if evidence.heads:
-        chosen["is"] = scores.Inception(list(evidence.heads.values()))
+        chosen["is"] = scores.InceptionScore(list(evidence.heads.values()))
     if "lpips" in evidence.arrays:
         chosen["lpips"] = scores.mean_over_pairs(evidence.arrays["lpips"])
     if "train" in evidence.arrays:
@@ -77,7 +77,7 @@ def original(
     if "clip" in evidence.values:
         values["seed_clip"] = float(evidence.values["clip"][list(rows)].mean())
     if evidence.heads:
-        values["seed_is"] = scores.Inception([p[list(rows)] for p in evidence.heads.values()])()
+        values["seed_is"] = scores.InceptionScore([p[list(rows)] for p in evidence.heads.values()])()
     return {key: value if value is None else rounded(value) for key, value in values.items()}
 
 

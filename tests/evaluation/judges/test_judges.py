@@ -1,4 +1,4 @@
-"""Judges: what they return does not depend on how they are asked."""
+"""Judges: their features do not depend on batch, order and size of the pictures."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_clip_gives_unit_features_whatever_the_batch(tiny_models: Path, pictures
     assert whole.pictures(pictures).shape == (5, whole.texts(TEXTS).shape[1])
 
 
-def test_vision_reads_the_same_whatever_the_batch_and_the_order(
+def test_vision_outputs_do_not_depend_on_batch_and_order(
     tiny_models: Path, pictures: list[Image.Image]
 ) -> None:
     judge = VisionJudge.load(tiny_models / "vision")
@@ -58,7 +58,7 @@ def test_vision_reads_the_same_whatever_the_batch_and_the_order(
         np.testing.assert_allclose(layer, other[::-1], atol=1e-4)
 
 
-def test_pictures_of_any_size_are_brought_to_the_judges_own_as_clean_fid_does_it(
+def test_pictures_of_any_size_are_resized_as_clean_fid_does(
     tiny_models: Path, pictures: list[Image.Image]
 ) -> None:
     import torch
@@ -78,11 +78,11 @@ def test_pictures_of_any_size_are_brought_to_the_judges_own_as_clean_fid_does_it
     )
 
 
-@pytest.mark.filterwarnings("ignore")  # of the package that asks
-def test_clean_fid_can_ask_the_vision_judge_itself(
+@pytest.mark.filterwarnings("ignore")  # of the package that calls the judge
+def test_clean_fid_can_use_the_vision_judge(
     tiny_models: Path, pictures: list[Image.Image], tmp_path: Path
 ) -> None:
-    """Its own function for a folder, with our extractor in the place of its Inception."""
+    """Its own function for a folder, with our extractor in place of its Inception."""
     import torch
     from cleanfid import fid
 
@@ -110,7 +110,9 @@ def test_all_pairs_lpips_is_the_lpips_package_with_the_judges_net_whatever_batch
     rng = np.random.default_rng(seed)
     noise = [Image.fromarray(rng.integers(0, 256, (128, 128, 3)).astype(np.uint8)) for _ in range(5)]
     judge = VisionJudge.load(tiny_models / "vision", batch=batch)
-    embedded = [feature_extraction.lpips_of(judge.see(part)) for part in ([noise[i] for i in order], noise)]
+    embedded = [
+        feature_extraction.lpips_of(judge.extract(part)) for part in ([noise[i] for i in order], noise)
+    ]
     found = scores.lpips(*embedded)
     metric, images = judge.metric(), pixels(noise, 128) / 127.5 - 1
     with torch.inference_mode():

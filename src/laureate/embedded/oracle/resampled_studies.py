@@ -145,7 +145,7 @@ def true_values(pool: Pool) -> dict[str, dict[str, float]]:
             "lpips": lpips_to_all(features, real),
             "clip": float(of_model.clip.mean()),
             "clip_content": float(of_model.clip_content.mean()),
-            "is": scores.Inception(heads)(),
+            "is": scores.InceptionScore(heads)(),
             "style_read": float(of_model.style_read.mean()),
             "content": float(np.nanmean(of_model.content)),
         }

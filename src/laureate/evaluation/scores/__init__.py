@@ -45,7 +45,7 @@ from laureate.evaluation.scores.nearest_neighbours import (
     precision_recall,
 )
 from laureate.evaluation.scores.per_image import (
-    Inception,
+    InceptionScore,
     PictureMean,
     clip_content,
     clip_score,
@@ -56,7 +56,7 @@ from laureate.evaluation.scores.per_image import (
 __all__ = [
     "Estimate",
     "Frechet",
-    "Inception",
+    "InceptionScore",
     "Kernel",
     "Manifold",
     "Memorisation",

@@ -24,10 +24,10 @@ def inception_score(p: Array, splits: int = 1) -> float:
         raise LaureateError(
             f"the Inception Score needs at least as many pictures as splits, got {len(p)} for {splits}"
         )
-    return float(np.mean([Inception([p[part]])() for part in np.array_split(np.arange(len(p)), splits)]))
+    return float(np.mean([InceptionScore([p[part]])() for part in np.array_split(np.arange(len(p)), splits)]))
 
 
-class Inception(Score):
+class InceptionScore(Score):
     """The Inception Score of one head of classes, or the geometric mean over several.
 
     `heads`: per head (n, k), rows are probabilities.
