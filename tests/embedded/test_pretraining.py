@@ -163,7 +163,7 @@ def net() -> nn.Sequential:
 
 
 def test_a_restored_optimiser_goes_on_alike() -> None:
-    whole, parted = optimiser.Flat(net(), SETTINGS), optimiser.Flat(net(), SETTINGS)
+    whole, parted = optimiser.FlatOptimiser(net(), SETTINGS), optimiser.FlatOptimiser(net(), SETTINGS)
     steps = [torch.randn(len(whole.gradient)) for _ in range(4)]
     for gradient in steps:
         whole.gradient.copy_(gradient)
@@ -171,7 +171,7 @@ def test_a_restored_optimiser_goes_on_alike() -> None:
     for gradient in steps[:2]:
         parted.gradient.copy_(gradient)
         parted.step(0.01)
-    again = optimiser.Flat(net(), SETTINGS)
+    again = optimiser.FlatOptimiser(net(), SETTINGS)
     assert again.restore(parted.state()) == 2
     for gradient in steps[2:]:
         again.gradient.copy_(gradient)

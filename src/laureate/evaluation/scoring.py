@@ -112,13 +112,13 @@ def estimate(key: str, score: Score, resamples: Resamples) -> tuple[Estimate, ND
     all `designs`, for `PrecomputedScore`.
     """
     draws = draw(score, resamples)
-    found = scores.estimate(PrecomputedScore(score, draws, resamples), resamples)
-    low, high = found.low, found.high
+    result = scores.estimate(PrecomputedScore(score, draws, resamples), resamples)
+    low, high = result.low, result.high
     if key in SHARES:
         if high - low < NO_SPREAD:  # all pictures agree: resampling them shows no spread
-            low, high = scores.wilson_interval(min(1.0, max(0.0, found.value)), len(resamples.groups))
+            low, high = scores.wilson_interval(min(1.0, max(0.0, result.value)), len(resamples.groups))
         low, high = max(0.0, low), min(1.0, high)
-    return replace(found, value=rounded(found.value), low=rounded(low), high=rounded(high)), draws
+    return replace(result, value=rounded(result.value), low=rounded(low), high=rounded(high)), draws
 
 
 def columns(key: str, estimate: Estimate | None) -> dict[str, float | None]:
