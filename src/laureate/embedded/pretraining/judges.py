@@ -166,12 +166,12 @@ class ClipTask(Task):
         centre, width = (
             torch.tensor(value).view(1, 3, 1, 1) for value in (architecture.CLIP_MEAN, architecture.CLIP_STD)
         )
-        seen = model.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
+        visual = model.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
         with torch.no_grad():
-            said = model.text_model(input_ids=ids).pooler_output
+            textual = model.text_model(input_ids=ids).pooler_output
         scale = model.logit_scale.float().exp().clamp(max=100)
-        a = nn.functional.normalize(model.visual_projection(seen).float(), dim=-1)
-        b = nn.functional.normalize(model.text_projection(said).float(), dim=-1)
+        a = nn.functional.normalize(model.visual_projection(visual).float(), dim=-1)
+        b = nn.functional.normalize(model.text_projection(textual).float(), dim=-1)
         plain = nn.functional.normalize(model.text_projection(data.plain).float(), dim=-1)
         scores, right = scale * a @ b.T, torch.arange(batch)
         across, down = (nn.functional.cross_entropy(part, right) for part in (scores, scores.T))

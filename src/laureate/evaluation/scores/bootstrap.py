@@ -193,7 +193,9 @@ def swap_test(
     both, n = kernel(np.concatenate([a, b]), y), len(a)
     groups = resample(prompts, 0, 1).groups
     sides = np.random.default_rng(seed).integers(2, size=(draws, len(groups)))
-    sides = np.concatenate([np.ones((1, len(groups)), sides.dtype), sides])  # the first is what was seen
+    sides = np.concatenate(
+        [np.ones((1, len(groups)), sides.dtype), sides]
+    )  # the first row: the observed sides
     stays = np.empty((draws + 1, n))
     for group, rows in enumerate(groups):
         stays[:, rows] = sides[:, group, None]
