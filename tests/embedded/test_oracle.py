@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_base
 import torch
 import yaml
 
@@ -18,7 +18,7 @@ from laureate import cli
 from laureate.config import params
 from laureate.core import paths
 from laureate.core.errors import LaureateError
-from laureate.core.files import write_json, write_text
+from laureate.core.files import write_text
 from laureate.embedded import prompt_writer
 from laureate.embedded.oracle import (
     coverage,
@@ -34,7 +34,7 @@ from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_files, injection
 from laureate.networks.lora.adapter import Adapter
 from laureate.simulator.museum import collection
-from laureate.stages import sample
+from laureate.stages import sample, train
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -43,9 +43,14 @@ TINY = {"prompts": 6, "references": 12, "studies": 3, "study_prompts": 3, "study
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    """A small study of the embedded world with two adapters, as training writes it, and random judges."""
-    folder = small_base.study(tmp_path_factory.mktemp("oracle"))
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    """A small study of the embedded world with two adapters and random judges. The adapters are as training
+    writes them, but with weights that change the pictures a lot."""
+    folder = tmp_path_factory.mktemp("oracle")
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.run(params.load(), 4)
     write_text(folder / "data/prompts.yaml", prompt_writer.as_yaml(prompt_writer.study(2)))
     found = base_model.find(folder / "base")
     for rank in (2, 4):
@@ -56,7 +61,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
                 layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(rank))
         target = folder / paths.ADAPTERS / f"rank-{rank}"
         adapter_files.save(target, adapter_files.export(layers, 0), adapter, list(layers))
-        write_json(target / "config.json", {"base": found.fingerprint})
     file = folder / "params.yaml"
     values = yaml.safe_load(file.read_text())
     judges = {

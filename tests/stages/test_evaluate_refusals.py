@@ -141,9 +141,19 @@ def constant_reference(study: Path) -> str:
     return rf"holdout/{file.name} has one colour only"
 
 
+def bad_row(study: Path) -> str:
+    edit("data/dataset/holdout/metadata.jsonl", lambda rows: rows[3].pop("text"))
+    return r"holdout/metadata\.jsonl, row 4 must be JSON with file_name and text"
+
+
+def bad_sample(study: Path) -> str:
+    edit("data/samples/rank-4/manifest.json", lambda rows: rows[3].pop("seed"))
+    return r"rank-4/manifest\.json, picture 4: it needs seed"
+
+
 SPOILT = (
     twin, caption, sizes, reference_sizes, not_a_number, one_picture, no_picture, one_reference, black,
-    constant, constant_reference,
+    constant, constant_reference, bad_row, bad_sample,
 )  # fmt: skip
 
 

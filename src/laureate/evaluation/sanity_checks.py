@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.text import comparable
+from laureate.imaging.blank import blankness
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MIN_PICTURES = 2  # one has no variance
-MAX_BLACK = 8  # of 255: the largest value in a picture that counts as black
 
 
 def check_count(pictures: Sequence[Any], where: str | Path, verb: str) -> None:
@@ -42,11 +42,9 @@ def check_sizes(pictures: Iterable[tuple[Path, Image]]) -> None:
 def check_not_blank(pictures: Iterable[tuple[Path, Image]]) -> None:
     """Refuse a picture that is black or of one colour."""
     for file, picture in pictures:
-        extrema: Any = picture.getextrema()  # (lowest, highest) per channel
-        if max(high for _, high in extrema) <= MAX_BLACK:
-            raise LaureateError(f"{file} is black: generating it went wrong; make it again")
-        if all(low == high for low, high in extrema):
-            raise LaureateError(f"{file} has one colour only: generating it went wrong; make it again")
+        reason = blankness(picture)
+        if reason is not None:
+            raise LaureateError(f"{file} {reason}: generating it went wrong; make it again")
 
 
 def check_disjoint(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:
@@ -63,12 +61,12 @@ def check_disjoint(train: Iterable[tuple[Path, Image]], references: Iterable[tup
 def check_prompts(prompts: Iterable[str], captions: Mapping[Path, str]) -> None:
     """Refuse a prompt that equals a portrait's caption, but for case and punctuation: it would measure
     memorisation."""
-    known = {_plain(text): file for file, text in captions.items()}
+    known = {comparable(text): file for file, text in captions.items()}
     for prompt in prompts:
-        if _plain(prompt) in known:
+        if comparable(prompt) in known:
             raise LaureateError(
-                f"the prompt {prompt!r} is the caption of {known[_plain(prompt)]}: change it in the file of "
-                "sample.prompts"
+                f"the prompt {prompt!r} is the caption of {known[comparable(prompt)]}: "
+                "change it in the file of sample.prompts"
             )
 
 
@@ -86,8 +84,3 @@ def check_finite(values: Any, files: Sequence[Path], judge: str) -> None:
 
 def _pixels(picture: Image) -> str:
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()
-
-
-def _plain(text: str) -> str:
-    """Letters and digits in lower case, words separated by one space."""
-    return " ".join(re.findall(r"\w+", text.casefold()))

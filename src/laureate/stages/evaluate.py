@@ -7,19 +7,17 @@ pictures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
-from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
 from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
 from laureate.core.progress import progress
 from laureate.evaluation import sanity_checks
-from laureate.formats import external, prompts
+from laureate.formats import external, imagefolder, prompts, samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,12 +49,12 @@ def run(params: Params, model: str) -> None:
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
     if model == FLOOR:
-        generated, listing, verb = portraits["train"], DATASET / "train" / "metadata.jsonl", "prepare"
+        generated, listing, verb = portraits["train"], DATASET / "train" / imagefolder.METADATA, "prepare"
     elif model in params.external:
         generated, listing = external_pictures(model, questions), EXTERNAL / model / external.MANIFEST
         verb = f"images --model {model}"
     else:
-        generated, listing = sampled_pictures(model, questions), SAMPLES / model / "manifest.json"
+        generated, listing = sampled_pictures(model, questions), samples.path_of(model)
         verb = f"sample --model {model}"
     sanity_checks.check_count(generated, listing, verb)
     check_portraits(portraits, [question.text for question in questions])
@@ -117,7 +115,7 @@ def run(params: Params, model: str) -> None:
 def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]) -> None:
     """Checks that need no picture: too few portraits, or a prompt that is a caption."""
     for part, pictures in portraits.items():
-        sanity_checks.check_count(pictures, DATASET / part / "metadata.jsonl", "prepare")
+        sanity_checks.check_count(pictures, DATASET / part / imagefolder.METADATA, "prepare")
     captions = {picture.file: picture.text for pictures in portraits.values() for picture in pictures}
     sanity_checks.check_prompts(texts, captions)
 
@@ -142,14 +140,7 @@ def first_of_seeds(generated: Sequence[Picture], questions: Sequence[prompts.Pro
 
 def sampled_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Picture]:
     """The pictures that data/samples/NAME/manifest.json lists, with the attributes of their prompts."""
-    manifest = SAMPLES / model / "manifest.json"
-    try:
-        rows = json.loads(manifest.read_text(encoding="utf-8"))["pictures"]
-    except FileNotFoundError:
-        raise LaureateError(
-            f"{manifest} does not exist; run `laureate sample --model {model}` first"
-        ) from None
-    return drawn_pictures(SAMPLES / model, rows, questions)
+    return drawn_pictures(SAMPLES / model, samples.read(model).pictures, questions)
 
 
 def external_pictures(model: str, questions: Sequence[prompts.Prompt]) -> list[Picture]:
@@ -176,13 +167,7 @@ def drawn_pictures(
 
 def real_pictures(part: str) -> list[Picture]:
     """The portraits of data/dataset/PART with their captions, each a cluster of its own."""
-    listing = DATASET / part / "metadata.jsonl"
-    try:
-        lines = listing.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise LaureateError(f"{listing} does not exist; run `laureate prepare` first") from None
-    rows = [json.loads(line) for line in lines if line.strip()]
     return [
         Picture(DATASET / part / row["file_name"], row["text"], row["file_name"], {}, row["file_name"])
-        for row in rows
+        for row in imagefolder.read_metadata(DATASET / part)
     ]

@@ -14,7 +14,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
 from laureate.core.paths import ADVICE, COMPARISON, EXTERNAL
 from laureate.core.progress import progress
-from laureate.formats import external, prompts
+from laureate.formats import external, imagefolder, prompts, samples
 from laureate.imaging import image_io
 from laureate.reporting import charts, contact_sheets, html_page
 
@@ -80,7 +80,7 @@ def gather(params: Params) -> html_page.Study:
         raise LaureateError(
             "metrics/comparison.csv is of other models than params.yaml; run `laureate compare`"
         )
-    manifests = {name: _json(SAMPLES / name / "manifest.json", f"sample --model {name}") for name in models}
+    manifests = {name: samples.read(name) for name in models}
     seed = params.sample.seeds[0]
     asked = prompts.load(params.sample.prompts)
     wanted = [p for p in asked if p.set == params.report.prompts]
@@ -121,8 +121,8 @@ def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: in
     return contact_sheets.absent((reasons[0] if reasons else "") or "no picture")
 
 
-def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
-    files = [row["file"] for row in manifest["pictures"] if row["prompt"] == prompt and row["seed"] == seed]
+def _sample(model: str, manifest: samples.Samples, prompt: str, seed: int) -> Image:
+    files = [row["file"] for row in manifest.pictures if row["prompt"] == prompt and row["seed"] == seed]
     if not files:
         raise LaureateError(
             f"data/samples/{model} lacks {prompt} with seed {seed}; run `laureate sample --model {model}`"
@@ -132,7 +132,7 @@ def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Ima
 
 def _data(limit: int) -> html_page.Data:
     """The data set, with up to `limit` portraits spread evenly over it."""
-    rows = [(part, row) for part in ("train", "holdout") for row in _lines(DATASET / part / "metadata.jsonl")]
+    rows = [(part, row) for part in imagefolder.PARTS for row in imagefolder.read_metadata(DATASET / part)]
     rows.sort(key=lambda item: (_year(item[1]["file_name"]), item[1]["file_name"]))
     step = max(1.0, len(rows) / limit) if limit else 0
     chosen = [rows[int(i * step)] for i in range(min(limit, len(rows)))]
@@ -146,18 +146,15 @@ def _data(limit: int) -> html_page.Data:
         )
         for part, row in chosen
     ]
-    left_out = DATASET / "left_out.jsonl"
-    counts = {part: sum(1 for p, _ in rows if p == part) for part in ("train", "holdout")}
-    return html_page.Data(
-        counts["train"], counts["holdout"], portraits, _lines(left_out) if left_out.is_file() else []
-    )
+    counts = {part: sum(1 for p, _ in rows if p == part) for part in imagefolder.PARTS}
+    return html_page.Data(counts["train"], counts["holdout"], portraits, imagefolder.read_left_out(DATASET))
 
 
-def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple[str, str]]:
     """Name and SHA-256 of the base (and where it came from), the data, the judges and every adapter."""
-    found = [("Base model", str(manifests["baseline"]["base"]))]
-    if "base_source" in manifests["baseline"]:
-        found.append(("Base model from", str(manifests["baseline"]["base_source"])))
+    found = [("Base model", manifests["baseline"].base)]
+    if manifests["baseline"].base_source is not None:
+        found.append(("Base model from", manifests["baseline"].base_source))
     configs = [_json(ADAPTERS / name / "config.json", "train") for name in params.adapters]
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):
@@ -167,7 +164,7 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
             (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
         ]
     return found + [
-        (f"Adapter, {results_table.title(name).lower()}", str(manifests[name]["adapter"]))
+        (f"Adapter, {results_table.title(name).lower()}", str(manifests[name].adapter))
         for name in params.adapters
     ]
 
@@ -208,13 +205,6 @@ def _json(path: Path, verb: str) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise LaureateError(f"{path} does not exist; run `laureate {verb}` first") from None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; run `laureate prepare` first") from None
 
 
 def _picture(path: Path) -> Image:

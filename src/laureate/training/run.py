@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
-from laureate.core.files import write_json, write_text
-from laureate.core.paths import ADAPTER_CONFIG, ENCODED
+from laureate.core.files import write_text
+from laureate.core.paths import ENCODED
 from laureate.core.progress import progress
 from laureate.networks.backends import placement
 from laureate.networks.diffusion import base_model
@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
     from laureate.networks.diffusion import noise_schedule
-    from laureate.networks.lora import adapter_files, injection
+    from laureate.networks.lora import adapter_config, adapter_files, injection
     from laureate.networks.lora.adapter import TEXT
     from laureate.training.objective import Objective
     from laureate.training.trainer import Trainer, adapter
@@ -70,8 +70,7 @@ def train(
     for index, (rank, content) in enumerate(recipes.items()):
         with results.adding(keys[str(rank)]) as folder:
             adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
-            about = {"precision": device.name_of(dtype), "base_source": found.source}
-            write_json(folder / ADAPTER_CONFIG, {**content, **about})
+            adapter_config.write(folder, content, precision=device.name_of(dtype), base_source=found.source)
             write_text(folder / CURVE, curves.csv(index))
 
 
