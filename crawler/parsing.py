@@ -120,6 +120,8 @@ def _lazy(image: Selector, ending: str) -> list[str]:
 def _widest(sets: Iterable[str]) -> Iterator[str]:
     """The addresses of `srcset` attributes, each set's widest first."""
     for text in sets:
-        found = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
-        sizes = [(float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in found]
+        candidates = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
+        sizes = [
+            (float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in candidates
+        ]
         yield from (link for _, link in sorted(sizes, key=lambda pair: -pair[0]))

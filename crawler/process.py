@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from crawler.options import Options
 from crawler.state import RESULT
 from laureate.core.errors import LaureateError
+
+if TYPE_CHECKING:
+    import crawler.__main__  # noqa: F401  # started as a process: its code makes the result
 
 Watch = Callable[[Iterator[Any], int], Iterable[Any]]  # (events, their number) => the same events
 

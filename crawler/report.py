@@ -38,7 +38,8 @@ def failure(
             return f"the crawl read {share:.1%} of the {name}, {wanted}{_where(first)}"
     if not any(row["kind"] in kinds for row in result["rows"]):
         first = next((f for f in faults if f["about"] != "check"), None)
-        return f"the crawl found no {' and no '.join(kinds)} at all{_where(first)}"
+        excluded = left_out(result["excluded"])
+        return f"the crawl found no {' and no '.join(kinds)} at all{_where(first) or excluded}"
     return None
 
 
@@ -94,6 +95,12 @@ def summary(report: Mapping[str, Any]) -> str:
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     """A heading and a list; nothing for an empty list."""
     return [f"\n## {title} ({len(lines)})\n", *(f"- {line}" for line in lines)] if lines else []
+
+
+def left_out(excluded: Sequence[Mapping[str, Any]]) -> str:
+    """', 12 prizes left out by crawl.years', '' where no parameter leaves a prize out."""
+    names = " and ".join(sorted({row["by"] for row in excluded}))
+    return f", {sum(row['prizes'] for row in excluded)} prizes left out by {names}" if excluded else ""
 
 
 def _excluded(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from crawler.cache_middleware import ResponseCache
+from crawler.middlewares import AllowedHosts, RetryWithBackoff, StrictRobotsTxt
 from crawler.options import Options
+from crawler.pipelines import PictureCheck, ResultWriter
+from crawler.resolver import PublicResolver
 
 
 def settings(options: Options, crawl: str) -> dict[str, Any]:
@@ -28,16 +32,16 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             "scrapy.downloadermiddlewares.httpcache.HttpCacheMiddleware": None,
-            "crawler.middlewares.AllowedHosts": 50,
-            "crawler.middlewares.StrictRobotsTxt": 100,
-            "crawler.middlewares.RetryWithBackoff": 550,
-            "crawler.cache_middleware.ResponseCache": 585,
+            AllowedHosts: 50,
+            StrictRobotsTxt: 100,
+            RetryWithBackoff: 550,
+            ResponseCache: 585,
         },
-        "ITEM_PIPELINES": {"crawler.pipelines.PictureCheck": 100, "crawler.pipelines.ResultWriter": 200},
+        "ITEM_PIPELINES": {PictureCheck: 100, ResultWriter: 200},
         # safety
         "DOWNLOAD_HANDLERS": {"data": None, "file": None, "ftp": None, "s3": None},
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "DNS_RESOLVER": "crawler.resolver.PublicResolver",
+        "DNS_RESOLVER": PublicResolver,
         "DOWNLOAD_TIMEOUT": options.timeout,
         "DOWNLOAD_MAXSIZE": int(options.megabytes * 2**20),
         "DOWNLOAD_WARNSIZE": 0,

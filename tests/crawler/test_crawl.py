@@ -12,6 +12,7 @@ from sites_of_faults import (
     body,
     crawled,
     edited,
+    fails,
     few,
     image,
     page,
@@ -178,6 +179,16 @@ def test_the_report_counts_every_prize_that_years_and_categories_leave_out(
     by, year, category = min(expected)
     line = next(line for line in lines if line.startswith(f"- {by}, {year}: "))
     assert f"{expected[by, year, category]} {category}" in line
+
+
+def test_years_without_a_prize_are_named_as_the_reason(tmp_path: Path) -> None:
+    with site(few(2)) as (address, _):
+        fails(
+            "found no illustration at all, 2 prizes left out by crawl.years",
+            address,
+            tmp_path,
+            years=[None, 1900],
+        )
 
 
 def test_the_report_counts_what_a_limit_leaves_out(tmp_path: Path) -> None:

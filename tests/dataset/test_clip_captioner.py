@@ -145,7 +145,7 @@ def test_a_caption_that_clip_would_cut_is_an_error() -> None:
         return {"input_ids": [0, *range(len(text.split())), 1]}
 
     check_tokens({"1.png": "word " * 75}, tokenizer)
-    with pytest.raises(LaureateError, match=r"the caption of 2\.png has 78 tokens, of which 77 are read"):
+    with pytest.raises(LaureateError, match=r"the caption of 2\.png has 78 tokens, more than 77: shorten"):
         check_tokens({"1.png": "short", "2.png": "word " * 76}, tokenizer)
 
 

@@ -112,7 +112,7 @@ def check_tokens(texts: Mapping[str, str], tokenizer: Any) -> None:
         count = len(tokenizer(text)["input_ids"])
         if count > MAX_TOKENS:
             raise LaureateError(
-                f"the caption of {name} has {count} tokens, more than CLIP's {MAX_TOKENS}: shorten {text!r}"
+                f"the caption of {name} has {count} tokens, more than {MAX_TOKENS}: shorten {text!r}"
             )
 
 

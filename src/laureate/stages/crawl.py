@@ -93,12 +93,9 @@ def _crawl(wanted: Crawl, options: Options, out: Path, folder: Path, lock: IO[st
     write_output(rows, responses, out)
     portraits.write_manifest(folder / portraits.MANIFEST, rows)
     responses.compact(name)
-    excluded = sum(row["prizes"] for row in result["excluded"])
-    by = " and ".join(sorted({row["by"] for row in result["excluded"]}))
     print(
-        f"{record['pictures']} portraits in {out}"
-        + (f", {excluded} prizes left out by {by}" if excluded else "")
-        + f"; what was left out, and why: {stem.with_suffix('.md')}"
+        f"{record['pictures']} portraits in {out}{report.left_out(result['excluded'])}; "
+        f"what was left out, and why: {stem.with_suffix('.md')}"
     )
 
 
