@@ -31,10 +31,10 @@ def test_suite_finds_the_same_as_the_packages(tmp_path: Path) -> None:
 
     from benchmarks import suite
     from laureate.evaluation import scores
-    from laureate.evaluation.judges.lpips_nets import PerceptualJudge, package
+    from laureate.evaluation.judges.lpips_nets import LpipsJudge, lpips_module
 
     torch.manual_seed(0)
-    alex = PerceptualJudge(package("alex").eval())
+    alex = LpipsJudge(lpips_module("alex").eval())
     rng = np.random.default_rng(1)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

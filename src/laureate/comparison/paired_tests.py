@@ -78,7 +78,7 @@ class Model:
             )
         self.resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
         self.scores = {
-            key: scoring.Kept(score, evidence.draws[key], self.resamples)
+            key: scoring.PrecomputedScore(score, evidence.draws[key], self.resamples)
             for key, score in scoring.scores_of(evidence, evaluate.neighbours).items()
             if score is not None
         }
@@ -91,7 +91,7 @@ class Model:
 
 
 def compare(
-    score: score_catalog.Score, rows: Sequence[results_table.Row], models: Mapping[str, Model]
+    score: score_catalog.ScoreColumn, rows: Sequence[results_table.Row], models: Mapping[str, Model]
 ) -> list[Difference]:
     """Every model against the baseline, and against the model with the best value of one score.
 
@@ -128,7 +128,7 @@ def subtract(key: str, model: str, against: str, role: str, models: Mapping[str,
         one, other = one.only(names), other.only(names)
     if key not in one.scores or key not in other.scores:
         return None
-    difference = scores.estimate(scores.Difference(one.scores[key], other.scores[key]), one.resamples)
+    difference = scores.estimate(scores.PairedDifference(one.scores[key], other.scores[key]), one.resamples)
     p = difference.p
     if key in KERNELS:
         role_of, kernel = KERNELS[key]

@@ -13,7 +13,7 @@ from math import ceil
 from typing import Literal
 
 from laureate.core.errors import LaureateError
-from laureate.evaluation.scores import Difference, Estimate, Resamples, Score, estimate, holm
+from laureate.evaluation.scores import Estimate, PairedDifference, Resamples, Score, estimate, holm
 from laureate.evaluation.scores.base import Doubles
 
 MARGIN = 0.05  # of the way from the base to the best rank
@@ -157,8 +157,8 @@ def advise(
         prompts_wanted = max((e for e in each if e), default=None) if all(each) else None
     paid = {} if named is None else {
         name: (
-            _estimate(Difference(scores[named], of_base), resamples),
-            _estimate(Difference(scores[named], scores[best]), resamples),
+            _estimate(PairedDifference(scores[named], of_base), resamples),
+            _estimate(PairedDifference(scores[named], scores[best]), resamples),
         )
         for name, (scores, of_base) in (prices or {}).items()
     }  # fmt: skip
@@ -178,7 +178,7 @@ class _Signed(Score):
     """A paired difference that is above 0 where the first is worse."""
 
     def __init__(self, of: Score, less: Score, sign: float) -> None:
-        self.difference, self.sign = Difference(of, less), sign
+        self.difference, self.sign = PairedDifference(of, less), sign
         self.pictures, self.references = of.pictures, of.references
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
-from laureate.evaluation.score_catalog import SCORES, Score
+from laureate.evaluation.score_catalog import SCORES, ScoreColumn
 
 Value = float | int | str | None
 Row = dict[str, Value]
@@ -98,17 +98,17 @@ def read_csv(path: str | Path) -> list[Row]:
         raise LaureateError(f"{path} does not exist; run `laureate compare` first") from None
 
 
-def best(rows: Sequence[Row], score: Score) -> set[str]:
+def best(rows: Sequence[Row], score: ScoreColumn) -> set[str]:
     """Names of the model with the best value and of all that tests do not tell apart from it."""
     return {str(row["model"]) for row in rows if row[f"{score.key}_mark"]}
 
 
-def valued(rows: Sequence[Row]) -> list[Score]:
+def valued(rows: Sequence[Row]) -> list[ScoreColumn]:
     """The scores that have a value in any row: a world has no judge for some."""
     return [s for s in SCORES if any(row[s.key] is not None for row in rows)]
 
 
-def shown(rows: Sequence[Row]) -> list[Score]:
+def shown(rows: Sequence[Row]) -> list[ScoreColumn]:
     """The scores of the short table."""
     return [s for s in valued(rows) if s.leads]
 
@@ -119,7 +119,7 @@ def number(row: Row, key: str) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def show(row: Row, score: Score) -> tuple[str, str]:
+def show(row: Row, score: ScoreColumn) -> tuple[str, str]:
     """Value and interval as they are printed: ("0.123", "0.110–0.140"), ("93 %", "90–96"), or ("–", "")."""
     if not isinstance(row[score.key], (int, float)):
         return "–", ""

@@ -34,7 +34,7 @@ STYLE: dict[str, Any] = {
 Curve = list[tuple[int, float]]
 
 
-def score_panel(rows: Sequence[results_table.Row], score: score_catalog.Score) -> str:
+def score_panel(rows: Sequence[results_table.Row], score: score_catalog.ScoreColumn) -> str:
     """One score against the rank, with 95 % intervals, the baseline and the noise floor. => SVG"""
     with _style():
         figure, axes = _canvas(1, 1, (3.9, 2.7))
@@ -88,7 +88,7 @@ def losses(curves: dict[str, tuple[Curve, Curve]], marked: str) -> str:
         return _svg(figure)
 
 
-def _score_axes(axes: Axes, rows: Sequence[results_table.Row], score: score_catalog.Score) -> None:
+def _score_axes(axes: Axes, rows: Sequence[results_table.Row], score: score_catalog.ScoreColumn) -> None:
     """Draw one panel: dots with bars for the ranks, bands for the baseline and the noise floor."""
     factor = 100 if score.percent else 1
 

@@ -1,7 +1,7 @@
-"""Where a judge's weights are: a folder, a .safetensors file, or a repository of the Hugging Face hub.
+"""Find a judge's weights: a folder, a .safetensors file, or a repository of the Hugging Face hub.
 
-Only safetensors are read, so nothing is unpickled. A hub repository is named with its revision, so that it
-cannot change under a study, and is taken from the hub's own cache where it is there.
+Only safetensors are read, so nothing is unpickled. A hub repository is named with its revision, so that a
+study's judge cannot change, and is taken from the hub's own cache if it is there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILES = ["*.json", "*.txt", "*.safetensors"]  # of a repository: no pickles, no 
 
 
 @dataclass(frozen=True)
-class Found:
+class JudgeFiles:
     """A judge's files on this machine."""
 
     path: Path  # the folder, or the one file
@@ -28,17 +28,17 @@ class Found:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """File name => SHA-256 of everything that has a say in the features."""
+        """File name => SHA-256 of every file that the features depend on."""
         if self.path == self.weights:
             return {self.weights.name: self.sha256}
         others = sorted(p for p in self.path.iterdir() if p.suffix in (".json", ".txt") and p.is_file())
         return {p.name: sha256_file(p) for p in others} | {self.weights.name: self.sha256}
 
 
-def find(source: str, name: str = "", sha256: str | None = None) -> Found:
-    """The files of the judge `name` (a key of evaluate.judges, for the sentences).
+def find(source: str, name: str = "", sha256: str | None = None) -> JudgeFiles:
+    """The files of the judge `name` (a key of evaluate.judges, for messages).
 
-    Raises LaureateError where they are missing, saying what to fetch, or are not the ones of `sha256`.
+    Raises LaureateError where they are missing, saying what to fetch, or have another hash than `sha256`.
     """
     judge = f"the judge {name}" if name else "the judge"
     path = _hub(source, judge) if source.startswith("hub:") else Path(source)
@@ -46,20 +46,20 @@ def find(source: str, name: str = "", sha256: str | None = None) -> Found:
     for file in [weights] if path == weights else [path / "config.json", weights]:
         if not file.is_file():
             raise LaureateError(f"{file} is missing: {judge} cannot be loaded; {_remedy(source, file, name)}")
-    found = Found(path, weights, sha256_file(weights))
-    if sha256 and found.sha256 != sha256:
+    files = JudgeFiles(path, weights, sha256_file(weights))
+    if sha256 and files.sha256 != sha256:
         raise LaureateError(
-            f"{weights} is not what evaluate.judges.{name}.sha256 says: it has {found.sha256}; fetch it again"
+            f"{weights} is not what evaluate.judges.{name}.sha256 says: it has {files.sha256}; fetch it again"
         )
-    return found
+    return files
 
 
 def _hub(source: str, judge: str) -> Path:
-    """The folder of hub:OWNER/NAME@REVISION[/FOLDER] in the hub's cache, fetched where that is allowed."""
+    """The folder of hub:OWNER/NAME@REVISION[/FOLDER] in the hub's cache, downloaded unless offline."""
     match = HUB.fullmatch(source)
     if not match:
         raise LaureateError(
-            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, or /FOLDER behind it"
+            f"{judge} has the source {source!r}: write hub:OWNER/NAME@REVISION, optionally with /FOLDER"
         )
     repository, revision, folder = match.groups()
     from huggingface_hub import snapshot_download
