@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from laureate.commands import export
@@ -22,6 +21,9 @@ from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ADAPTERS, COMPA
 from laureate.evaluation import score_catalog
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import safetensors_io
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GAP = "[More Information Needed]"
 OWN = ("127.0.0.1", "localhost", "::1")  # where the museum of invented laureates is served
@@ -40,7 +42,7 @@ def run(params: Params, rank: int, rights: str = "") -> Path:
     found = base_model.expected(params.base)
     check_adapter(folder, found)
     rows = results_table.read_csv(COMPARISON)
-    if name not in [row["model"] for row in rows]:
+    if name not in rows.index:
         raise LaureateError(f"{COMPARISON} has no row for {name}; run `laureate compare`")
     state, adapter = adapter_files.load(folder)
     about = {"format": "pt"} | export.origin(folder, found, rank)
@@ -89,7 +91,7 @@ def is_free(hosts: set[str] | None) -> bool:
 
 def card(
     params: Params,
-    rows: Sequence[results_table.Row],
+    rows: pd.DataFrame,
     name: str,
     config: dict[str, Any],
     about: dict[str, str],
@@ -100,14 +102,14 @@ def card(
     """The model card of one adapter as Markdown with its YAML head; `kohya`: that file lies beside it."""
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-    row = next(r for r in rows if r["model"] == name)
+    row = results_table.metrics_of(rows, name)
     results = [
         EvalResult(
             task_type="text-to-image", dataset_type="laureate", dataset_name="held-out portraits",
             metric_type=score.key, metric_name=score.label, metric_value=row[score.key],
         )
         for score in score_catalog.SCORES
-        if row[score.key] is not None
+        if score.key in row
     ]  # fmt: skip
     free = is_free(hosts)
     data = ModelCardData(
