@@ -6,38 +6,50 @@ from collections.abc import Mapping
 from typing import Any
 
 from laureate.comparison import results_table
+from laureate.core.errors import LaureateError
+from laureate.core.paths import ADVICE
 from laureate.evaluation import score_catalog
 
 
 def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
     """The rank adviser's result, as `laureate compare` writes it => what the template needs.
 
-    headline, reason: its first sentence in two parts; certainty: "settled", or "open" where more pictures
-    could change the recommendation, and `certainty_text` why; details: its other sentences; best, score: the
-    best rank, and the column of the table that ranks are compared by; ranks: per rank its difference to the
-    best with the interval as text, and the verdict.
+    headline, reason: its first sentence in two parts; sure: what the pictures show; not_settled: what more
+    pictures could change (either may be empty); details: its other sentences; best, score: the best rank, and
+    the column of the table that ranks are compared by; ranks: per rank its difference to the best with the
+    interval as text, and the verdict. Raises LaureateError where `advice` is of another version.
     """
-    score = next(score for score in score_catalog.SCORES if score.key == advice["criterion"])
-    first, *others = advice["sentences"]
-    headline, _, reason = first.partition(": ")
-    open_questions = 0 if advice["enough"] else 1 if advice["rank"] is None else 2  # sentences about them
-    return {
-        "headline": headline,
-        "reason": reason[:1].upper() + reason[1:],
-        "certainty": "settled" if advice["enough"] else "open",
-        "certainty_text": " ".join(others[:open_questions]) or _settled(advice),
-        "details": others[open_questions:],
-        "best": advice["best"],
-        "score": score,
-        "ranks": [_rank(finding, advice, score) for finding in advice["findings"]],
-    }
+    try:
+        score = next(score for score in score_catalog.SCORES if score.key == advice["criterion"])
+        first, *others = advice["sentences"]
+        headline, _, reason = first.partition(": ")
+        open_questions = 0 if advice["enough"] else 1 if advice["rank"] is None else 2  # sentences of them
+        return {
+            "headline": headline,
+            "reason": reason[:1].upper() + reason[1:],
+            "sure": _sure(advice),
+            "not_settled": " ".join(others[:open_questions]),
+            "details": others[open_questions:],
+            "best": advice["best"],
+            "score": score,
+            "ranks": [_rank(finding, advice, score) for finding in advice["findings"]],
+        }
+    except (KeyError, TypeError, ValueError, StopIteration):
+        raise LaureateError(f"{ADVICE} is of another version; run `laureate compare` again") from None
 
 
-def _settled(advice: Mapping[str, Any]) -> str:
-    """Why no smaller rank than the recommended one can do as well."""
-    if any(finding["rank"] < advice["rank"] for finding in advice["findings"]):
-        return "Every smaller rank is worse (tests at 5 % over all ranks, Holm)."
-    return "No smaller rank was trained."
+def _sure(advice: Mapping[str, Any]) -> str:
+    """What the tests of the rank adviser have shown of the recommended rank; empty without one."""
+    rank = advice["rank"]
+    if rank is None:
+        return ""
+    parts = ["Better than the untuned base"]
+    if rank != advice["best"]:
+        parts.append(f"tied with rank {advice['best']}")
+    if advice["enough"]:
+        smaller = any(finding["rank"] < rank for finding in advice["findings"])
+        parts.append("every smaller rank is worse" if smaller else "no smaller rank was trained")
+    return "; ".join(parts) + "."
 
 
 def _rank(
