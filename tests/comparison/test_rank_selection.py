@@ -38,7 +38,7 @@ def study(
     return ranks, of(10.0), scores.resample(labels, references, draws=50)
 
 
-def test_it_names_the_smallest_rank_that_is_tied() -> None:
+def test_the_smallest_tied_rank_is_recommended() -> None:
     ranks, base, resamples = study({4: 3.0, 8: 1.5, 16: 0.02, 32: 0.0}, noise=0.2)
     advice = rank_selection.advise(ranks, base, resamples)
     assert advice.rank == 16
@@ -47,7 +47,7 @@ def test_it_names_the_smallest_rank_that_is_tied() -> None:
     assert advice.sentences == [f"Take rank 16: the smallest that is tied with the best, rank {advice.best}."]
 
 
-def test_a_clear_best_is_named_alone() -> None:
+def test_a_clear_best_is_recommended() -> None:
     ranks, base, resamples = study({4: 3.0, 8: 2.0, 16: 0.0, 32: 2.0}, noise=0.2)
     advice = rank_selection.advise(ranks, base, resamples)
     assert (advice.rank, advice.best, advice.enough) == (16, 16, True)
@@ -55,7 +55,7 @@ def test_a_clear_best_is_named_alone() -> None:
     assert advice.sentences[0].startswith("Take rank 16: the best")
 
 
-def test_few_pictures_cannot_tell_and_it_says_how_many_would() -> None:
+def test_few_pictures_leave_a_rank_undecided_and_it_says_how_many_would_decide() -> None:
     worse = {4: 1.2, 8: 0.0}
     ranks, base, resamples = study(worse, prompts=6, seed=3)
     advice = rank_selection.advise(ranks, base, resamples)
@@ -69,7 +69,7 @@ def test_few_pictures_cannot_tell_and_it_says_how_many_would() -> None:
     ]
 
 
-def test_where_the_base_is_as_good_it_names_none() -> None:
+def test_where_the_base_is_as_good_no_rank_is_recommended() -> None:
     rng = np.random.default_rng(5)
     alike = {rank: scores.mean_over_pairs(rng.normal(size=(20, 10))) for rank in RANKS}
     advice = rank_selection.advise(
@@ -80,7 +80,7 @@ def test_where_the_base_is_as_good_it_names_none() -> None:
     assert len(advice.sentences) == 2
 
 
-def test_too_few_references_are_not_mended_by_prompts() -> None:
+def test_more_prompts_do_not_help_where_references_are_too_few() -> None:
     """A rank that is better on some references and worse on others: only more references can tell."""
     rng = np.random.default_rng(6)
     swings = rng.normal(size=(1, 5))
@@ -92,18 +92,18 @@ def test_too_few_references_are_not_mended_by_prompts() -> None:
     assert advice.sentences[-1] == "More prompts alone would not tell: the held-out portraits are too few."
 
 
-def test_prices_are_what_the_named_rank_costs() -> None:
-    ranks, base, resamples = study({4: 0.0, 8: 0.0}, noise=0.05)
+def test_prices_are_what_the_recommended_rank_costs() -> None:
+    ranks, base, resamples = study({4: 0.015, 8: 0.0}, noise=0.05)
     rng = np.random.default_rng(7)
     content = {
         rank: scores.mean_over_pictures(0.9 - rank / 100 + 0.001 * rng.normal(size=80)) for rank in (4, 8)
     }
     kept = scores.mean_over_pictures(np.full(80, 0.95))
     advice = rank_selection.advise(ranks, base, resamples, {"content": (content, kept)})
-    assert advice.rank == 4
+    assert (advice.rank, advice.best) == (4, 8)
     to_base, to_best = advice.prices["content"]
     assert to_base.value == pytest.approx(-0.09, abs=1e-3)
-    assert to_best.value == pytest.approx(0.04 if advice.best == 8 else 0.0, abs=1e-3)
+    assert to_best.value == pytest.approx(0.04, abs=1e-3)
     assert to_base.p < 0.001
 
 
@@ -161,7 +161,7 @@ def test_the_wanted_number_of_prompts_decides_an_undecided_rank_in_80_percent_of
     assert 0.7 <= decided.count("worse") / 200 <= 0.9  # three standard errors around 80 %
 
 
-def test_what_it_cannot_advise_on_is_refused() -> None:
+def test_no_ranks_and_a_margin_outside_0_to_1_are_refused() -> None:
     ranks, base, resamples = study({4: 0.0})
     with pytest.raises(LaureateError, match="needs ranks"):
         rank_selection.advise({}, base, resamples)

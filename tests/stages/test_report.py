@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -20,6 +21,7 @@ from laureate.reporting import charts, contact_sheets
 from laureate.reporting.findings import findings
 from laureate.stages import compare, report
 
+SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "link", "img", "br", "hr"}
 
 
@@ -189,11 +191,25 @@ def test_captions_stay_inside_their_column() -> None:
     assert all(face.getlength(line) <= 300 for line in lines)
 
 
-def test_charts_without_some_rows_are_drawn(study: Path) -> None:
-    table = results_table.read_csv("metrics/comparison.csv")
-    assert "<svg" in charts.scores_by_rank(table.loc[["rank-4"]])
+def test_a_chart_has_a_point_per_adapter_and_a_band_per_reference_that_the_table_has(drawn: Path) -> None:
+    table = results_table.read_csv(drawn / "metrics/comparison.csv")
+    kid = score_catalog.SCORES[0]
+
+    def parts(svg: str) -> tuple[int, int]:
+        points = [g for g in ElementTree.fromstring(svg).iter(SVG + "g") if g.get("id") == "PathCollection_1"]
+        return sum(1 for g in points for _ in g.iter(SVG + "use")), svg.count("opacity: 0.16")
+
+    assert parts(charts.score_panel(table, kid)) == (2, 2)
+    assert parts(charts.score_panel(table.loc[["rank-4"]], kid)) == (1, 0)
+    assert parts(charts.score_panel(table.loc[["baseline", "rank-4", "rank-16"]], kid)) == (2, 1)
+    assert parts(charts.score_panel(table.assign(kid=pd.NA), kid)) == (0, 0)
+
+
+def test_the_selected_loss_curve_is_gold_and_missing_losses_are_left_out() -> None:
     curve = table_io.from_csv("step,loss,holdout_loss\n50,0.2,\n", "rank-4.csv", charts.CURVE, "train")
-    assert "<svg" in charts.losses({"rank-4": curve}, "rank-16")
+    assert charts.GOLD in charts.losses({"rank-4": curve}, "rank-4")
+    assert charts.GOLD not in charts.losses({"rank-4": curve}, "rank-16")
+    assert charts.losses({"rank-4": curve}, "rank-16") != charts.losses({"rank-4": curve[:0]}, "rank-16")
 
 
 def test_the_recommendation_comes_first(html: Page, drawn: Path) -> None:
@@ -242,9 +258,9 @@ def test_contact_sheets_have_the_same_size_for_every_base(side: int) -> None:
     ],
 )
 def test_a_missing_picture_is_a_tile_with_the_reason(reason: str) -> None:
-    tile = contact_sheets.absent(reason)
+    tile = contact_sheets.placeholder(reason)
     grey = tile.convert("L")
     ink = grey.point(lambda value: 255 if value < 160 else 0).getbbox()
     assert ink is not None
     assert min(ink[0], ink[1], tile.width - ink[2], tile.height - ink[3]) > 8  # inside its margins
-    assert contact_sheets.absent("timed out").size == contact_sheets.absent("").size == tile.size
+    assert contact_sheets.placeholder("timed out").size == contact_sheets.placeholder("").size == tile.size

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from laureate.config import params
     from laureate.evaluation.evidence import Evidence
 
-LEVEL = 0.05  # p-values up to this are called a difference
+LEVEL = 0.05  # p-values up to this are significant
 KERNELS = {  # score => role of its features, kernel
     "kid": ("looks", scores.polynomial_kernel),
     "cmmd": ("cmmd", scores.clip_kernel),
@@ -50,16 +50,19 @@ def marks(differences: pd.DataFrame) -> dict[tuple[str, str], str]:
 
     Else it and all that do not differ from it are results_table.TIED. A score without tests has no mark.
     """
-    marks: dict[tuple[str, str], str] = {}
+    by_score: dict[tuple[str, str], str] = {}
     for key, tests in differences[differences["role"] == "best"].groupby("score", sort=False):
         tied = tests.loc[tests["p_holm"] > LEVEL, "model"]
-        marks[key, tests["against"].iloc[0]] = results_table.TIED if len(tied) else results_table.BEST
-        marks |= {(key, model): results_table.TIED for model in tied}
-    return marks
+        by_score[key, tests["against"].iloc[0]] = results_table.TIED if len(tied) else results_table.BEST
+        by_score |= {(key, model): results_table.TIED for model in tied}
+    return by_score
 
 
 class ScoredModel:
-    """One model's evidence, with its scores ready to be subtracted from another's."""
+    """One model's evidence, and its scores as functions of resamples.
+
+    Raises LaureateError where the evidence was scored with other parameters than `evaluate`.
+    """
 
     def __init__(self, evidence: Evidence, references: int, evaluate: params.Evaluate) -> None:
         self.evidence, self.evaluate, self.references = evidence, evaluate, references
@@ -77,8 +80,8 @@ class ScoredModel:
 
     def only(self, names: Sequence[str]) -> ScoredModel:
         """The same model with the pictures of these names, in this order."""
-        place = {name: row for row, name in enumerate(self.evidence.pictures)}
-        some = self.evidence.only([place[name] for name in names])
+        rows = {name: row for row, name in enumerate(self.evidence.pictures)}
+        some = self.evidence.only([rows[name] for name in names])
         return ScoredModel(
             scoring.drawn(some, self.references, self.evaluate), self.references, self.evaluate
         )
@@ -123,8 +126,8 @@ def paired_test(
     """
     one, other = models[model], models[against]
     if list(one.evidence.pictures) != list(other.evidence.pictures):
-        both = set(other.evidence.pictures)
-        names = [name for name in one.evidence.pictures if name in both]
+        others = set(other.evidence.pictures)
+        names = [name for name in one.evidence.pictures if name in others]
         if len({name.rpartition("_")[0] for name in names}) < 2:
             return None
         one, other = one.only(names), other.only(names)

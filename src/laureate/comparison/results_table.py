@@ -121,7 +121,7 @@ def best_or_tied(table: pd.DataFrame, score: Score) -> list[str]:
 
 
 def scores_with_values(table: pd.DataFrame) -> list[Score]:
-    """The scores that have a value in any row: a world has no judge for some."""
+    """The scores that have a value in any row; some worlds have no judge for a score."""
     return [s for s in SCORES if table[s.key].notna().any()]
 
 
@@ -137,6 +137,12 @@ def format_score(row: pd.Series, score: Score) -> tuple[str, str]:
     return format_interval(value, low, high, score.percent)
 
 
+def decimals(row: pd.Series, key: str) -> int:
+    """Decimals with which a score of a row is printed: two digits of the width of its interval."""
+    value, low, high = row[[key, f"{key}_low", f"{key}_high"]].to_numpy(float, na_value=float("nan"))
+    return _decimals(high - low, value)
+
+
 def format_interval(value: float, low: float, high: float, percent: bool = False) -> tuple[str, str]:
     """Value and interval as text: ("0.123", "0.110–0.140"), ("93 %", "90–96"), or ("–", "") for NaN.
 
@@ -146,7 +152,7 @@ def format_interval(value: float, low: float, high: float, percent: bool = False
         return "–", ""
     if percent:
         return f"{100 * value:.0f} %", f"{100 * low:.0f}–{100 * high:.0f}"
-    digits = _digits(high - low, value)
+    digits = _decimals(high - low, value)
     text, *ends = (f"{v:.{digits}f}".replace("-", "−") for v in (value, low, high))
     return text, " – ".join(ends) if low < 0 else "–".join(ends)
 
@@ -169,8 +175,8 @@ def to_markdown(table: pd.DataFrame) -> str:
     return table_io.to_markdown(pd.DataFrame(lines, dtype="string"))
 
 
-def _digits(width: float, value: float) -> int:
-    """Decimals that show two digits of an interval's width, at most five."""
+def _decimals(width: float, value: float) -> int:
+    """Decimals that print two digits of an interval's width, at most five."""
     from math import floor, log10
 
     size = width or abs(value)

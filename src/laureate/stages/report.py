@@ -66,7 +66,7 @@ def draw_sheets(content: html_page.PageContent) -> dict[str, Image]:
             names,
             "Prompts × ranks",
             "Every row is one prompt and one starting noise; only the adapter changes.",
-            marked=name,
+            highlighted=name,
         ),
     }
 
@@ -79,21 +79,22 @@ def read_content(params: Params) -> html_page.PageContent:
         raise LaureateError(f"{COMPARISON} is of other models than params.yaml; run `laureate compare`")
     manifests = {name: _json(SAMPLES / name / "manifest.json", f"sample --model {name}") for name in models}
     seed = params.sample.seeds[0]
-    asked = prompts.load(params.sample.prompts)
-    wanted = [p for p in asked if p.set == params.report.prompts]
-    elsewhere = {name: external.read(name, asked) for name in params.external}
+    all_prompts = prompts.load(params.sample.prompts)
+    external_pictures = {name: external.read(name, all_prompts) for name in params.external}
+    advice = _json(ADVICE, "compare")
     return html_page.PageContent(
         title=params.report.title,
         selected=params.selected if params.selected in models else models[0],
         table=table,
-        advice=_json(ADVICE, "compare"),
+        advice=advice,
         prompts=[
             html_page.PromptPictures(
                 p.text,
                 {m: _sample(m, manifests[m], p.id, seed) for m in models}
-                | {m: _drawn_elsewhere(m, found, p.id, seed) for m, found in elsewhere.items()},
+                | {m: _external_sample(m, found, p.id, seed) for m, found in external_pictures.items()},
             )
-            for p in wanted
+            for p in all_prompts
+            if p.set == params.report.prompts
         ],
         seed=seed,
         curves={
@@ -105,20 +106,20 @@ def read_content(params: Params) -> html_page.PageContent:
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
-        missing={name: found.missing for name, found in elsewhere.items() if found.missing},
+        missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )
 
 
-def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
-    """An external model's picture of a prompt, of that seed or its first; a tile with the reason for none."""
+def _external_sample(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
+    """An external model's picture of a prompt: of that seed, else its first, else a placeholder."""
     rows = sorted(
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
         return image_io.square(_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
-    return contact_sheets.absent((reasons[0] if reasons else "") or "no picture")
+    return contact_sheets.placeholder((reasons[0] if reasons else "") or "no picture")
 
 
 def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
