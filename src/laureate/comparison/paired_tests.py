@@ -111,9 +111,7 @@ def compare(
 
 def differences_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows of `compare` => the table of differences, with the columns and dtypes of `DTYPES`."""
-    import pandas as pd
-
-    return pd.DataFrame(list(rows), columns=list(DTYPES)).astype(DTYPES)
+    return table_io.from_rows(rows, DTYPES)
 
 
 def paired_test(

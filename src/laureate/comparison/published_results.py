@@ -61,10 +61,8 @@ def load(path: str | Path) -> Published:
                 or not isinstance(row[key], (int, float))
             ):
                 raise LaureateError(f"{path}, row {number}: {key} must be a number of a known score")
-    import pandas as pd
-
     dtypes = dict.fromkeys(("model", "like"), "string") | dict.fromkeys(numbers, "Float64")
-    return Published(**about, scores=scores, table=pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes))
+    return Published(**about, scores=scores, table=table_io.from_rows(rows, dtypes))
 
 
 def note(published: Published) -> str:

@@ -62,10 +62,8 @@ def from_metrics(metrics: Mapping[str, Mapping[str, Value]]) -> pd.DataFrame:
             raise LaureateError(
                 f"metrics/models/{model}.json {wrong} {key}; run `laureate evaluate --model {model}` again"
             )
-    import pandas as pd  # late: nothing is missing by now
-
     rows = [dict(values) | {"model": model, "rank": rank_of(model)} for model, values in metrics.items()]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(DTYPES).set_index("model")
+    return table_io.from_rows(rows, DTYPES).set_index("model")
 
 
 def read_metrics(folder: str | Path, models: Sequence[str]) -> pd.DataFrame:

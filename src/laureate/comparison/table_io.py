@@ -8,14 +8,21 @@ and "Float64", which all have `pandas.NA` for a missing value.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """Rows => a table with the columns of `dtypes` (column => dtype); None and NaN become missing values."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(dtypes), dtype=object).astype(dict(dtypes))
 
 
 def to_csv(table: pd.DataFrame, missing: str = "") -> str:
