@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -104,6 +105,32 @@ def test_a_row_as_json_values() -> None:
     assert (values["kid"], values["n_generated"]) == (1.0, 98)
     assert {type(value) for value in values.values()} == {str, int, float}
     assert not {"content", "content_low", "rank", "seed_fid", *results_table.MARKS} & set(values)
+
+
+def test_one_row_is_read_without_pandas(tmp_path: Path) -> None:
+    models = {"noise-floor": metrics(content=None), "a, b": metrics(kid=-1e-05) | {"seed_n": 0}}
+    table = results_table.from_metrics(models)
+    path = tmp_path / "comparison.csv"
+    path.write_text(results_table.to_csv(table))
+    for model in models:
+        assert results_table.read_row(path, model) == results_table.metrics_of(table, model)
+    code = (
+        "import sys; from laureate.comparison import results_table\n"
+        f"row = results_table.read_row({str(path)!r}, 'a, b')\n"
+        "print(results_table.decimals(row['kid'], row['kid_low'], row['kid_high']))\n"
+        "sys.exit(bool({'pandas', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    with pytest.raises(LaureateError, match=r"comparison\.csv has no row rank-8; run `laureate compare`"):
+        results_table.read_row(path, "rank-8")
+    for text in (
+        "model,kid\nrank-8,1\n",
+        path.read_text().replace("a, b", "rank-8").replace("-1e-05", "low"),
+    ):
+        path.write_text(text)
+        with pytest.raises(LaureateError, match=r"comparison\.csv is of another version"):
+            results_table.read_row(path, "rank-8")
 
 
 def test_markdown_shows_value_interval_n_and_direction() -> None:

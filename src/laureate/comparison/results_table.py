@@ -108,6 +108,29 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     return from_csv(table_io.read_text(path, "compare"), str(path))
 
 
+def read_row(path: str | Path, model: str) -> dict[str, Value]:
+    """`metrics_of` one model, read from the file without pandas, whose import takes longer than that.
+
+    Raises LaureateError naming the file where it has no such row or cannot be read.
+    """
+    import csv
+    import io
+
+    lines = csv.DictReader(io.StringIO(table_io.read_text(path, "compare")))
+    row = next((line for line in lines if line.get("model") == model), None)
+    if row is None:
+        raise LaureateError(f"{path} has no row {model}; run `laureate compare` again")
+    numbers = {"Int64": int, "Float64": float}
+    try:
+        return {"model": model} | {
+            key: numbers[DTYPES[key]](row[key])
+            for key in COLUMNS
+            if key not in ("model", *MARKS) and row[key]
+        }
+    except (KeyError, ValueError):
+        raise LaureateError(f"{path} is of another version; run `laureate compare` again") from None
+
+
 def metrics_of(table: pd.DataFrame, model: str) -> dict[str, Value]:
     """One model's row as JSON values, without marks and missing values."""
     return {"model": model} | table.loc[model].drop(list(MARKS)).dropna().to_dict()
@@ -135,12 +158,6 @@ def format_score(row: pd.Series, score: Score) -> tuple[str, str]:
     return format_interval(value, low, high, score.percent)
 
 
-def decimals(row: pd.Series, key: str) -> int:
-    """Decimals with which a score of a row is printed: two digits of the width of its interval."""
-    value, low, high = row[[key, f"{key}_low", f"{key}_high"]].to_numpy(float, na_value=float("nan"))
-    return _decimals(high - low, value)
-
-
 def format_interval(value: float, low: float, high: float, percent: bool = False) -> tuple[str, str]:
     """Value and interval as text: ("0.123", "0.110–0.140"), ("93 %", "90–96"), or ("–", "") for NaN.
 
@@ -150,7 +167,7 @@ def format_interval(value: float, low: float, high: float, percent: bool = False
         return "–", ""
     if percent:
         return f"{100 * value:.0f} %", f"{100 * low:.0f}–{100 * high:.0f}"
-    digits = _decimals(high - low, value)
+    digits = decimals(value, low, high)
     text, *ends = (f"{v:.{digits}f}".replace("-", "−") for v in (value, low, high))
     return text, " – ".join(ends) if low < 0 else "–".join(ends)
 
@@ -173,11 +190,11 @@ def to_markdown(table: pd.DataFrame) -> str:
     return table_io.to_markdown(pd.DataFrame(lines, dtype="string"))
 
 
-def _decimals(width: float, value: float) -> int:
-    """Decimals that print two digits of an interval's width, at most five."""
+def decimals(value: float, low: float, high: float) -> int:
+    """Decimals with which a score is printed: two digits of the width of its interval, at most five."""
     from math import floor, log10
 
-    size = width or abs(value)
+    size = (high - low) or abs(value)
     return 2 if not size > 0 else min(5, max(0, 1 - floor(log10(size))))
 
 
