@@ -145,7 +145,7 @@ def card(
         origin=origin,
         kohya_file=kohya_file,
         row=row,
-        scores=[score for score in score_catalog.SCORES if row[score.key] is not None],
+        scores=[score for score in score_catalog.SCORES if score.key in row],
         table=results_table.to_markdown(rows),
     )
     return f"{str(filled).strip()}\n"
