@@ -5,6 +5,7 @@
     dino       a DINOv2 of transformers
     vision     the project's own net: looks, attributes, and layers for LPIPS
     inception  Inception-v3 as FID knows it, with clean-fid's blocks and resize
+    imagenet   EfficientNet-Lite0 of an ImageNet that this project has no part in
     perceptual AlexNet and VGG-16 of the lpips package
     bench      the judges of a study, each asked once per set of pictures and remembered
 

