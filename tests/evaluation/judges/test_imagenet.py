@@ -1,4 +1,4 @@
-"""The independent judge against the class that its weights were published for, and in every role it can play."""
+"""The independent judge against the class its weights were published for, and in every role it can play."""
 
 import shutil
 from pathlib import Path
