@@ -23,7 +23,7 @@ from laureate.formats.generated_folder import Entry
 
 if TYPE_CHECKING:
     from laureate.comparison.folder_table import Table
-    from laureate.config.params import Judge
+    from laureate.config.params import Evaluate, Judge
     from laureate.evaluation.feature_stream import Pictures
 
 LEADING = "imagenet"
@@ -52,7 +52,9 @@ def run(
     named = parse(reference, [*folders, *beside])
     shown_only = list(parse(reference, beside))[1:]
     files = {name: user_folder.pictures_in(folder) for name, folder in named.items()}
-    about, notes = judges_here(judge, file)
+    evaluate, notes = parameters(file)
+    about, absent = judges_here(judge, evaluate)
+    notes += absent
 
     from laureate.comparison import folder_advice, folder_table  # late: a wrong folder has stopped us by now
     from laureate.comparison.folder_scores import Settings
@@ -69,7 +71,7 @@ def run(
         sets = {REFERENCES: sets[REFERENCES], **split(one, by), **kept}
     side, sentence = feature_stream.common_side([entry for entries in sets.values() for entry in entries])
     notes += [sentence] if sentence else []
-    judges = {name: panel.load(one, feature_stream.BATCH) for name, one in about.items()}
+    judges = {name: panel.load(one, evaluate.batch) for name, one in about.items()}
     readers = [name for name, one in about.items() if one.kind == "clip"]
     found, looked = {}, {}
     for name, entries in sets.items():
@@ -82,7 +84,8 @@ def run(
     models = [pictures for name, pictures in found.items() if name not in (REFERENCES, *shown_only)]
     others = [found[name] for name in shown_only]
     notes += [*feature_stream.shared_pictures(looked), *pairing(models)]
-    table = folder_table.compare(models, found[REFERENCES], readers, Settings(), others)
+    settings = Settings(evaluate.bootstrap, evaluate.seed, evaluate.neighbours)
+    table = folder_table.compare(models, found[REFERENCES], readers, settings, others)
     how = {name: panel.HOW[one.kind][0] for name, one in about.items()}
     report(table, notes, how, html, json_file, csv_file)
     broken = folder_advice.failures(table, fail_if)
@@ -109,8 +112,24 @@ def parse(reference: str, folders: Sequence[str]) -> dict[str, Path]:
     return named
 
 
-def judges_here(wanted: Sequence[str], file: str) -> tuple[dict[str, Judge], list[str]]:
-    """Name => judge, the leading one first, and a sentence for each that `file` names and that is not there.
+def parameters(file: str) -> tuple[Evaluate, list[str]]:
+    """The section evaluate of `file`, or its defaults without judges where `file` is none of this project.
+
+    A params.yaml of something else is left alone, and a sentence says so.
+    """
+    from laureate.config import params
+
+    if Path(file).is_file():
+        try:
+            return params.load(file).evaluate, []
+        except LaureateError as error:
+            note = f"{file} is left alone, so its judges do not look: {error}."
+            return params.Evaluate(judges={}), [note]
+    return params.Evaluate(judges={}), []
+
+
+def judges_here(wanted: Sequence[str], evaluate: Evaluate) -> tuple[dict[str, Judge], list[str]]:
+    """Name => judge, the leading one first, and a sentence for each of `evaluate` that is not there.
 
     Raises LaureateError for a judge of `wanted` that is not known or not there.
     """
@@ -119,13 +138,8 @@ def judges_here(wanted: Sequence[str], file: str) -> tuple[dict[str, Judge], lis
     from laureate.config import params, schema
     from laureate.evaluation.judges import imagenet, weights
 
-    known: dict[str, Judge] = {LEADING: params.Judge(kind="imagenet", source=imagenet.SOURCE)}
+    known = {LEADING: params.Judge(kind="imagenet", source=imagenet.SOURCE), **evaluate.judges}
     notes: list[str] = []
-    if Path(file).is_file():
-        try:
-            known |= params.load(file).evaluate.judges
-        except LaureateError as error:
-            notes.append(f"{file} is left alone: {error}.")
     kinds = get_args(schema.JudgeKind)
     chosen: dict[str, Judge] = {}
     for text in wanted:

@@ -35,11 +35,11 @@ FLOOR = "noise floor"
 
 @dataclass(frozen=True)
 class Settings:
-    """How the uncertainty is drawn; the defaults are those of `evaluate`."""
+    """How the uncertainty is drawn: see params.evaluate."""
 
-    draws: int = 1000
-    seed: int = 42
-    neighbours: int = 3
+    draws: int
+    seed: int
+    neighbours: int
 
 
 class Scored:

@@ -162,7 +162,7 @@ def table(text: str, manifest: bool = False) -> list[dict[str, Any]]:
 def without_loras(prompt: str) -> tuple[str, list[tuple[str, Setting]]]:
     """A prompt without its tags such as <lora:NAME:0.8>, and what they say: (name, weight)."""
     loras = [(match[1], number(match[2] or "1")) for match in _LORA.finditer(prompt)]
-    return re.sub(r",(?:\s*,)+", ",", _LORA.sub("", prompt)).strip(" ,"), loras
+    return (re.sub(r"\s*,(?:\s*,)*", ",", _LORA.sub("", prompt)).strip(" ,") if loras else prompt), loras
 
 
 def lora_settings(loras: list[tuple[str, Setting]]) -> dict[str, Setting]:
