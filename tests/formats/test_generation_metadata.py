@@ -227,7 +227,8 @@ def test_invokeai(model: dict[str, str], lora: dict[str, Any]) -> None:
     about = {
         "app_version": "3.3.0post3", "generation_mode": "txt2img", "positive_prompt": "a landscape ",
         "negative_prompt": "low quality", "width": 768, "height": 432, "seed": 356120443,
-        "rand_device": "cpu", "cfg_scale": 7.5, "steps": 50, "scheduler": "dpmpp_2m_sde_k", "clip_skip": 0, "model": model,
+        "rand_device": "cpu", "cfg_scale": 7.5, "steps": 50, "scheduler": "dpmpp_2m_sde_k", "clip_skip": 0,
+        "model": model,
         "controlnets": [], "loras": [lora],
     }  # fmt: skip
     found = of_png_text({"invokeai_metadata": json.dumps(about), "invokeai_graph": "{}"})
