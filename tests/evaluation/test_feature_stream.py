@@ -11,7 +11,7 @@ from PIL import Image
 
 from laureate.core.errors import LaureateError
 from laureate.evaluation import feature_stream
-from laureate.evaluation.feature_stream import Looked
+from laureate.evaluation.feature_stream import ReadLog
 from laureate.formats import generated_folder
 from laureate.formats.generated_folder import Entry
 from laureate.formats.generation_metadata import Generation
@@ -47,7 +47,7 @@ def folder(where: Path, count: int, size: tuple[int, int] = (16, 16)) -> list[En
 
 def test_pictures_are_let_go_and_features_stay(tmp_path: Path) -> None:
     entries, judge = folder(tmp_path / "a", 300), Counting()
-    found, looked = feature_stream.look("a", entries, {"judge": judge})
+    found, looked = feature_stream.extract_set("a", entries, {"judge": judge})
     assert len(judge.shown) == len(looked.entries) == 300
     assert judge.most <= 2 * feature_stream.BATCH  # one batch in work, and perhaps the one before
     assert found.seen["judge"]["looks"].shape == (300, 3)
@@ -59,9 +59,9 @@ def test_pictures_are_let_go_and_features_stay(tmp_path: Path) -> None:
 
 def test_the_batches_do_not_change_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = folder(tmp_path / "a", 20)
-    whole = feature_stream.look("a", entries, {"j": Counting()}, ["j"])[0]
+    whole = feature_stream.extract_set("a", entries, {"j": Counting()}, ["j"])[0]
     monkeypatch.setattr(feature_stream, "BATCH", 3)
-    parts = feature_stream.look("a", entries, {"j": Counting()}, ["j"])[0]
+    parts = feature_stream.extract_set("a", entries, {"j": Counting()}, ["j"])[0]
     np.testing.assert_array_equal(whole.seen["j"]["looks"], parts.seen["j"]["looks"])
     np.testing.assert_array_equal(whole.text_scores["j"], parts.text_scores["j"])
     assert whole.text_scores["j"].shape == (20,)
@@ -72,7 +72,9 @@ def test_unreadable_and_blank_pictures_are_named(tmp_path: Path) -> None:
     broken, blank = entries[1].file, entries[2].file
     broken.write_bytes(broken.read_bytes()[:80])
     Image.new("RGB", (16, 16), "black").save(blank)
-    found, looked = feature_stream.look("a", entries, {"j": Counting()}, unreadable=[(Path("x.png"), "no")])
+    found, looked = feature_stream.extract_set(
+        "a", entries, {"j": Counting()}, unreadable=[(Path("x.png"), "no")]
+    )
     assert len(found.keys) == 4
     sentences = feature_stream.remarks("a", looked)
     assert sentences[0] == "a: 2 files that cannot be read are left out, such as x.png: no."
@@ -87,18 +89,18 @@ def test_one_picture_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(
         LaureateError, match="a has 1 picture that can be read, and a score needs two or more; 1 f"
     ):
-        feature_stream.look("a", entries, {"j": Counting()})
+        feature_stream.extract_set("a", entries, {"j": Counting()})
 
 
 def test_sets_that_share_pictures_are_told(tmp_path: Path) -> None:
     looked = {}
     for name in ("a", "b", "c"):
         count = 4 if name == "c" else 3  # a and b are drawn alike, c is not
-        looked[name] = feature_stream.look(name, folder(tmp_path / name, count), {"j": Counting()})[1]
+        looked[name] = feature_stream.extract_set(name, folder(tmp_path / name, count), {"j": Counting()})[1]
     assert feature_stream.shared_pictures(looked) == [
         "a and b share 3 pictures, pixel by pixel: their distance is too small."
     ]
-    assert feature_stream.shared_pictures({"a": Looked(), "b": Looked()}) == []
+    assert feature_stream.shared_pictures({"a": ReadLog(), "b": ReadLog()}) == []
 
 
 def entry(width: int, height: int) -> Entry:
@@ -114,5 +116,5 @@ def test_mixed_sizes_are_brought_to_the_smallest_side(tmp_path: Path) -> None:
     assert side == 48
     assert sentence.startswith("Pictures have 2 sizes, 48 x 90 (48.png), 64 x 64 (64.png): each is cut")
     assert feature_stream.common_side([entry(48, 90)] * 2)[0] == 48  # of one size, but not square
-    batches = list(feature_stream.decoded(folder(tmp_path / "a", 3, (20, 30)), Looked(), 10))
+    batches = list(feature_stream.decoded(folder(tmp_path / "a", 3, (20, 30)), ReadLog(), 10))
     assert [picture.size for batch in batches for picture in batch] == [(10, 10)] * 3

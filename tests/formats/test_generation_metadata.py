@@ -315,6 +315,16 @@ def test_a_real_png_is_read_back_in_the_order_of_its_table(tmp_path: Path) -> No
     assert [file.name for file, _ in unreadable] == ["c.png"]
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a1111_puts_the_same_text_into_the_exif_of_other_formats(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + A1111.encode("utf-16-be")
+    Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
+    size, text = generated_folder.header(tmp_path / f"a.{suffix}")
+    assert size == (8, 8)
+    assert of_png_text(text) == of_infotext(A1111)
+
+
 def test_cells_come_in_the_order_of_their_values() -> None:
     def entry(value: Any) -> generated_folder.Entry:
         return generated_folder.Entry(

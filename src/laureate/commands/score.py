@@ -72,20 +72,20 @@ def run(
     side, sentence = feature_stream.common_side([entry for entries in sets.values() for entry in entries])
     notes += [sentence] if sentence else []
     judges = {name: panel.load(one, evaluate.batch) for name, one in about.items()}
-    readers = [name for name, one in about.items() if one.kind == "clip"]
-    found, looked = {}, {}
+    text_judges = [name for name, one in about.items() if one.kind == "clip"]
+    found, logs = {}, {}
     for name, entries in sets.items():
         shown = progress(entries, len(entries), name)
-        texts = readers if name != REFERENCES else ()
-        found[name], looked[name] = feature_stream.look(
+        texts = text_judges if name != REFERENCES else ()
+        found[name], logs[name] = feature_stream.extract_set(
             name, shown, judges, texts, side, left_out.get(name, ())
         )
-        notes += feature_stream.remarks(name, looked[name], name == REFERENCES)
+        notes += feature_stream.remarks(name, logs[name], name == REFERENCES)
     models = [pictures for name, pictures in found.items() if name not in (REFERENCES, *shown_only)]
     others = [found[name] for name in shown_only]
-    notes += [*feature_stream.shared_pictures(looked), *pairing(models)]
+    notes += [*feature_stream.shared_pictures(logs), *pairing(models)]
     settings = Settings(evaluate.bootstrap, evaluate.seed, evaluate.neighbours)
-    table = folder_table.compare(models, found[REFERENCES], readers, settings, others)
+    table = folder_table.compare(models, found[REFERENCES], text_judges, settings, others)
     how = {name: panel.HOW[one.kind][0] for name, one in about.items()}
     report(table, notes, how, html, json_file, csv_file)
     broken = folder_advice.failures(table, fail_if)

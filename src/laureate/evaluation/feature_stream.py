@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 32  # pictures decoded and looked at at once
 FEW = 20  # references: fewer are remarked on
-Features = dict[str, Array]  # "looks" (n, d) and "style" (n, k) float32, where a judge has them
+RoleFeatures = dict[str, Array]  # "looks" (n, d) and "style" (n, k) float32, where a judge has them
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Pictures:
 
     name: str
     keys: Sequence[tuple[str | None, int | None]]  # (prompt, seed) of each picture, None where not known
-    seen: Mapping[str, Features]  # judge => looks (n, d), style (n, k)
+    seen: Mapping[str, RoleFeatures]  # judge => looks (n, d), style (n, k)
     text_scores: Mapping[str, Array] = field(default_factory=dict)  # judge => CLIP score per picture (n,)
 
     @property
@@ -56,7 +56,7 @@ class Pictures:
 
 
 @dataclass
-class Looked:
+class ReadLog:
     """What reading a set of files left: those that could be read, and what was noticed about them."""
 
     entries: list[Entry] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Looked:
     blank: list[Path] = field(default_factory=list)
 
 
-def see(judges: Mapping[str, Judge], batches: Iterable[Sequence[Image]]) -> dict[str, Features]:
+def extract(judges: Mapping[str, Judge], batches: Iterable[Sequence[Image]]) -> dict[str, RoleFeatures]:
     """What every judge makes of RGB pictures that come in batches => judge => its features of all of them.
 
     A batch is let go before the next is taken. Feature maps are reduced to style features (Gram matrices of
@@ -88,51 +88,51 @@ def style_of(layers: Sequence[Array]) -> Array:
     return np.array(scores.style_features(layers))
 
 
-def look(
+def extract_set(
     name: str,
     entries: Iterable[Entry],
     judges: Mapping[str, Judge],
-    readers: Sequence[str] = (),
+    text_judges: Sequence[str] = (),
     side: int | None = None,
     unreadable: Sequence[tuple[Path, str]] = (),
-) -> tuple[Pictures, Looked]:
+) -> tuple[Pictures, ReadLog]:
     """Decode a set of pictures, at most `BATCH` at once, and ask every judge about them.
 
-    `readers`: judges that read text, which score pictures whose prompts are all known; `side`: pixels, see
+    `text_judges`: those that read text too and score a set whose prompts are all known; `side`: pixels, see
     `common_side`; `unreadable`: files that were left out before. Raises LaureateError where fewer than two
     pictures can be read, and for features that are not finite.
     """
-    looked = Looked(unreadable=list(unreadable))
-    seen = see(judges, decoded(entries, looked, side))
-    if len(looked.entries) < sanity_checks.LEAST:
-        raise LaureateError(_too_few(name, looked))
-    files = [entry.file for entry in looked.entries]
+    log = ReadLog(unreadable=list(unreadable))
+    seen = extract(judges, decoded(entries, log, side))
+    if len(log.entries) < sanity_checks.LEAST:
+        raise LaureateError(_too_few(name, log))
+    files = [entry.file for entry in log.entries]
     for judge, roles in seen.items():
         for values in roles.values():
             sanity_checks.check_finite(values, files, f"the judge {judge}")
-    keys = [(entry.made.prompt, entry.made.seed) for entry in looked.entries]
+    keys = [(entry.made.prompt, entry.made.seed) for entry in log.entries]
     prompts = [prompt for prompt, _ in keys if prompt is not None]
     texts = {}
     if len(prompts) == len(keys):
-        for judge in readers:
+        for judge in text_judges:
             texts[judge] = _text_scores(judges[judge], seen[judge]["looks"], prompts)
-    return Pictures(name, keys, seen, texts), looked
+    return Pictures(name, keys, seen, texts), log
 
 
-def decoded(entries: Iterable[Entry], looked: Looked, side: int | None = None) -> Iterator[list[Image]]:
-    """RGB pictures in batches of `BATCH`; what cannot be decoded is noted in `looked` and left out."""
+def decoded(entries: Iterable[Entry], log: ReadLog, side: int | None = None) -> Iterator[list[Image]]:
+    """RGB pictures in batches of `BATCH`; what cannot be decoded is noted in `log` and left out."""
     batch: list[Image] = []
     for entry in entries:
         try:
             picture = decode(entry.file.read_bytes())
         except (PictureError, OSError) as error:
-            looked.unreadable.append((entry.file, str(error)))
+            log.unreadable.append((entry.file, str(error)))
             continue
         extrema: Any = picture.getextrema()
         if all(low == high for low, high in extrema):
-            looked.blank.append(entry.file)
-        looked.digests.append(hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).digest())
-        looked.entries.append(entry)
+            log.blank.append(entry.file)
+        log.digests.append(hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).digest())
+        log.entries.append(entry)
         batch.append(picture if side is None else resized(square(picture, 0.5), side))
         if len(batch) == BATCH:
             yield batch
@@ -156,27 +156,27 @@ def common_side(entries: Sequence[Entry]) -> tuple[int | None, str]:
     )
 
 
-def remarks(name: str, looked: Looked, references: bool = False) -> list[str]:
+def remarks(name: str, log: ReadLog, references: bool = False) -> list[str]:
     """What to know about one set of pictures, a sentence each."""
     found = []
-    if looked.unreadable:
-        found.append(f"{name}: {_left_out(looked)}.")
-    if looked.blank:
+    if log.unreadable:
+        found.append(f"{name}: {_left_out(log)}.")
+    if log.blank:
         found.append(
-            f"{name}: {len(looked.blank)} of {len(looked.entries)} pictures have one colour only, such as "
-            f"{looked.blank[0]}; they are scored as they are."
+            f"{name}: {len(log.blank)} of {len(log.entries)} pictures have one colour only, such as "
+            f"{log.blank[0]}; they are scored as they are."
         )
-    if references and len(looked.entries) < FEW:
-        found.append(f"{len(looked.entries)} references are few, so intervals are wide: take 30 or more.")
+    if references and len(log.entries) < FEW:
+        found.append(f"{len(log.entries)} references are few, so intervals are wide: take 30 or more.")
     return found
 
 
-def shared_pictures(looked: Mapping[str, Looked]) -> list[str]:
+def shared_pictures(log: Mapping[str, ReadLog]) -> list[str]:
     """Sets that share pictures, pixel by pixel, a sentence each: that makes their distance too small."""
-    found, names = [], list(looked)
+    found, names = [], list(log)
     for index, name in enumerate(names):
         for other in names[index + 1 :]:
-            shared = len(set(looked[name].digests) & set(looked[other].digests))
+            shared = len(set(log[name].digests) & set(log[other].digests))
             if shared:
                 which = "1 picture" if shared == 1 else f"{shared} pictures"
                 found.append(
@@ -193,15 +193,15 @@ def _text_scores(judge: Any, pictures: Array, prompts: Sequence[str]) -> Array:
     return scores.clip_score(pictures, texts(different)[[place[prompt] for prompt in prompts]])
 
 
-def _too_few(name: str, looked: Looked) -> str:
-    count = len(looked.entries)
-    why = f"; {_left_out(looked)}" if looked.unreadable else ""
+def _too_few(name: str, log: ReadLog) -> str:
+    count = len(log.entries)
+    why = f"; {_left_out(log)}" if log.unreadable else ""
     pictures = "picture" if count == 1 else "pictures"
     return f"{name} has {count} {pictures} that can be read, and a score needs two or more{why}"
 
 
-def _left_out(looked: Looked) -> str:
-    file, why = looked.unreadable[0]
-    count = len(looked.unreadable)
+def _left_out(log: ReadLog) -> str:
+    file, why = log.unreadable[0]
+    count = len(log.unreadable)
     files = "1 file that cannot be read is" if count == 1 else f"{count} files that cannot be read are"
     return f"{files} left out{', such as' if count > 1 else ':'} {file}: {why}"

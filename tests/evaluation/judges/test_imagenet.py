@@ -13,7 +13,7 @@ import torch
 
 from laureate.config.params import Evaluate, Judge, Roles
 from laureate.core.errors import LaureateError
-from laureate.evaluation import feature_extraction, scoring
+from laureate.evaluation import feature_extraction, scores, scoring
 from laureate.evaluation.judges import weights
 from laureate.evaluation.judges.batching import pixels
 from laureate.evaluation.judges.imagenet import SHA256, SOURCE, ImagenetJudge
@@ -55,6 +55,25 @@ def test_the_features_are_those_of_the_published_class(judge: ImagenetJudge) -> 
     assert seen["features"].std(axis=0).max() > 0.05  # pictures do differ
 
 
+@pytest.mark.filterwarnings("ignore")  # of the package that is compared with
+def test_distances_of_its_features_are_torch_fidelitys(judge: ImagenetJudge) -> None:
+    """FID on the first 200 features: theirs takes the eigenvalues of a d x d matrix."""
+    from torch_fidelity import metric_fid, metric_kid
+
+    from laureate.evaluation.scores.blocks import BlockKernel, polynomial
+
+    x, y = (judge.see(drawn(8, seed=seed))["features"].astype(np.float64) for seed in (1, 2))
+    options = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1.0}
+    theirs = metric_kid.kernel_mmd(x, y, kid_kernel="poly", **options)
+    rows = np.arange(8)
+    assert BlockKernel.of(polynomial, x, y, rows, rows)() == pytest.approx(theirs, rel=1e-6)
+    assert scores.kernel_distance(x, y) == pytest.approx(theirs, rel=1e-6)
+    x, y = x[:, :200], y[:, :200]
+    stats = [metric_fid.fid_features_to_statistics(torch.from_numpy(z)) for z in (x, y)]
+    theirs = metric_fid.fid_statistics_to_metric(*stats, verbose=False)[metric_fid.KEY_METRIC_FID]
+    assert scores.frechet_distance(x, y) == pytest.approx(theirs, rel=1e-6)
+
+
 def test_layers_halve_from_a_quarter_of_the_input_on(judge: ImagenetJudge) -> None:
     seen = judge.see(drawn(2))
     shapes = [seen[f"layers/{index}"].shape for index in range(4)]
@@ -86,8 +105,6 @@ def test_it_plays_every_role_of_a_study_that_it_may(tmp_path: Path) -> None:
     assert all(np.isfinite(value) for value in values.values())
     assert found.judges["net"]["sha256"] == {"efficientnet-lite0-57934424.pth": SHA256}
     itself = feature_extraction.lpips_of(bench.see("lpips", sets["train"]) or {})
-    from laureate.evaluation import scores
-
     distances = scores.lpips(itself, itself)
     assert np.abs(np.diag(distances)).max() < 1e-4 < distances[0, 1]
 

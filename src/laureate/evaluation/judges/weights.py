@@ -1,7 +1,8 @@
 """Where a judge's weights are: a folder, a .safetensors file, or a repository of the Hugging Face hub.
 
-Only safetensors are read, so nothing is unpickled. A hub repository is named with its revision, so that it
-cannot change under a study, and is taken from the hub's own cache where it is there.
+Only safetensors are read, so nothing is unpickled; the one .pth file of a package is opened with the
+published hash alone, by torch's weights-only reader (see `imagenet`). A hub repository is named with its
+revision, so that it cannot change under a study, and is taken from the hub's own cache where it is there.
 """
 
 from __future__ import annotations
