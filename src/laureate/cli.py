@@ -28,6 +28,7 @@ BESIDE = {
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
     "museum": "serve the simulated museum site on loopback",
+    "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
     "card": "write an adapter and its model card into one folder",
@@ -130,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
@@ -169,3 +171,20 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `laureate score`."""
+    option = parser.add_argument
+    option("--reference", required=True, metavar="DIR", help="pictures of the style that is wanted")
+    option("folders", nargs="+", metavar="NAME=DIR", help="a model and its pictures; the first is the base")
+    words = "pictures to show but not to compare, such as other real ones; again for each"
+    option("--beside", action="append", default=[], metavar="NAME=DIR", help=words)
+    option("--by", metavar="KEY", help="split the one folder by a setting, such as lora_weight or steps")
+    words = "NAME or KIND=SOURCE, again for each: who looks (default: all judges that are there)"
+    option("--judge", action="append", default=[], metavar="JUDGE", help=words)
+    option("--html", metavar="FILE", help="write a page")
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
+    option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
+    words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
+    option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)

@@ -140,14 +140,14 @@ class Sample(Section):
     negative_prompt: str = ""
 
 
-JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+JudgeKind = Literal["vision", "clip", "inception", "dino", "imagenet", "lpips-alex", "lpips-vgg"]
 
 
 class Judge(Section):
     """A model that evaluates pictures: its kind and its weights."""
 
     kind: JudgeKind
-    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    source: Name  # a folder, a .safetensors file, hub:OWNER/NAME@REVISION[/FOLDER], or package:NAME
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
 
 
@@ -164,12 +164,12 @@ class Roles(Section):
 
 
 KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
-    "looks": ("vision", "inception", "dino", "clip"),
+    "looks": ("vision", "imagenet", "inception", "dino", "clip"),
     "text": ("clip",),
     "cmmd": ("clip", "dino", "vision"),
     "dino": ("dino", "vision"),
-    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
-    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "lpips": ("vision", "imagenet", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "imagenet", "lpips-alex", "lpips-vgg"),
     "attributes": ("vision",),
 }
 
