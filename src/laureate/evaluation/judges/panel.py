@@ -37,10 +37,7 @@ PREPROCESSING: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-process
         "clean-fid's bicubic resize to 299, not rounded; (x - 128) / 128",
         ("torch", "torchvision", "clean-fid"),
     ),
-    "imagenet": (
-        "clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128",
-        ("torch", "timm"),
-    ),
+    "imagenet": ("clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128", ("torch",)),
     "lpips-alex": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
     "lpips-vgg": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
 }
