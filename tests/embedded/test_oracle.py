@@ -67,6 +67,7 @@ def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: P
         kind: {"kind": kind, "source": str(tiny_models / kind), "sha256": None} for kind in ("vision", "clip")
     }
     values["evaluate"] = {"judges": judges}
+    values["compare"] = {"judges": ["vision", "clip"]}
     file.write_text(yaml.safe_dump(values))
     return folder
 

@@ -41,8 +41,8 @@ def study(evaluated: Path, working_copy: Callable[[Path], Path]) -> Path:
 def test_one_row_per_model_in_the_order_of_the_study(study: Path) -> None:
     compare.run(params.load())
     table = results_table.read_csv("metrics/comparison.csv")
-    assert list(table.index) == ["noise-floor", "baseline", "rank-4", "rank-16"]
-    assert table["rank"].fillna(-1).tolist() == [-1, 0, 4, 16]
+    assert list(table.index) == ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"]
+    assert table["rank"].fillna(-1).tolist() == [-1, -1, 0, 4, 16]
     for model in table.index:
         written = json.loads((study / f"metrics/models/{model}.json").read_text())
         row = results_table.metrics_of(table, model)

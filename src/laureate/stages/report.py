@@ -106,6 +106,7 @@ def read_content(params: Params) -> html_page.PageContent:
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
+        judges=_json(METRICS / "judges.json", "compare"),
         missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )

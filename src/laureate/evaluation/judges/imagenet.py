@@ -50,7 +50,8 @@ class ImagenetJudge:
 
         net = Lite0(torch.load(found.weights, map_location="cpu", weights_only=True))
         # channels last: half the time on a CPU
-        return cls(net.eval().to(device.pick(), memory_format=torch.channels_last), batch)
+        net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+        return cls(net.to(device.pick()), batch)
 
     def extract(self, pictures: Sequence[Image]) -> JudgeOutput:
         """n RGB pictures => features (n, 1280), probabilities/imagenet (n, 1000), layers/I (n, c, h, w)."""

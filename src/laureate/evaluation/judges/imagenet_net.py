@@ -33,7 +33,8 @@ class Lite0(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
             number += depth
         self.head = _convolution(state, "_conv_head", "_bn1")
-        self.classifier = nn.Linear(*reversed(state["_fc.weight"].shape))
+        classes, width = state["_fc.weight"].shape
+        self.classifier = nn.Linear(width, classes)
         with torch.no_grad():
             self.classifier.weight.copy_(state["_fc.weight"])
             self.classifier.bias.copy_(state["_fc.bias"])
@@ -86,5 +87,6 @@ def _convolution(state: Mapping[str, torch.Tensor], name: str, norm: str, stride
     layer = kind(inputs * groups, outputs, kernel, stride, padding, groups=groups)
     with torch.no_grad():
         layer.weight.copy_(weight * scale[:, None, None, None])
-        layer.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
+        if layer.bias is not None:
+            layer.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
     return layer
