@@ -101,8 +101,33 @@ def test_every_picture_can_be_decoded_and_has_a_description(html: Page) -> None:
             assert kind == "data:image/svg+xml"
             assert b"<svg" in base64.b64decode(data)
     prompts, models, portraits = 4, 3, 14
-    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's and one of the losses
-    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 1 + 1
+    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's two, and one of the losses
+    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 2 + 1
+
+
+def test_the_page_says_whose_eyes_each_number_is_by_and_whether_the_judges_agree(
+    html: Page, drawn: Path
+) -> None:
+    advice = json.loads((drawn / "metrics/adviser.json").read_text())
+    assert list(advice["judges"]) and advice["lead"] == "imagenet"
+    text = " ".join(html.text.split())
+    sentence = advice["agreement"]["sentence"]
+    assert "Kendall's τ between their orders" in sentence
+    assert sentence.replace(" %", "\N{NO-BREAK SPACE}%") in text or sentence in text
+    assert "Differences as the judge imagenet sees them" in text
+    assert "Seen by vision." in text  # LPIPS, style distance and others
+    assert "Seen by imagenet." in text
+    for judge in ("imagenet", "vision", "clip"):
+        way = advice["judges"][judge]["way_to_ceiling"]
+        assert set(way) == {"4", "16"}
+        share = way["16"]
+        assert share["low"] <= share["value"] <= share["high"]
+        assert f"{100 * share['value']:.0f} % (" in text.replace("\N{NO-BREAK SPACE}", " ")
+    first = next(score for score in score_catalog.SCORES)
+    assert first.key == "kid_imagenet"  # the table, README's and the page's, leads with the independent judge
+    shown = (drawn / "metrics/comparison.md").read_text()
+    assert shown.startswith("| model | n | KID, ImageNet ↓ |")
+    assert "| VAE ceiling | 98 |" in shown
 
 
 def test_the_page_names_models_data_hashes_and_parameters(html: Page) -> None:

@@ -164,7 +164,9 @@ def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple
             found.append((name, value))
     for name, judge in _json(METRICS / "judges.json", "compare").items():
         found += [
-            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+            (f"Judge, {name}", hash)
+            for file, hash in judge["sha256"].items()
+            if file.endswith((".safetensors", ".pth"))
         ]
     return found + [
         (f"Adapter, {results_table.title(name).lower()}", str(manifests[name].adapter))
