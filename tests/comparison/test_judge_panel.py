@@ -78,6 +78,21 @@ def test_one_that_dissents_is_named_and_the_leading_judge_is_followed() -> None:
     assert {finding.rank: finding.verdict for finding in advice.findings} == dict.fromkeys(ORDER, "worse")
 
 
+def test_the_one_whose_choice_nobody_shares_dissents() -> None:
+    """Only one judge objects, and by the orders alone it would be the odd one out."""
+    near = {4: 3.0, 8: 2.0, 16: 0.0, 32: 0.3}
+    judges = {
+        "imagenet": {4: 2.0, 8: 3.0, 16: 1.0, 32: 0.0},
+        "vision": near | {32: 0.02},
+        "clip": near | {16: 0.05, 32: 0.0},
+    }
+    advice = advise(panel(judges))
+    assert advice.agreement.objections == [("imagenet", "vision")]
+    assert advice.agreement.dissenter == "vision"
+    assert "vision dissents, whose choice imagenet finds worse" in advice.agreement.sentence
+    assert (advice.rank, advice.unanimous) == (32, True)
+
+
 def test_a_blind_one_has_no_say() -> None:
     advice = advise(panel({"imagenet": ORDER, "vision": ORDER, "clip": {}}))
     assert (advice.rank, advice.enough) == (16, True)

@@ -131,7 +131,7 @@ def agreement(
     pairs = {pair: _correlation(at[pair], over[pair]) for pair in at}
     mean = _correlation(float(np.mean(list(at.values()))), np.mean(list(over.values()), axis=0))
     outcome = "disagree" if objecting else "agree" if mean.low > 0 or _same(prefers) else "open"
-    dissenter = _dissenter(list(seeing), objecting, at) if objecting else None
+    dissenter = _dissenter(prefers, objecting, at) if objecting else None
     return Agreement(outcome, prefers, list(blind), objecting, pairs, mean, dissenter)
 
 
@@ -163,17 +163,21 @@ def _same(prefers: Mapping[str, int]) -> bool:
 
 
 def _dissenter(
-    names: Sequence[str], objections: Sequence[tuple[str, str]], tau: Mapping[tuple[str, str], float]
+    prefers: Mapping[str, int],
+    objections: Sequence[tuple[str, str]],
+    tau: Mapping[tuple[str, str], float],
 ) -> str | None:
-    """The judge that every objection is by or about; of two, the one whose order is less like the others'.
+    """The judge that every objection is by or about, or None.
 
+    Of two, it is the one whose choice fewer others share, then the one whose order is less like the others'.
     None among two judges, where neither is more in the right.
     """
-    involved = [name for name in names if all(name in pair for pair in objections)]
-    if len(names) < 3 or not involved:
+    involved = [name for name in prefers if all(name in pair for pair in objections)]
+    if len(prefers) < 3 or not involved:
         return None
 
-    def likeness(name: str) -> float:
-        return float(np.mean([value for pair, value in tau.items() if name in pair]))
+    def likeness(name: str) -> tuple[int, float]:
+        sharing = list(prefers.values()).count(prefers[name])
+        return sharing, float(np.mean([value for pair, value in tau.items() if name in pair]))
 
     return min(involved, key=likeness)
