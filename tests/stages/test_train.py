@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from typing import Any
 
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from laureate.config import params  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
+from laureate.networks.backends import device_rules  # noqa: E402
 from laureate.networks.diffusion import base_model, noise_schedule  # noqa: E402
 from laureate.stages import encode  # noqa: E402
 from laureate.torch_utils import safetensors_io  # noqa: E402
@@ -118,14 +120,19 @@ def test_the_held_out_numbers_are_fixed_and_even() -> None:
 
 def test_the_learning_rate_rises_and_falls() -> None:
     section = params.Train(steps=100, warmup=10)
-    rates = [training.schedule(section, step) for step in range(100)]
+    rates = [training.learning_rate_factor(section, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.001
+    # still full where the warm-up ends: the cosine does not start before
+    assert rates[9] == rates[10] == 1.0
+    assert rates[10] - rates[11] < rates[50] - rates[51], "and it starts level"
+    expected = [(1 + math.cos(math.pi * (step - 10) / 90)) / 2 for step in range(10, 100)]
+    assert rates[10:] == pytest.approx(expected)
     flat = section.model_copy(update={"schedule": "constant"})
-    assert training.schedule(flat, 99) == 1.0
+    assert training.learning_rate_factor(flat, 99) == 1.0
 
 
 # --- the trainer ---
@@ -134,7 +141,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 def asked(study: params.Params) -> tuple[objective.Objective, objective.Examples]:
     """What a UNet without adapters is asked, and the pictures to train on."""
     found, data = base_model.find("base"), safetensors_io.load(encode.ENCODED)
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     made = objective.Objective(found.unet(), process, study.train, data["empty.text"], found.scaling_factor)
     return made, objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
 
@@ -159,8 +166,13 @@ def test_the_held_out_loss_is_the_same_however_many_are_looked_at_together(
     study: params.Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    for batch, size in ((1, 1), (3, 1), (1, 128), (1, objective.HOLDOUT_SIZE)):  # 64 positions a picture
-        monkeypatch.setattr(objective, "HOLDOUT_SIZE", size)
+    for batch, size in (
+        (1, 1),
+        (3, 1),
+        (1, 128),
+        (1, device_rules.HELD_OUT_POSITIONS),
+    ):  # 64 positions a picture
+        monkeypatch.setattr(device_rules, "HELD_OUT_POSITIONS", size)
         made, examples = trainer(changed(study, batch=batch), [2, 3])
         with torch.no_grad():
             for layer in made.layers.values():
@@ -196,7 +208,7 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
             unet.get_submodule(name).lora_A["default"].weight.copy_(layer.own("a", 0).T)
     weights = [weight for weight in unet.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=study.train.weight_decay)
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     for step in range(2):
         loss = ours.step(examples, step)
         numbers = objective.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
@@ -219,6 +231,27 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
         torch.testing.assert_close(
             layer.own("b", 0).T, unet.get_submodule(name).lora_B["default"].weight, atol=2e-4, rtol=1e-3
         )
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e3])
+def test_clipping_scales_large_gradients_down_and_leaves_small_ones(
+    study: params.Params, limit: float
+) -> None:
+    """Each adapter's by its own norm, as `torch.nn.utils.clip_grad_norm_` does."""
+    made, examples = trainer(changed(study, max_grad_norm=limit), [2, 8])
+    made.backward(examples, made.objective.numbers(examples, 0))
+    before = [gradient.clone() for gradient in made.flat.gradients]
+    norms = made.flat.norms()
+    assert (norms > 1e-3).all()
+    assert (norms < 1e3).all()
+    made._clip()
+    after = made.flat.norms()
+    if limit > 1:
+        assert all(torch.equal(ours, old) for ours, old in zip(made.flat.gradients, before, strict=True))
+    else:
+        torch.testing.assert_close(after, torch.full((2,), limit), rtol=1e-2, atol=0)
+        for gradient, old in zip(made.flat.gradients, before, strict=True):
+            torch.testing.assert_close(gradient / gradient.norm(), old / old.norm())
 
 
 @pytest.mark.parametrize(

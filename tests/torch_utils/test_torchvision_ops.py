@@ -1,5 +1,6 @@
 """The environment: what a user's plain script finds in it."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -15,13 +16,32 @@ def test_a_plain_script_imports_what_needs_torchvision() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_missing_operators_are_declared_once() -> None:
-    import torch
+DECLARED = """
+import gc, torch
+from laureate.torch_utils.torchvision_ops import _torchvision_operators_load, declare_missing_operators
+def declared():
+    gc.collect()
+    return hasattr(torch.ops.torchvision, "nms")
+states = [declared()]
+for _ in range(2):  # the second call would fail if it declared them again
+    declare_missing_operators()
+    states.append(declared())
+print(states, _torchvision_operators_load(torch) or bool(torch.version.cuda or torch.version.hip))
+"""
 
-    from laureate.torch_utils.torchvision_ops import declare_missing_operators
 
-    assert declare_missing_operators() is declare_missing_operators()
-    assert hasattr(torch.ops.torchvision, "nms")
+def test_missing_operators_are_declared_once_and_stay() -> None:
+    """In a process where torch has not called the function by itself."""
+    environment = os.environ | {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", DECLARED], env=environment, capture_output=True, text=True, check=True
+    )
+    # where torchvision's own operators load, they are there from the start or not at all
+    assert done.stdout.strip() in (
+        "[False, True, True] False",
+        "[True, True, True] True",
+        "[False, False, False] True",
+    )
 
 
 def test_command_and_parameters_import_nothing_heavy(root: Path) -> None:

@@ -39,7 +39,7 @@ class Cost:
     passing: int  # most bytes of all other tensors that live at once
     large: int  # of these, what lies in tensors of LARGE and more
     adapted: int = 0  # weights of the adapters, as they are exported
-    padding: int = 0  # bytes by which what stays is more on a graphics card: see `layers.runs_of`
+    padding: int = 0  # bytes by which what stays is more on a graphics card: see `device_rules.adapter_runs`
 
     def memory(self, where: str, process: int) -> int:
         """Bytes on a `cpu` or `cuda` device, whose process takes `process` bytes before it has a model.
@@ -119,7 +119,7 @@ def training(
         encoder = model(configs, "text_encoder", dtype)
         text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
     process, train = (
-        noise_schedule.schedule(configs["scheduler"]),
+        noise_schedule.from_config(configs["scheduler"]),
         train.model_copy(update={"compile": "none"}),
     )
     trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)

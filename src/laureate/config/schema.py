@@ -1,8 +1,8 @@
 """The sections of `params.yaml`, one class each: what every key means, its type and its range."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Rank = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -13,6 +13,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Precision = Literal["auto", "float32", "bfloat16"]  # auto: bfloat16 where the device is faster with it
+Kernels = Literal[
+    "auto", "reference"
+]  # auto: what is fastest on the device; reference: diffusers' own blocks
 
 
 class Section(BaseModel):
@@ -150,7 +153,19 @@ class Encode(Section):
     batch: Count = 8  # pictures encoded at once
 
 
-class Train(Section):
+class OnNetworks(Section):
+    """A section of a stage that runs the UNet."""
+
+    kernels: Kernels = "auto"  # changes results by rounding only
+
+    @model_serializer(mode="wrap")
+    def _without_default_kernels(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `kernels: auto`: outputs and cache keys that record a section are as before it existed."""
+        values: dict[str, Any] = serialize(self)
+        return {key: value for key, value in values.items() if (key, value) != ("kernels", "auto")}
+
+
+class Train(OnNetworks):
     """How every adapter is trained; all ranks share order, noise and time steps.
 
     `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
@@ -187,7 +202,7 @@ class Train(Section):
         return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
 
 
-class Sample(Section):
+class Sample(OnNetworks):
     """One picture per (prompt, seed), from the base and from every adapter."""
 
     prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)

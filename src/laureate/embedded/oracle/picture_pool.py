@@ -35,7 +35,15 @@ Pixels = NDArray[np.uint8]  # (n, side, side, 3)
 PROMPT_SEED = 2027  # of the prompts; the study's own come from another
 MUSEUM_SEED = 4000  # of the first museum whose portraits are drawn; the study's own is another
 PROMPTS_IN_PART, PORTRAITS_IN_PART = 25, 500
-OF_A_PICTURE = {"seeds", "steps", "guidance", "scheduler", "precision", "negative_prompt"}  # of `sample`
+OF_A_PICTURE = {
+    "seeds",
+    "steps",
+    "guidance",
+    "scheduler",
+    "precision",
+    "kernels",
+    "negative_prompt",
+}  # of `sample`
 
 
 @dataclass(frozen=True)
