@@ -4,7 +4,6 @@ Every verb reads and checks the parameters before it does anything, and imports 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,13 +39,9 @@ ELSEWHERE = {"oracle": "laureate.embedded.oracle.simulation_study"}  # commands 
 
 
 def program() -> int:
-    """`main` in a process of its own. torch and diffusers fill it with objects that stay: the collector of
-    garbage looks through them less often, and not at the end, which saves a stage more than a second. What a
-    stage has no use for is kept out."""
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """`main` in a process of its own => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -75,9 +70,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):

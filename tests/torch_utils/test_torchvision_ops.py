@@ -36,12 +36,11 @@ def test_missing_operators_are_declared_once_and_stay() -> None:
     done = subprocess.run(
         [sys.executable, "-c", DECLARED], env=environment, capture_output=True, text=True, check=True
     )
-    # where torchvision's own operators load, they are there from the start or not at all
-    assert done.stdout.strip() in (
-        "[False, True, True] False",
-        "[True, True, True] True",
-        "[False, False, False] True",
-    )
+    states, nothing_missing = done.stdout.strip().rsplit(maxsplit=1)
+    if nothing_missing == "True":  # torchvision's own operators load, here or when it is imported
+        assert states in ("[False, False, False]", "[True, True, True]")
+    else:
+        assert states == "[False, True, True]"
 
 
 def test_command_and_parameters_import_nothing_heavy(root: Path) -> None:
