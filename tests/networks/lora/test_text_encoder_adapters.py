@@ -216,7 +216,7 @@ class Halves(Team):
     meeting = threading.Barrier(2)
     heaps: dict[int, list[Any]] = {}  # noqa: RUF012 - both are meant
 
-    def add_up(self, tensors: Sequence[Any]) -> None:
+    def sum_over_processes(self, tensors: Sequence[Any]) -> None:
         self.heaps[self.index] = [tensor.clone() for tensor in tensors]
         self.meeting.wait(60)
         for tensor, *parts in zip(tensors, *self.heaps.values(), strict=True):
