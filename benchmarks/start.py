@@ -21,17 +21,20 @@ IMPORTS = {
     "StableDiffusionPipeline": "from diffusers import StableDiffusionPipeline",
     "peft": "import peft",
 }
-# what a stage imports late: the classes that it makes or loads; tests compare it with stages that run
+# what a stage imports late: the classes that it makes or loads (a scheduler that is made
+# imports all of its kind); tests compare this with stages that run
 LATE = {
     "crawl": "import scrapy.crawler",
     "prepare": "import torch; from transformers import CLIPModel, CLIPTokenizer",
     "encode": "from diffusers import AutoencoderKL; from transformers import CLIPTextModel, CLIPTokenizer",
     "train": (
-        "from diffusers import UNet2DConditionModel, DDIMScheduler; from laureate.training import trainer"
+        "from diffusers import UNet2DConditionModel; from laureate.training import trainer; "
+        "from laureate.networks.diffusion import noise_schedule; noise_schedule.from_config({})"
     ),
     "sample": (
-        "from diffusers import UNet2DConditionModel, AutoencoderKL, DPMSolverMultistepScheduler; "
+        "from diffusers import UNet2DConditionModel, AutoencoderKL; "
         "from transformers import CLIPTextModel, CLIPTokenizer; from laureate.sampling import sampler; "
+        "sampler.solver({}, 'dpm++'); "
         "from laureate.networks.lora import adapter_files"
     ),
     "evaluate": (
