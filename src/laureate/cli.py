@@ -4,7 +4,6 @@ A verb validates the parameters first and imports the module that does its work 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -41,15 +40,9 @@ MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laur
 
 
 def program() -> int:
-    """Run `main` as the only code of this process => exit status.
-
-    The garbage collector runs less often and not at exit: torch and diffusers create many objects that live
-    as long as the process, and scanning them takes a stage more than a second.
-    """
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -78,9 +71,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
