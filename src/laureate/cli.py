@@ -21,6 +21,7 @@ STAGES = {
     "sample": "draw every prompt with every seed from one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "put all models into one table",
+    "select": "copy the scores of one row of the table, which `dvc exp show` shows",
     "report": "write the page that shows it all",
 }
 BESIDE = {

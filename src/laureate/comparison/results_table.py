@@ -126,9 +126,14 @@ def show(row: Row, score: Score) -> tuple[str, str]:
     value, low, high = (number(row, score.key + end) for end in ("", "_low", "_high"))
     if score.percent:
         return f"{100 * value:.0f} %", f"{100 * low:.0f}–{100 * high:.0f}"
-    digits = _digits(high - low, value)
+    digits = decimals(row, score.key)
     shown, *ends = (f"{v:.{digits}f}".replace("-", "−") for v in (value, low, high))
     return shown, " – ".join(ends) if low < 0 else "–".join(ends)
+
+
+def decimals(row: Row, key: str) -> int:
+    """Decimals with which a score of a row is shown: two digits of the width of its interval."""
+    return _digits(number(row, f"{key}_high") - number(row, f"{key}_low"), number(row, key))
 
 
 def to_markdown(rows: Sequence[Row]) -> str:

@@ -11,6 +11,7 @@ EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of models that are drawn elsewhere
 COMPARISON = Path("metrics/comparison.csv")
 ADVICE = Path("metrics/adviser.json")
+SELECTED = Path("metrics/selected.json")
 WORK = Path(".work")  # what a stage keeps for its own next run; never an output
 
 # the files of one adapter's folder, and its row of losses

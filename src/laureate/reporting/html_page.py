@@ -80,7 +80,7 @@ class Study:
     """Everything the page shows."""
 
     title: str
-    selected: str
+    selected: str  # the adapter that is put forward: the adviser's
     rows: list[results_table.Row]
     prompts: list[Shown]
     seed: int
@@ -122,8 +122,7 @@ def render(study: Study) -> str:
         {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
         for p in study.prompts
     ]
-    absent = {"tuned"} if study.selected == "baseline" else set()
-    absent |= set() if study.published else {"reported"}
+    absent = set() if study.published else {"reported"}
     sections = [(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent]
     return environment.get_template("report.html.j2").render(
         title=study.title,

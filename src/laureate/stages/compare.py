@@ -19,8 +19,8 @@ METRICS = Path("metrics")
 def run(params: Params) -> None:
     """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`.
 
-    => comparison.csv and comparison.md, differences.csv, adviser.json, judges.json and selected.json in
-    metrics/. Raises LaureateError naming a file that is missing, or models that different judges judged.
+    => comparison.csv and comparison.md, differences.csv, adviser.json and judges.json in metrics/.
+    Raises LaureateError naming a file that is missing, or models that different judges judged.
     """
     reported = published_results.load(params.compare.published)
     rows = results_table.read_metrics(METRICS / "models", params.models)
@@ -47,7 +47,6 @@ def run(params: Params) -> None:
     write_text(METRICS / "comparison.md", "\n".join(text))
     write_json(METRICS / "judges.json", judges)
     write_json(ADVICE, advised)
-    write_json(METRICS / "selected.json", selected(rows, params.selected))
 
 
 def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +59,3 @@ def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
                 f"run `laureate evaluate --model {name}` and `laureate evaluate --model {names[0]}` again"
             )
     return dict(judges[names[0]])
-
-
-def selected(rows: list[results_table.Row], model: str) -> results_table.Row:
-    """The row of one model, without marks and empty places: DVC shows it as an experiment's metrics."""
-    row = next(r for r in rows if r["model"] == model)
-    return {key: value for key, value in row.items() if value is not None and key not in results_table.MARKS}

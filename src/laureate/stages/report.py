@@ -85,9 +85,10 @@ def gather(params: Params) -> html_page.Study:
     asked = prompts.load(params.sample.prompts)
     wanted = [p for p in asked if p.set == params.report.prompts]
     elsewhere = {name: external.read(name, asked) for name in params.external}
+    advice = _json(ADVICE, "compare")
     return html_page.Study(
         title=params.report.title,
-        selected=params.selected if params.selected in models else models[0],
+        selected=advised_model(advice),
         rows=rows,
         prompts=[
             html_page.Shown(
@@ -106,8 +107,14 @@ def gather(params: Params) -> html_page.Study:
         sheets=(PROMPTS, TUNED, MATRIX),
         missing={name: found.missing for name, found in elsewhere.items() if found.missing},
         published=published_results.load(params.compare.published),
-        advice=_json(ADVICE, "compare")["sentences"],
+        advice=advice["sentences"],
     )
+
+
+def advised_model(advice: dict[str, Any]) -> str:
+    """The adapter that the page puts forward, from the content of adviser.json: `rank-N` of the advised rank,
+    or of the best value where no rank is advised. `params.selected` has no part in it."""
+    return f"rank-{advice['rank'] or advice['best']}"
 
 
 def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
@@ -173,7 +180,7 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
 
 
 def _parameters(params: Params) -> str:
-    """The resolved parameters as YAML: one key per line, a list on its key's line."""
+    """The resolved parameters but `selected` as YAML: one key per line, a list on its key's line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -182,7 +189,8 @@ def _parameters(params: Params) -> str:
     Dumper.add_representer(
         list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
     )
-    return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
+    values = params.model_dump(exclude={"selected"})
+    return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
 
 
 def _curve(path: Path) -> tuple[charts.Curve, charts.Curve]:
