@@ -35,6 +35,8 @@ BESIDE = {
     "push": "send that folder to a hub of models; without --yes, say what would be sent",
     "images": "fetch the pictures of a model that is drawn elsewhere",
     "serve": "draw with the base and the adapters behind OpenAI's images API",
+    "ranks": "keep one experiment per rank of a finished study, one row each in `dvc exp show`",
+    "replicate": "hold the results against those of a git revision",
     "oracle": "ask the embedded world how far the study's intervals and advice can be believed",
 }
 ELSEWHERE = {"oracle": "laureate.embedded.oracle.simulation_study"}  # commands of the embedded world
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
-            _beside(verb, file, options)
+            return _beside(verb, file, options)
         else:
             _stage(verb, file, options, alone)
     except LaureateError as error:
@@ -87,8 +89,9 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is no stage; it gets `params` or their `file` where it asks for them."""
+def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+    """Run a command that is no stage; it gets `params` or their `file` where it asks for them. The exit
+    status is what it gives, 0 for nothing."""
     command = import_module(ELSEWHERE.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
@@ -99,7 +102,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    command(**options)
+    return command(**options) or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="to train on, where there is no data set yet"
     )
+    against = commands["replicate"].add_argument
+    against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
+    against("--restore", action="store_true", help="then give the results in git their content of REV again")
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),

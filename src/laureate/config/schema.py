@@ -150,6 +150,11 @@ class Encode(Section):
     batch: Count = 8  # pictures encoded at once
 
 
+Tracker = Literal[
+    "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb"
+]
+
+
 class Train(Section):
     """How every adapter is trained; all ranks share order, noise and time steps.
 
@@ -180,6 +185,9 @@ class Train(Section):
     checkpoint_every: Count = 80
     # torch.compile of the whole UNet: minutes at first; reduce-overhead and max-autotune use CUDA graphs
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    # who is told the losses while they fall, by accelerate's names: tensorboard, dvclive, wandb ...
+    trackers: list[Tracker] = []
+    preview: Count | None = None  # steps between two sheets of pictures of every rank; null: none
     pack: bool = True  # train all ranks that are missing at once; false: only the one that is asked for
 
     def steps_for(self, pictures: int) -> int:

@@ -14,12 +14,20 @@ from pathlib import Path
 
 from laureate.config.params import Params
 from laureate.core.files import fresh_folder, write_bytes
-from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, WORK, adapter_folder, curve_file
+from laureate.core.paths import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    WORK,
+    adapter_folder,
+    curve_file,
+    machine_file,
+    shared,
+)
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import device
 from laureate.torch_utils.distributed import joined
 from laureate.training.checkpoints import Checkpoints
-from laureate.training.result_cache import CURVE, Results, key_of, locked
+from laureate.training.result_cache import CURVE, MACHINE, Results, key_of, locked
 from laureate.training.run import train
 from laureate.training.run_plan import counted, plan_run, recipes_of
 
@@ -37,8 +45,9 @@ def run(params: Params, rank: int) -> None:
     libraries = ["torch", "diffusers", *["transformers"] * bool(params.train.text_encoder)]
     around = {"machine": device.machine(), **{name: version(name) for name in libraries}}
     keys = {str(each): key_of([content, around]) for each, content in recipes.items()}
-    results, checkpoints = Results(KEPT / "results"), Checkpoints(KEPT / "checkpoints")
-    with joined() as team, locked(KEPT) if team.first else nullcontext():
+    kept = shared(KEPT)
+    results, checkpoints = Results(kept / "results"), Checkpoints(kept / "checkpoints")
+    with joined() as team, locked(kept) if team.first else nullcontext():
         plan = team.told(plan_run(params, rank, recipes, keys, results, checkpoints) if team.first else None)
         if plan:
             pack = {each: recipes[each] for each in plan.pack}
@@ -46,9 +55,9 @@ def run(params: Params, rank: int) -> None:
         if not team.first:
             return
         _put_in_place(results.folder / keys[str(rank)], rank)
-        results.keep_only(keys.values())
-        kept = checkpoints.find()
-        if not kept or all(results.find(key) or keys.get(name) != key for name, key in kept.keys.items()):
+        results.keep_recent(keys.values())
+        latest = checkpoints.find()
+        if not latest or all(results.find(key) or keys.get(name) != key for name, key in latest.keys.items()):
             checkpoints.remove()
 
 
@@ -58,3 +67,4 @@ def _put_in_place(result: Path, rank: int) -> None:
         for name in (ADAPTER_WEIGHTS, ADAPTER_CONFIG):
             shutil.copyfile(result / name, folder / name)
     write_bytes(curve_file(rank), (result / CURVE).read_bytes())
+    write_bytes(machine_file(rank), (result / MACHINE).read_bytes())

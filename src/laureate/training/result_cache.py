@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 HASHES = "hashes.json"
 CURVE = "curve.csv"  # the losses of one rank
+MACHINE = "machine.json"  # where it was trained
+RECENT = 60  # results that are kept: ten studies of six ranks
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -83,8 +86,18 @@ class Results:
             return None
         return folder if whole else None
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Drop every other result, and what killed runs left: so the cache holds one result for each key."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.name not in keys:
+    def keep_recent(self, keys: Collection[str], count: int = RECENT) -> None:
+        """Keep the results of `keys` and, up to `count` in all, those that were added or taken last; drop the
+        others and what killed runs left. To be called by whoever holds the lock.
+        """
+        for key in keys:
+            if (self.folder / key / HASHES).is_file():
+                os.utime(self.folder / key / HASHES)
+        found = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        whole = {path: (path / HASHES).stat().st_mtime_ns for path in found if (path / HASHES).is_file()}
+        recent = [
+            path for path in sorted(whole, key=whole.__getitem__, reverse=True) if path.suffix != ".part"
+        ]
+        for path in found:
+            if path not in recent[:count] and path.name not in keys:
                 shutil.rmtree(path, ignore_errors=True)
