@@ -98,7 +98,7 @@ def test_the_first_run_runs_every_stage_and_leaves_what_the_design_names(finishe
     with (folder / "metrics/comparison.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == MODELS
     assert json.loads((folder / "metrics/selected.json").read_text())["model"] == "rank-8"
-    assert "rank-8" in (folder / "metrics/report/index.html").read_text()
+    assert "Rank 8" in (folder / "metrics/report/index.html").read_text()
 
 
 def test_nothing_is_left_over_and_git_holds_the_small_results_only(finished: tuple[Path, str]) -> None:
