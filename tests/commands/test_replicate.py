@@ -52,13 +52,12 @@ def said(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
     return status, capsys.readouterr().out
 
 
-def rows(**values: tuple[float, float, float]) -> list[results_table.Row]:
+def rows(**values: tuple[float, float, float]) -> replicate.Rows:
     """One row of a model with value, low and high of some scores."""
-    row: results_table.Row = dict.fromkeys(results_table.COLUMNS)
-    row |= {"model": "rank-4"}
+    row: dict[str, results_table.Value] = {"model": "rank-4"}
     for key, (value, low, high) in values.items():
         row |= {key: value, f"{key}_low": low, f"{key}_high": high}
-    return [row]
+    return {"rank-4": row}
 
 
 def test_the_same_results_replicate(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,9 +72,8 @@ def test_a_score_that_leaves_its_interval_is_marked_and_fails(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = results_table.read_csv(COMPARISON)
-    row = next(row for row in found if row["model"] == "rank-4")
-    width = results_table.number(row, "kid_high") - results_table.number(row, "kid_low")
-    row["kid"] = results_table.number(row, "kid_high") + width
+    row = found.loc["rank-4"]
+    found.loc["rank-4", "kid"] = 2 * row["kid_high"] - row["kid_low"]
     COMPARISON.write_text(results_table.to_csv(found))
     machine_file(4).write_text(json.dumps(MACHINE | {"processor": "B", "precision": "bfloat16"}))
     values = yaml.safe_load(Path("params.yaml").read_text())
@@ -103,7 +101,7 @@ def test_other_advice_fails(study: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_model_of_one_side_only_fails(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = [row for row in results_table.read_csv(COMPARISON) if row["model"] != "rank-4"]
+    found = results_table.read_csv(COMPARISON).drop("rank-4")
     COMPARISON.write_text(results_table.to_csv(found))
     status, printed = said(capsys)
     assert status == 1
@@ -163,7 +161,7 @@ def test_the_table_has_a_line_of_every_score_that_both_have(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printed = said(capsys)[1].splitlines()
-    valued = results_table.valued(results_table.read_csv(COMPARISON))
+    valued = results_table.scores_with_values(results_table.read_csv(COMPARISON))
     assert [score.label for score in SCORES if any(li.startswith(score.label + " ") for li in printed)] == [
         score.label for score in valued
     ]

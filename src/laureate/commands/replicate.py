@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laureate.comparison import results_table
 from laureate.config.params import Params
@@ -15,7 +15,11 @@ from laureate.core.errors import LaureateError
 from laureate.core.paths import ADVICE, COMPARISON, MACHINES
 from laureate.evaluation.score_catalog import SCORES
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LITTLE = 0.05  # share of an interval
+Rows = dict[str, dict[str, results_table.Value]]  # model => its metrics, in the order of the table
 TRACKED = ("metrics", "dvc.lock")  # results that are in git
 
 
@@ -33,7 +37,7 @@ class Change:
 class Result:
     """What a study came to, as its files say."""
 
-    rows: list[results_table.Row]
+    rows: Rows
     advice: dict[str, Any]  # content of adviser.json
     parameters: dict[str, Any]  # content of params.yaml
     machines: list[str]  # what trained the adapters, without repetitions
@@ -75,7 +79,7 @@ def here(params: Params, file: str) -> Result:
         raise LaureateError(f"{error.filename} does not exist; run `laureate compare` first") from None
     machines = [MACHINES / f"{name}.json" for name in params.adapters]
     texts = [path.read_text(encoding="utf-8") for path in machines if path.is_file()]
-    return Result(results_table.read_csv(COMPARISON), advice, parameters, described(texts))
+    return Result(rows_of(results_table.read_csv(COMPARISON)), advice, parameters, described(texts))
 
 
 def at(rev: str, file: str) -> Result:
@@ -85,11 +89,16 @@ def at(rev: str, file: str) -> Result:
     show = lambda path: git("show", f"{rev}:./{path}")  # noqa: E731 - paths are relative to this folder
     listed = git("ls-tree", "--name-only", rev, f"{MACHINES}/").split()
     return Result(
-        results_table.from_csv(show(COMPARISON), f"{rev}:{COMPARISON}"),
+        rows_of(results_table.from_csv(show(COMPARISON), f"{rev}:{COMPARISON}")),
         json.loads(show(ADVICE)),
         yaml.safe_load(show(file)),
         described([show(path) for path in listed]),
     )
+
+
+def rows_of(table: pd.DataFrame) -> Rows:
+    """A table as values."""
+    return {str(model): results_table.metrics_of(table, str(model)) for model in table.index}
 
 
 def git(*arguments: str) -> str:
@@ -114,27 +123,25 @@ def described(machines: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def changes(before: Sequence[results_table.Row], now: Sequence[results_table.Row]) -> list[Change]:
+def changes(before: Rows, now: Rows) -> list[Change]:
     """Every score that both sides have a value for, model by model in the order of the table now."""
-    known = {row["model"]: row for row in before}
     found = []
-    for row in now:
-        old = known.get(row["model"])
+    for model, row in now.items():
+        old = before.get(model, {})
         for score in SCORES:
-            if old is None or old[score.key] is None or row[score.key] is None:
+            if score.key not in old or score.key not in row:
                 continue
-            value, new = results_table.number(old, score.key), results_table.number(row, score.key)
-            low, high = (results_table.number(old, score.key + end) for end in ("_low", "_high"))
+            value, low, high = (float(str(old[score.key + end])) for end in ("", "_low", "_high"))
+            new = float(str(row[score.key]))
             change = new - value
             share = change / (high - low) if high > low else (inf if change else 0.0)
-            found.append(Change(str(row["model"]), score.key, share, change != 0 and not low <= new <= high))
+            found.append(Change(model, score.key, share, change != 0 and not low <= new <= high))
     return found
 
 
-def only_one(before: Sequence[results_table.Row], now: Sequence[results_table.Row]) -> list[str]:
+def only_one(before: Rows, now: Rows) -> list[str]:
     """Names of models that only one side has."""
-    old, new = ({str(row["model"]) for row in rows} for rows in (before, now))
-    return sorted(old ^ new)
+    return sorted(set(before) ^ set(now))
 
 
 def replicated(before: Result, now: Result, found: Sequence[Change], missing: Sequence[str]) -> bool:

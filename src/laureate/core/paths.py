@@ -1,4 +1,4 @@
-"""Where stages write what later stages read: the outputs of dvc.yaml, relative to the project folder."""
+"""Paths of the files that stages exchange, relative to the project folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")
 SAMPLES = Path("data/samples")
 EVIDENCE = Path("data/evidence")
-EXTERNAL = Path("data/external")  # pictures of models that are drawn elsewhere
+EXTERNAL = Path("data/external")  # pictures of external models
 COMPARISON = Path("metrics/comparison.csv")
 ADVICE = Path("metrics/adviser.json")
 SELECTED = Path("metrics/selected.json")
@@ -17,8 +17,8 @@ WORK = Path(".work")  # what a stage keeps for its own next run; never an output
 LIVE = WORK / "live"  # what a training shows while it runs
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs experiments of its queue, in copies of the tree
 
-# the files of one adapter's folder, and its row of losses
-ADAPTER_WEIGHTS = "pytorch_lora_weights.safetensors"  # the name that diffusers looks for
+# the files in one adapter's folder
+ADAPTER_WEIGHTS = "pytorch_lora_weights.safetensors"  # the name that diffusers expects
 ADAPTER_CONFIG = "config.json"
 
 
@@ -33,12 +33,12 @@ def shared(place: Path) -> Path:
 
 
 def adapter_folder(rank: int) -> Path:
-    """models/lora/rank-N."""
+    """The folder of one adapter: models/lora/rank-N."""
     return ADAPTERS / f"rank-{rank}"
 
 
 def curve_file(rank: int) -> Path:
-    """metrics/train/rank-N.csv."""
+    """The losses of one training: metrics/train/rank-N.csv."""
     return CURVES / f"rank-{rank}.csv"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from laureate.comparison import results_table
 from laureate.config.params import Params
-from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
 from laureate.core.paths import COMPARISON, SELECTED
 
@@ -16,17 +17,15 @@ def run(params: Params) -> None:
 
     Raises LaureateError where the table is missing or has no such row.
     """
-    rows = {str(row["model"]): row for row in results_table.read_csv(COMPARISON)}
-    if params.selected not in rows:
-        raise LaureateError(f"{COMPARISON} has no row {params.selected}; run `laureate compare` again")
-    write_json(SELECTED, short(rows[params.selected]))
+    write_json(SELECTED, short(results_table.read_row(COMPARISON, params.selected)))
 
 
-def short(row: results_table.Row) -> results_table.Row:
+def short(row: Mapping[str, results_table.Value]) -> dict[str, results_table.Value]:
     """A row's name and KEYS, each with as many decimals as the table shows: two digits of the width of its
     95 % interval. A score that the row has no value for is left out."""
-    found: results_table.Row = {"model": row["model"]}
+    found: dict[str, results_table.Value] = {"model": row["model"]}
     for key in KEYS:
-        if row[key] is not None:
-            found[key] = round(results_table.number(row, key), results_table.decimals(row, key))
+        if key in row:
+            value, low, high = (float(str(row[key + end])) for end in ("", "_low", "_high"))
+            found[key] = round(value, results_table.decimals(value, low, high))
     return found

@@ -11,6 +11,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
 from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ENCODED, adapter_folder, curve_file
 from laureate.networks.diffusion import base_model
+from laureate.networks.lora import adapter_config
 from laureate.torch_utils import safetensors_io
 from laureate.training.checkpoints import Checkpoints, Kept
 from laureate.training.result_cache import Results, code_of_stage
@@ -58,11 +59,9 @@ def recipes_of(params: Params, found: base_model.Base, ranks: Sequence[int]) -> 
         "code": code_of_stage("train"),
     }
     return {
-        rank: {
-            "rank": rank,
-            "train": settings | {key: of_rank(settings[key], rank) for key in PER_RANK},
-            **common,
-        }
+        rank: adapter_config.recipe(
+            rank, settings | {key: of_rank(settings[key], rank) for key in PER_RANK}, **common
+        )
         for rank in ranks
     }
 
