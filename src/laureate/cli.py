@@ -4,7 +4,6 @@ A verb validates the parameters first and imports the module that does its work 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +20,7 @@ STAGES = {
     "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "test differences between the models and write the table",
+    "select": "copy the scores of one row of the table, which `dvc exp show` shows",
     "report": "write the HTML report",
 }
 BESIDE = {
@@ -35,21 +35,17 @@ BESIDE = {
     "push": "upload that folder to a model hub; without --yes, print what would be sent",
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
+    "ranks": "keep one DVC experiment per rank of a finished study",
+    "replicate": "compare the results with those of a git revision",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
 
 
 def program() -> int:
-    """Run `main` as the only code of this process => exit status.
-
-    The garbage collector runs less often and not at exit: torch and diffusers create many objects that live
-    as long as the process, and scanning them takes a stage more than a second.
-    """
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -61,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
-            _beside(verb, file, options)
+            return _beside(verb, file, options)
         else:
             _stage(verb, file, options, alone)
     except LaureateError as error:
@@ -78,9 +74,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -89,8 +83,9 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them."""
+def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them. Gives the
+    exit status that `run` gives, or 0."""
     command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
@@ -101,7 +96,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    command(**options)
+    return command(**options) or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    against = commands["replicate"].add_argument
+    against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
+    against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
