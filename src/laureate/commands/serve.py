@@ -1,6 +1,7 @@
 """`laureate serve`: this study's base and adapters behind OpenAI's images API, for any client that speaks it.
 
-POST /v1/images/generations (prompt, model, n, size; `seed` is an addition) and GET /v1/models.
+POST /v1/images/generations (prompt, model, n, size; `seed` is an addition), POST /v1/images/edits (a photo as
+multipart form data, see `serve_edits`) and GET /v1/models.
 """
 
 from __future__ import annotations
@@ -82,8 +83,13 @@ def build(studio: Studio) -> FastAPI:
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
 
+    from laureate.commands import serve_edits
+    from laureate.img2img.generator import PortraitGenerator
+
+    portraits = PortraitGenerator(studio.params, found=studio.found)
     app = FastAPI(title="laureate", version=__version__, docs_url=None, redoc_url=None)
 
     def answer(wrong: Wrong) -> JSONResponse:
@@ -92,6 +98,10 @@ def build(studio: Studio) -> FastAPI:
     @app.exception_handler(Wrong)
     async def wrong(_: Request, error: Wrong) -> JSONResponse:
         return answer(error)
+
+    @app.exception_handler(serve_edits.BadForm)
+    async def bad_form(_: Request, error: serve_edits.BadForm) -> JSONResponse:
+        return answer(Wrong(error.status, error.message, error.code, error.param))
 
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> JSONResponse:
@@ -141,6 +151,29 @@ def build(studio: Studio) -> FastAPI:
             ],
         }
 
+    async def edit(request: Request) -> JSONResponse:
+        limit = studio.params.crawl.megabytes
+        photo, form = await serve_edits.read(request.headers, request.stream(), limit)
+        _known(studio, form.model or portraits.default)
+        width, height = _size(form.size, studio)
+        if width != height:
+            raise Wrong(400, f"size: portraits are square, got {form.size}", "invalid_size", "size")
+        first = secrets.randbelow(2**31) if form.seed is None else form.seed
+        drawn = await run_in_threadpool(serve_edits.draw, portraits, photo, form, width, first)
+        data = [
+            {
+                "b64_json": base64.b64encode(portrait.png()).decode("ascii"),
+                "revised_prompt": portrait.record["prompt"],
+                "seed": portrait.record["seed"],
+                "strength": portrait.record["strength"],
+            }
+            for portrait in drawn
+        ]
+        made = {"created": int(time.time()), "size": f"{width}x{height}", "output_format": "png"}
+        return JSONResponse(made | {"data": data})
+
+    # a plain route: FastAPI's own form parsing would put a photo into a temporary file
+    app.add_route("/v1/images/edits", edit, methods=["POST"])
     return app
 
 
