@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from laureate.config.params import Params
@@ -105,7 +106,8 @@ def _write(targets: list[Path], drawn: list[Portrait]) -> None:
                     write_json(file, data)
     except OSError as error:
         for file in written:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # the one that failed
+                file.unlink()
         raise LaureateError(f"{written[-1]} cannot be written: {error.strerror or error}") from None
 
 

@@ -57,9 +57,11 @@ def run(
     pictures = [_decoded(raw, file) for raw, file in zip(data, files, strict=True)]
     made = compose.draw(chosen, planned, pictures)
     record = _record(texts | {"note": compose.NOTE}, chosen.title, planned, data)
-    description = f"{compose.NOTE}. A poster made of {'portraits' if second else 'a portrait'} and texts."
+    description = (
+        f"generated: a poster of {'portraits' if second else 'a portrait'} and texts. {compose.NOTE}."
+    )
     try:
-        write_bytes(target, png.encode(made, description, record))
+        write_bytes(target, png.encode(made, description, record, png.COMPOSED))
     except OSError as error:
         raise LaureateError(f"{target} cannot be written: {error.strerror or error}") from None
     print(f"{target}: {made.width} x {made.height} pixels")

@@ -48,6 +48,10 @@ class Settings:
             raise LaureateError("the line art's end must be in (0, 1], its weight at least 0")
         if not self.prompt.strip():
             raise LaureateError("the prompt is empty: write one, or leave --prompt out to have one written")
+        try:
+            self.prompt.encode()
+        except UnicodeEncodeError:
+            raise LaureateError("the prompt is no UTF-8 text: write it again") from None
         if self.run < 1:
             raise LaureateError(
                 f"no step is left at strength {self.strength:g} of {self.steps} steps: raise one of them to "

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 Colour = tuple[int, int, int]
+BLEND, LIKE = 0.06, 24.0  # share of a picture's height, levels
 READABLE = 3.0  # WCAG 2.2, success criterion 1.4.3: for large text
 
 
@@ -17,6 +18,23 @@ def top_colour(portrait: Image.Image) -> Colour:
     colours, counts = np.unique(row, axis=0, return_counts=True)
     red, green, blue = colours[int(counts.argmax())].tolist()
     return red, green, blue
+
+
+def blended(portrait: Image.Image, ground: Colour) -> Image.Image:
+    """A picture whose paper runs into the ground above it without a seam.
+
+    Over the upper part of the picture, pixels that are nearly of the ground's colour pass into it; others,
+    such as hair that reaches the edge, stay.
+    """
+    pixels = np.asarray(portrait.convert("RGB"), dtype=np.float64)
+    rows = max(1, round(len(pixels) * BLEND))
+    strip = pixels[:rows]
+    ramp = np.linspace(1, 0, rows, endpoint=False)[:, None, None]
+    off = np.abs(strip - ground).max(axis=2, keepdims=True)
+    share = ramp * np.clip(2 - 2 * off / LIKE, 0, 1)
+    found = pixels.copy()
+    found[:rows] = strip + share * (np.array(ground) - strip)
+    return Image.fromarray(found.round().astype(np.uint8), "RGB")
 
 
 def luminance(colour: Colour) -> float:

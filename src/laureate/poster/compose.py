@@ -13,7 +13,7 @@ from laureate.poster.fonts import Font
 from laureate.poster.line_breaking import clean
 from laureate.poster.template import Pixels, Template
 
-NOTE = "Generated picture; not an award of the Nobel Foundation"
+NOTE = "Not an award of the Nobel Foundation"
 NARROWEST, WIDEST = 240, 8000  # pixels
 
 
@@ -88,7 +88,7 @@ def draw(template: Template, planned: Plan, portraits: Sequence[Image.Image]) ->
         covered = ImageOps.fit(
             portrait.convert("RGB"), (right - left, bottom - top), Image.Resampling.LANCZOS
         )
-        poster.paste(covered, (left, top))
+        poster.paste(colours.blended(covered, head), (left, top))
     band = colours.rgb(template.colours[template.band.colour])
     poster.paste(band, planned.band)
     canvas = ImageDraw.Draw(poster)
