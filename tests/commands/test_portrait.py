@@ -247,7 +247,7 @@ def test_a_disk_that_fills_up_leaves_neither_pictures_nor_records(
 
 
 def test_bytes_decide_not_the_name(folder: Path) -> None:
-    """A JPEG is read as one whatever it is called; another file with the same bytes gives the same portrait."""
+    """A JPEG is read as one whatever it is called; the same bytes give the same portrait."""
     data: Any = io.BytesIO()
     with Image.open("me.png") as picture:
         picture.save(data, "JPEG", quality=90)

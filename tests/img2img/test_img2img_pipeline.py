@@ -55,7 +55,7 @@ def parts(found: base_model.Base, scheduler: str = "dpm++") -> tuple[Any, ...]:
 def test_a_portrait_is_what_diffusers_gives_when_called_by_hand(
     found: base_model.Base, scheduler: str
 ) -> None:
-    """Bit for bit: the pipeline loaded from the folder, the adapter loaded and fused by diffusers and PEFT."""
+    """Bit for bit: the pipeline of the folder, the adapter loaded and fused by diffusers and PEFT."""
     from diffusers import StableDiffusionImg2ImgPipeline
 
     values = params.load().model_dump()

@@ -77,7 +77,7 @@ def test_a_box_that_is_none_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("box", [(-1, 0, 20, 20), (0, -1, 20, 20), (50, 0, 20, 20), (0, 50, 20, 20)])
 def test_a_box_outside_is_refused(box: photo.Box) -> None:
-    with pytest.raises(LaureateError, match="is not inside me.jpg, which has 64 x 64 pixels"):
+    with pytest.raises(LaureateError, match=r"is not inside me\.jpg, which has 64 x 64 pixels"):
         loaded(encoded(snapshot(64, 64)), box=box, name="me.jpg")
 
 
