@@ -8,6 +8,7 @@ box for them; fontTools reads the font's own table (cmap).
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class Font:
         from fontTools.ttLib import TTFont, TTLibError
 
         try:
-            with TTFont(self.path, fontNumber=0, lazy=True) as font:
+            # of bytes: fontTools leaves a file open that is no font
+            with TTFont(io.BytesIO(self.path.read_bytes()), fontNumber=0, lazy=True) as font:
                 return frozenset(font.getBestCmap() or ())
         except (OSError, TTLibError, KeyError, AssertionError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
