@@ -17,6 +17,7 @@ NAMES = {
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }
 
