@@ -14,11 +14,8 @@ import numpy as np
 
 FOLDER = Path("docs/gallery")
 PERSON, SEED, SIDE, WIDTH = 2027, 3, 128, 480  # of the drawn person, of the noise; pixels
-TEXTS = {
-    "name": "Ada Ångström",
-    "subject": "The prize in drawn physics",
-    "contribution": "“for showing which rank learns a line best, and how sure one can be of it”",
-}
+NAME, SUBJECT = "Ada Ångström", "The prize in drawn physics"
+CONTRIBUTION = "“for showing which rank learns a line best, and how sure one can be of it”"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,4 +49,5 @@ def poster(folder: Path, out: str = "poster.png") -> None:
     """Write the poster of FOLDER/portrait.png beside it."""
     from laureate.commands import poster as command
 
-    command.run(str(folder / "portrait.png"), **TEXTS, width=WIDTH, out=str(folder / out))
+    made, target = str(folder / "portrait.png"), str(folder / out)
+    command.run(made, NAME, SUBJECT, CONTRIBUTION, width=WIDTH, out=target)

@@ -101,7 +101,7 @@ def test_scores_of_known_readings() -> None:
 def test_the_gallery_is_of_this_person_this_base_and_these_fonts(
     root: Path, embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Photo and poster byte for byte; the portrait, which depends on the machine, by what it says of itself."""
+    """Photo and poster byte for byte; the portrait, which depends on the machine, by its record."""
     folder = root / "docs/gallery"
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(files) == {"photo.png", "portrait.png", "portrait.json", "poster.png"}

@@ -64,7 +64,7 @@ def run(
     targets = _targets(out, f"{seen.sha256[:12]}-{model}", seeds)
     if prompt is None:
         prompt = generator.caption(seen)
-    print(f"prompt: {prompt}\nground: {seen.ground}", flush=True)
+    print(f"prompt: {prompt}\nsquare: {seen.square}\nground: {seen.ground}", flush=True)
     drawn = generator.draw(seen, model, generator.settings(prompt, **given), seeds)
     _write(targets, drawn)
     for target, portrait in zip(targets, drawn, strict=True):

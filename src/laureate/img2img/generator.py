@@ -141,7 +141,7 @@ class PortraitGenerator:
             "generated": True,
             "note": NOTE,
             "version": __version__,
-            "photo": {"sha256": photo.sha256, "ground": photo.ground},
+            "photo": {"sha256": photo.sha256, "square": photo.square, "ground": photo.ground},
             "base": {"sha256": self.found.fingerprint, "source": self.found.source},
             "adapter": {"name": model, "sha256": adapter},
             "control": None if self.control is None else control,

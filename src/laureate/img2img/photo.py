@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from laureate.core.errors import LaureateError
 from laureate.imaging import paper
 from laureate.imaging.image_io import PictureError, decode, resized, square
+from laureate.img2img import faces
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +31,7 @@ class Photo:
     picture: Image  # RGB, square, as large as the portrait
     start: Image  # the same with the ground that the portrait starts from
     ground: str  # what became of the ground, in words
+    square: str = "the whole photo"  # which part of the photo it is, in words
 
 
 def read_box(text: str) -> Box:
@@ -53,45 +55,62 @@ def load(
     background: Background = "paper",
     mask: bytes | None = None,
     box: Box | None = None,
+    find_face: bool = True,
     name: str = "the photo",
 ) -> Photo:
     """Decode a photo, cut it to a square, bring it to `side` x `side` pixels and put the person on paper.
 
-    The square is the largest in `box`, or in the whole photo, cut as `prepare` cuts portraits. With `mask`
+    The square is the largest in `box`; else the one around the face, if `find_face` and a detector is
+    installed and finds one; else the largest in the photo, cut as `prepare` cuts portraits. With `mask`
     (a picture of the photo's size, white where the person is) the person is laid onto paper of the colour
     `sheet`; else the ground is found from the edges. Raises LaureateError, one sentence that begins with
     `name`: no picture, an animation, too large, too small, a box that is not inside, a mask of another size.
     """
     whole = _decoded(data, megapixels, name)
     seen = None if mask is None else _mask(mask, megapixels, whole, name)
-    if box is not None:
-        left, top, width, height = box
-        if left < 0 or top < 0 or left + width > whole.width or top + height > whole.height:
-            raise LaureateError(
-                f"--box {','.join(map(str, box))} is not inside {name}, which has {whole.width} x "
-                f"{whole.height} pixels"
-            )
-        area = (left, top, left + width, top + height)
-        whole, seen = whole.crop(area), seen and seen.crop(area)
+    area, part = _area(whole, box, find_face, side // 2, name)
+    whole, seen = whole.crop(area), seen and seen.crop(area)
     if min(whole.size) < side // 2:
-        what = "the box" if box else name
         raise LaureateError(
-            f"{what} is too small: {whole.width} x {whole.height} pixels, and a portrait of {side} needs at "
-            f"least {side // 2} on each side"
+            f"{'the box' if box else name} is too small: {whole.width} x {whole.height} pixels, and a "
+            f"portrait of {side} needs at least {side // 2} on each side"
         )
     picture = resized(square(whole, prepare.head), side, prepare.filter)
     digest = hashlib.sha256(data).hexdigest()
     if seen is not None and background == "paper":
         mine = resized(square(seen, prepare.head), side, prepare.filter)
-        return Photo(digest, picture, paper.on_paper(picture, mine, sheet), "made paper by the mask")
+        return Photo(digest, picture, paper.on_paper(picture, mine, sheet), "made paper by the mask", part)
     if background == "keep":
-        return Photo(digest, picture, picture, "kept")
+        return Photo(digest, picture, picture, "kept", part)
     start, share, taken = paper.without_ground(picture, sheet)
     if taken:
-        return Photo(digest, picture, start, f"{share:.0%} of the picture made paper")
+        return Photo(digest, picture, start, f"{share:.0%} of the picture made paper", part)
     kind = "little" if share < paper.LEAST else "much"
     said = f"kept: the fill from the edges took {share:.0%}, too {kind} for a ground; a mask would help"
-    return Photo(digest, picture, picture, said)
+    return Photo(digest, picture, picture, said, part)
+
+
+def _area(
+    whole: Image, box: Box | None, find_face: bool, least: int, name: str
+) -> tuple[tuple[int, int, int, int], str]:
+    """The part of a photo that is drawn (left, top, right, bottom), and what it is, in words.
+
+    A face so small that the square around it has less than `least` pixels is none.
+    """
+    part = "the box"
+    if box is None:
+        part, box = "the whole photo", (0, 0, *whole.size)
+        face = faces.find(whole) if find_face and faces.available() else None
+        around = None if face is None else faces.square_around(face, whole.size)
+        if around is not None and around[2] >= least:
+            part, box = "around the face", around
+    left, top, width, height = box
+    if left < 0 or top < 0 or left + width > whole.width or top + height > whole.height:
+        raise LaureateError(
+            f"--box {','.join(map(str, box))} is not inside {name}, which has {whole.width} x "
+            f"{whole.height} pixels"
+        )
+    return (left, top, left + width, top + height), part
 
 
 def _decoded(data: bytes, megapixels: float, name: str) -> Image:
