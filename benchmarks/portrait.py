@@ -41,7 +41,7 @@ BY_SKIN = {"skin": "skin", "people": "people"} | {
     key: COLUMNS[key]
     for key in ("style_read", "paper_off", "right_photo", "right_portrait", "content", "content_photo")
 }
-WAYS = {"way": "start and prompt"} | {key: COLUMNS[key] for key in list(COLUMNS)[2:]}
+WAYS = {"way": "start, prompt, strength"} | {key: COLUMNS[key] for key in list(COLUMNS)[2:]}
 UNSEEN = ("style", "skin", "light")  # what a portrait in ink does not show
 
 
@@ -58,9 +58,9 @@ class People:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--people, --strengths, --model, --seed, --quick, --out."""
     parser.add_argument("--people", type=int, default=48, metavar="N", help="default: 48")
-    strengths = [0.3, 0.45, 0.6, 0.75, 0.9, 1.0]
+    strengths = [0.3, 0.45, 0.6, 0.75, 0.9]
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, metavar="X")
-    parser.add_argument("--usual", type=float, default=0.75, metavar="X", help="the strength of other tables")
+    parser.add_argument("--usual", type=float, default=0.6, metavar="X", help="the strength of other tables")
     parser.add_argument("--model", metavar="NAME", help="default: params.selected")
     parser.add_argument("--seed", type=int, default=2027, metavar="N", help="of the people (default: 2027)")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="portraits of each (default: 1)")
@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
     from laureate.config import params
     from laureate.core.progress import progress
     from laureate.evaluation.judges.vision import VisionJudge
+    from laureate.img2img import pipeline
     from laureate.img2img.generator import PortraitGenerator
 
     if options.quick:
@@ -82,8 +83,9 @@ def run(options: argparse.Namespace) -> None:
     generator = PortraitGenerator(loaded)
     judge = VisionJudge.load(loaded.evaluate.judges[str(loaded.evaluate.roles.attributes)].source)
     people = drawn_people(options.people, options.seed, loaded.drawn_at, judge)
-    on_paper = [prepared(photo, generator, "paper") for photo in people.photos]
-    kept = [prepared(photo, generator, "keep") for photo in people.photos]
+    inked = [prepared(photo, generator, "paper", True) for photo in people.photos]
+    on_paper = [prepared(photo, generator, "paper", False) for photo in people.photos]
+    kept = [prepared(photo, generator, "keep", False) for photo in people.photos]
     prompts = [generator.caption(photo) for photo in progress(on_paper, len(on_paper), "captions")]
     alone = [f"A portrait, {loaded.prepare.style}."] * len(prompts)
     seeds = list(range(1, options.repeats + 1))
@@ -104,12 +106,17 @@ def run(options: argparse.Namespace) -> None:
             for row in range(len(pictures))
         ]
 
-    curve = {strength: measured(on_paper, prompts, strength) for strength in options.strengths}
-    usual = curve.get(options.usual) or measured(on_paper, prompts, options.usual)
+    curve = {strength: measured(inked, prompts, strength) for strength in options.strengths}
+    usual = curve.get(options.usual) or measured(inked, prompts, options.usual)
+    more = pipeline.STRENGTHS["photo"]
     ways = {
-        "ground made paper, captioner's sentence": usual,
-        "ground kept, captioner's sentence": measured(kept, prompts, options.usual),
-        "ground made paper, style phrase alone": measured(on_paper, alone, options.usual),
+        f"tones of ink, captioner's sentence, {options.usual:g}": usual,
+        f"tones of ink, style phrase alone, {options.usual:g}": measured(inked, alone, options.usual),
+        f"the photo on paper, captioner's sentence, {options.usual:g}": measured(
+            on_paper, prompts, options.usual
+        ),
+        f"the photo on paper, captioner's sentence, {more:g}": measured(on_paper, prompts, more),
+        f"the photo with its ground, captioner's sentence, {more:g}": measured(kept, prompts, more),
     }
     skins = [who.skin for who in people.who for _ in seeds]
     by_skin = [
@@ -143,7 +150,7 @@ def drawn_people(count: int, seed: int, side: int, judge: Any) -> People:
     return People(who, photos, judge.read(photos), judge.read(drawn["laureate"]))
 
 
-def prepared(photo: Image, generator: PortraitGenerator, background: Any) -> Photo:
+def prepared(photo: Image, generator: PortraitGenerator, background: Any, ink: bool) -> Photo:
     """A picture on its way as if it came as a file."""
     from laureate.img2img import photo as photos
 
@@ -158,6 +165,8 @@ def prepared(photo: Image, generator: PortraitGenerator, background: Any) -> Pho
         params.crawl.megapixels,
         sheet,
         background=background,
+        find_face=False,  # drawn people stand where portraits have them
+        ink=ink,
     )
 
 

@@ -176,15 +176,16 @@ def _portrait(parser: argparse.ArgumentParser) -> None:
     add("photo", metavar="PHOTO", help="a picture of one person: JPEG, PNG, WebP, TIFF or GIF")
     add("--model", metavar="NAME", help="baseline or rank-N (default: params.selected)")
     add("--prompt", metavar="TEXT", help="instead of the captioner's sentence")
-    add(
-        "--strength", type=float, default=0.75, metavar="X", help="in (0, 1]; less keeps more (default: 0.75)"
-    )
+    strength = "in (0, 1]; less keeps more (default: 0.6, from the photo 0.75)"
+    add("--strength", type=float, metavar="X", help=strength)
     add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
     add("--steps", type=int, metavar="N", help="of which N x strength run (default: params.sample.steps)")
     add("--seed", type=int, default=1, metavar="N", help="of the first portrait (default: 1)")
     add("--n", type=int, default=1, metavar="N", help="portraits, each with the next seed (default: 1)")
     ground = "make the ground paper or keep it (default: paper)"
     add("--background", choices=("paper", "keep"), default="paper", help=ground)
+    tones = "draw from the photo in tones of ink, or as it is (default: ink)"
+    add("--start", choices=("ink", "photo"), default="ink", help=tones)
     add("--mask", metavar="FILE", help="a picture of the photo's size, white where the person is")
     add("--box", metavar="X,Y,W,H", help="the part of the photo to draw, in pixels")
     add("--control", metavar="DIR", help="a line-art ControlNet for the base, in the layout of diffusers")

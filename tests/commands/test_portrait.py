@@ -73,14 +73,14 @@ def test_it_writes_a_portrait_and_how_it_was_made(folder: Path, capsys: pytest.C
     assert out.startswith("prompt: A ")
     assert f"prompt: {said['prompt']}\n" in out
     assert said["prompt"].endswith(", in the style of Nobel Laureate.")
-    assert "3 of 4 steps" in out
+    assert "2 of 4 steps" in out
     assert {
         key: said[key] for key in ("generated", "strength", "steps", "steps_run", "seed", "guidance")
     } == {
         "generated": True,
-        "strength": 0.75,
+        "strength": 0.6,
         "steps": 4,
-        "steps_run": 3,
+        "steps_run": 2,
         "seed": 1,
         "guidance": 4.0,
     }

@@ -103,6 +103,28 @@ def test_a_mask_is_laid_with_its_shares() -> None:
         paper.on_paper(picture, Image.new("L", (1, 1)), SHEET)
 
 
+@given(colours)
+def test_tones_of_ink_lie_between_the_picture_and_the_sheet(colour: tuple[int, int, int]) -> None:
+    """Of a plain picture: halfway to the sheet, with half the colour; black is ink; paper stays paper."""
+    made = np.asarray(paper.inked(Image.new("RGB", (20, 20), colour), SHEET), dtype=float)
+    grey = sum(colour) / 3
+    assert (made == made[0, 0]).all()
+    if grey >= paper.BLACK:
+        expected = [(s + (c + grey) / 2) / 2 for s, c in zip(SHEET, colour, strict=True)]
+        assert np.abs(made[0, 0] - expected).max() <= 0.51
+    if grey <= paper.BLACK - paper.BLACK_STEP:
+        assert (made[0, 0] == 20).all()
+    sheet = Image.new("RGB", (20, 20), SHEET)
+    assert paper.distance(paper.inked(sheet, SHEET), SHEET) <= 4
+
+
+def test_edges_become_ink() -> None:
+    made = np.asarray(paper.inked(person((200, 200, 200), grain=0, slope=0), SHEET).convert("L"))
+    edges = np.asarray(paper.line_art(person((200, 200, 200), grain=0, slope=0)).convert("L")) > 250
+    assert edges.any()
+    assert made[edges].max() <= 25
+
+
 def test_line_art_is_white_on_black_where_edges_are() -> None:
     lines = np.asarray(paper.line_art(person((200, 200, 200), grain=0, slope=0)).convert("L"))
     assert lines[:10].max() == 0

@@ -10,8 +10,8 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes, write_json
 from laureate.img2img import photo as photos
 from laureate.img2img.generator import Portrait, PortraitGenerator
-from laureate.img2img.photo import Background
-from laureate.img2img.pipeline import Settings
+from laureate.img2img.photo import Background, Start
+from laureate.img2img.pipeline import STRENGTHS, Settings
 
 OUT = Path("portraits")
 MOST = 64  # portraits of one call
@@ -22,12 +22,13 @@ def run(
     photo: str,
     model: str | None = None,
     prompt: str | None = None,
-    strength: float = 0.75,
+    strength: float | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     seed: int = 1,
     n: int = 1,
     background: Background = "paper",
+    start: Start = "ink",
     mask: str | None = None,
     box: str | None = None,
     out: str | None = None,
@@ -47,6 +48,7 @@ def run(
     generator = PortraitGenerator(params, control)
     model = model or params.selected
     generator.check(model)
+    strength = STRENGTHS[start] if strength is None else strength
     given = {"strength": strength, "guidance": guidance, "steps": steps, "control_end": control_end}
     settings: Settings = generator.settings("not known yet" if prompt is None else prompt, **given)
     seen = photos.load(
@@ -58,6 +60,7 @@ def run(
         background=background,
         mask=None if mask is None else _read(mask),
         box=None if box is None else photos.read_box(box),
+        ink=start == "ink",
         name=photo,
     )
     seeds = list(range(seed, seed + n))

@@ -1,7 +1,7 @@
 """The form of POST /v1/images/edits: read from a multipart body in memory, checked, drawn by img2img.
 
-OpenAI's words (image, prompt, model, n, size), and as additions `strength` and `seed`. A photo is held in
-memory while it is drawn from, and nowhere else.
+OpenAI's words (image, prompt, model, n, size), and as additions `strength`, `seed`, `start` and `background`.
+A photo is held in memory while it is drawn from, and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from laureate.core.errors import LaureateError
 from laureate.img2img import photo as photos
+from laureate.img2img.pipeline import STRENGTHS
 
 if TYPE_CHECKING:
     from laureate.img2img.generator import Portrait, PortraitGenerator
@@ -37,7 +38,8 @@ class Edit(BaseModel):
     model: str | None = None  # none: the study's selected adapter
     n: int = Field(1, ge=1, le=MOST)
     size: str = Field("auto", pattern=r"^([0-9]{1,5}x[0-9]{1,5}|auto)$")
-    strength: float = Field(0.75, gt=0, le=1)
+    strength: float | None = Field(None, gt=0, le=1)  # none: what suits `start`
+    start: photos.Start = "ink"
     seed: int | None = Field(None, ge=0, lt=2**32)
     background: Literal["paper", "keep", "auto", "opaque"] = "paper"  # auto, opaque: paper
     response_format: Literal["b64_json"] = "b64_json"
@@ -85,9 +87,10 @@ def draw(generator: PortraitGenerator, data: bytes, edit: Edit, side: int, first
     background: photos.Background = "keep" if edit.background == "keep" else "paper"
     params, sheet = generator.params, generator.paper_colour
     try:
-        given = {"strength": edit.strength}
+        given = {"strength": STRENGTHS[edit.start] if edit.strength is None else edit.strength}
         generator.settings("not known yet", **given)
-        photo = photos.load(data, params.prepare, side, params.crawl.megapixels, sheet, background=background)
+        options: dict[str, Any] = {"background": background, "ink": edit.start == "ink"}
+        photo = photos.load(data, params.prepare, side, params.crawl.megapixels, sheet, **options)
     except LaureateError as error:
         param = "strength" if "strength" in str(error) else "image"
         raise BadForm(str(error), "invalid_value", param) from None

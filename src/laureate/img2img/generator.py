@@ -142,6 +142,7 @@ class PortraitGenerator:
             "note": NOTE,
             "version": __version__,
             "photo": {"sha256": photo.sha256, "square": photo.square, "ground": photo.ground},
+            "start": photo.tones,
             "base": {"sha256": self.found.fingerprint, "source": self.found.source},
             "adapter": {"name": model, "sha256": adapter},
             "control": None if self.control is None else control,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from laureate.config.params import Prepare
 
 Background = Literal["paper", "keep"]
+Start = Literal["ink", "photo"]  # the photo in tones of an ink drawing, or as it is
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels of the upright photo
 
 
@@ -29,9 +30,10 @@ class Photo:
 
     sha256: str  # of the bytes, 64 hexadecimal digits
     picture: Image  # RGB, square, as large as the portrait
-    start: Image  # the same with the ground that the portrait starts from
+    start: Image  # the same with the ground, and in the tones, that the portrait starts from
     ground: str  # what became of the ground, in words
     square: str = "the whole photo"  # which part of the photo it is, in words
+    tones: Start = "photo"
 
 
 def read_box(text: str) -> Box:
@@ -56,6 +58,7 @@ def load(
     mask: bytes | None = None,
     box: Box | None = None,
     find_face: bool = True,
+    ink: bool = False,
     name: str = "the photo",
 ) -> Photo:
     """Decode a photo, cut it to a square, bring it to `side` x `side` pixels and put the person on paper.
@@ -63,7 +66,8 @@ def load(
     The square is the largest in `box`; else the one around the face, if `find_face` and a detector is
     installed and finds one; else the largest in the photo, cut as `prepare` cuts portraits. With `mask`
     (a picture of the photo's size, white where the person is) the person is laid onto paper of the colour
-    `sheet`; else the ground is found from the edges. Raises LaureateError, one sentence that begins with
+    `sheet`; else the ground is found from the edges. With `ink` the start is put into the tones of an ink
+    drawing. Raises LaureateError, one sentence that begins with
     `name`: no picture, an animation, too large, too small, a box that is not inside, a mask of another size.
     """
     whole = _decoded(data, megapixels, name)
@@ -79,15 +83,20 @@ def load(
     digest = hashlib.sha256(data).hexdigest()
     if seen is not None and background == "paper":
         mine = resized(square(seen, prepare.head), side, prepare.filter)
-        return Photo(digest, picture, paper.on_paper(picture, mine, sheet), "made paper by the mask", part)
-    if background == "keep":
-        return Photo(digest, picture, picture, "kept", part)
-    start, share, taken = paper.without_ground(picture, sheet)
-    if taken:
-        return Photo(digest, picture, start, f"{share:.0%} of the picture made paper", part)
-    kind = "little" if share < paper.LEAST else "much"
-    said = f"kept: the fill from the edges took {share:.0%}, too {kind} for a ground; a mask would help"
-    return Photo(digest, picture, picture, said, part)
+        start, said = paper.on_paper(picture, mine, sheet), "made paper by the mask"
+    elif background == "keep":
+        start, said = picture, "kept"
+    else:
+        start, share, taken = paper.without_ground(picture, sheet)
+        said = f"{share:.0%} of the picture made paper"
+        if not taken:
+            kind = "little" if share < paper.LEAST else "much"
+            said = (
+                f"kept: the fill from the edges took {share:.0%}, too {kind} for a ground; a mask would help"
+            )
+    if ink:
+        return Photo(digest, picture, paper.inked(start, sheet), said, part, "ink")
+    return Photo(digest, picture, start, said, part)
 
 
 def _area(

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Generator
 
+# by what is drawn from: a photo needs more than one in tones of ink (docs/portrait.md has the curves)
+STRENGTHS = {"ink": 0.6, "photo": 0.75}
+
 
 @dataclass(frozen=True)
 class Settings:
     """How a portrait is drawn. `check` says what is wrong with it."""
 
     prompt: str
-    strength: float = 0.75  # share of the steps that is run: in (0, 1]; 1 leaves little of the photo
+    strength: float = 0.6  # share of the steps that is run: in (0, 1]; 1 leaves little of the photo
     guidance: float = 4.0
     steps: int = 12
     negative: str = ""
