@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path("docs/gallery")
-PERSON, SEED, SIDE, WIDTH = 2027, 3, 128, 480  # of the drawn person, of the noise; pixels
+PERSON, SEED, SIDE, WIDTH = 2027, 5, 128, 360  # of the drawn person, of the noise; pixels
 NAME, SUBJECT = "Ada Ångström", "The prize in drawn physics"
 CONTRIBUTION = "“for showing which rank learns a line best, and how sure one can be of it”"
 
