@@ -140,6 +140,20 @@ def test_the_ground_may_be_kept_and_a_mask_and_a_box_given(
     assert pixels[0] != pixels[2]
 
 
+def test_it_starts_from_tones_of_ink_or_from_the_photo_with_a_strength_that_suits(folder: Path) -> None:
+    call = ["portrait", "me.png", "--steps", "20", "--prompt", "A hat."]
+    assert cli.main([*call, "--out", "ink.png"]) == 0
+    assert cli.main([*call, "--start", "photo", "--out", "photo.png"]) == 0
+    assert cli.main([*call, "--start", "photo", "--strength", "0.6", "--out", "same.png"]) == 0
+    records = [json.loads(Path(f"{name}.json").read_text()) for name in ("ink", "photo", "same")]
+    assert [(each["start"], each["strength"], each["steps_run"]) for each in records] == [
+        ("ink", 0.6, 12),
+        ("photo", 0.75, 15),
+        ("photo", 0.6, 12),
+    ]
+    assert len({Image.open(f"{name}.png").tobytes() for name in ("ink", "photo", "same")}) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

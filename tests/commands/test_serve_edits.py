@@ -156,6 +156,7 @@ def animation() -> bytes:
         ({"extra_body": {"strength": 1.5}}, 400, "strength", "less than or equal to 1"),
         ({"extra_body": {"strength": "nan"}}, 400, "strength", "finite number"),
         ({"extra_body": {"strength": 0.3}}, 400, "strength", "no step is left at strength 0.3 of 2 steps"),
+        ({"extra_body": {"start": "paint"}}, 400, "start", "'ink' or 'photo'"),
         ({"extra_body": {"seed": -1}}, 400, "seed", "greater than or equal to 0"),
         ({"response_format": "url"}, 400, "response_format", "b64_json"),
     ],

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from laureate.config.params import Prepare
 from laureate.core.errors import LaureateError
+from laureate.imaging import paper
 from laureate.img2img import photo
 
 SHEET = (240, 236, 225)
@@ -122,6 +123,16 @@ def test_a_plain_ground_becomes_paper() -> None:
     seen = loaded(encoded(picture), background="paper")
     assert seen.start.getpixel((1, 1)) == SHEET
     assert seen.ground.endswith("% of the picture made paper")
+
+
+def test_tones_of_ink_are_those_of_the_picture_on_paper() -> None:
+    picture = Image.new("RGB", (64, 64), (120, 140, 160))
+    ImageDraw.Draw(picture).ellipse((16, 12, 48, 60), fill=(90, 20, 20))
+    plain = loaded(encoded(picture), background="paper")
+    inked = loaded(encoded(picture), background="paper", ink=True)
+    assert (plain.tones, inked.tones) == ("photo", "ink")
+    assert inked.start.tobytes() == paper.inked(plain.start, SHEET).tobytes()
+    assert inked.picture.tobytes() == plain.picture.tobytes()  # the captioner sees the photo
 
 
 def frames() -> bytes:
