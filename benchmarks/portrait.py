@@ -21,7 +21,7 @@ from benchmarks import harness
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from laureate.evaluation.judges.vision import Reading
+    from laureate.evaluation.judges.vision import VisionOutput
     from laureate.img2img.generator import PortraitGenerator
     from laureate.img2img.photo import Photo
     from laureate.simulator.portraits.attributes import Attributes
@@ -51,8 +51,8 @@ class People:
 
     who: list[Attributes]
     photos: list[Image]
-    seen_photos: Reading
-    seen_portraits: Reading
+    seen_photos: VisionOutput
+    seen_portraits: VisionOutput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -171,7 +171,7 @@ def prepared(photo: Image, generator: PortraitGenerator, background: Any, ink: b
 
 
 def scores(
-    seen: Reading, people: People, repeats: int, classes: Mapping[str, tuple[str, ...]], style: str
+    seen: VisionOutput, people: People, repeats: int, classes: Mapping[str, tuple[str, ...]], style: str
 ) -> dict[str, NDArray[Any]]:
     """Per portrait, of `repeats` for each person in turn: each value (n,), shares 0..1.
 
@@ -185,14 +185,14 @@ def scores(
     mine = np.repeat(np.arange(len(people.who)), repeats)
     names = [name for name in classes if name not in UNSEEN]
 
-    def vectors(reading: Reading) -> NDArray[Any]:
+    def vectors(reading: VisionOutput) -> NDArray[Any]:
         return np.concatenate([reading.probabilities[name] for name in names], axis=1)
 
-    def nearest(reading: Reading) -> NDArray[Any]:
+    def nearest(reading: VisionOutput) -> NDArray[Any]:
         far = ((vectors(seen)[:, None] - vectors(reading)[None]) ** 2).sum(axis=2)
         return far.argmin(axis=1) == mine
 
-    def right(reading: Reading, row: int, person: int) -> float:
+    def right(reading: VisionOutput, row: int, person: int) -> float:
         who = people.who[person]
         shown = sorted(styles.readable(who, style) - set(UNSEEN))
         said = [classes[name][int(reading.probabilities[name][row].argmax())] for name in shown]

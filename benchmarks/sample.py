@@ -106,7 +106,6 @@ def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
     """Adapters with random weights, each of which changes the pictures about as much as training does."""
     import torch
 
-    from laureate.core.files import write_json
     from laureate.networks.lora import adapter_files, injection
     from laureate.networks.lora.adapter import Adapter
 
@@ -119,7 +118,6 @@ def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
                 own = layer.own("b", 0)
                 own.copy_(torch.randn(own.shape, generator=source) * 0.1 * rank**-0.5)
         adapter_files.save(folder / f"rank-{rank}", adapter_files.export(layers, 0), adapter, list(layers))
-        write_json(folder / f"rank-{rank}" / "config.json", {"base": found.fingerprint})
     return folder
 
 

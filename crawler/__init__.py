@@ -1,1 +1,1 @@
-"""The Scrapy project: pages hold selectors, the spider follows and yields, pipelines store."""
+"""Scrapy project that crawls the prize site: API and page parsers, spider, politeness, response store."""

@@ -1,7 +1,7 @@
-"""The crawling process: options as JSON in, steps as lines of JSON out, the result in the state folder.
+"""The crawling process: options as JSON on stdin, progress events on stdout, result in the state folder.
 
-Scrapy's reactor cannot be started twice in one process, so every crawl has its own. It ends with the process
-that started it: when that goes, however it goes, standard input closes.
+Scrapy's reactor cannot be started twice in one process, so every crawl has a process of its own. It ends when
+its standard input closes, so it never outlives the process that started it.
 """
 
 import os
@@ -16,7 +16,7 @@ from crawler.spider import LaureateSpider
 
 
 def main() -> None:
-    """Options and the crawl's name are the first two lines of standard input."""
+    """Read the options and the crawl's name, the first two lines of standard input, and crawl."""
     options = Options.from_json(sys.stdin.readline())
     crawl = sys.stdin.readline().strip()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    """Wait until standard input closes, then leave at once: what is kept is whole at any moment."""
+    """Wait until standard input closes, then exit at once: the response store is always consistent."""
     sys.stdin.read()
     os._exit(3)
 

@@ -1,6 +1,6 @@
-"""What the API answers: every field name of it is here.
+"""Parse the API's responses: all its field names are here.
 
-A text, however broken, gives typed values and a list of problems, and raises nothing but `NotFound`.
+Any text, however broken, gives typed values and a list of problems; only `NotFound` is raised.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, english, listed
+from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, as_list, english
 
 FACTS_LINK = "laureate facts"
 ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -26,7 +26,7 @@ class PrizeEntry:
 
 @dataclass(frozen=True)
 class LaureateEntry:
-    """A laureate as the API tells it."""
+    """A laureate in the API."""
 
     id: str
     name: str
@@ -35,8 +35,8 @@ class LaureateEntry:
     prizes: tuple[PrizeEntry, ...]
 
 
-class LaureatesAnswer:
-    """One answer of `/laureates`. Entries that make no sense are told in `problems`, the others are read."""
+class LaureatesResponse:
+    """One response of `/laureates`. Entries that cannot be read are listed in `problems`."""
 
     def __init__(self, text: str, address: str) -> None:
         self.address = address
@@ -53,19 +53,19 @@ class LaureatesAnswer:
 
     @property
     def entries(self) -> list[LaureateEntry]:
-        """The laureates in the answer. Raises NotFound when the list itself is missing."""
+        """The laureates in the response. Raises NotFound when the list itself is missing."""
         if self._rows is None:
             raise NotFound("list of laureates", "laureates", self.address)
         return self._entries
 
     @property
     def received(self) -> int:
-        """How many laureates came, readable or not."""
+        """The number of laureates in the response, readable or not."""
         return len(self._rows or [])
 
     @property
     def count(self) -> int | None:
-        """How many laureates there are in all, as the API says; None when it does not."""
+        """The number of all laureates that the API states; None without one."""
         meta = self._answer.get("meta")
         count = meta.get("count") if isinstance(meta, dict) else None
         if isinstance(count, str) and re.fullmatch(r"[0-9]{1,9}", count):
@@ -73,9 +73,9 @@ class LaureatesAnswer:
         return count if isinstance(count, int) and not isinstance(count, bool) else None
 
     def _entry(self, row: Any, number: int) -> LaureateEntry | None:
-        """One laureate, or None and a problem."""
+        """One laureate; None, and a problem, when it cannot be read."""
         if not isinstance(row, dict):
-            self.problems.append(f"laureate {number} is no object")
+            self.problems.append(f"laureate {number} is not an object")
             return None
         value = row.get("id")
         identity = _word(value)
@@ -95,7 +95,7 @@ class LaureatesAnswer:
 
     def _prizes(self, row: dict[str, Any], identity: str) -> Iterator[PrizeEntry]:
         """The prizes of a laureate that have a year and a category."""
-        prizes = [prize for prize in listed(row.get("nobelPrizes")) if isinstance(prize, dict)]
+        prizes = [prize for prize in as_list(row.get("nobelPrizes")) if isinstance(prize, dict)]
         if not prizes:
             self.problems.append(f"laureate {identity} has no prize (field 'nobelPrizes')")
         for prize in prizes:
@@ -108,16 +108,16 @@ class LaureatesAnswer:
                 )
                 continue
             links = list(self._facts(prize.get("links")))
-            if not links:  # older answers: the link is the laureate's, and its path has the year
+            if not links:  # older responses: the link is the laureate's, and its path has the year
                 links = [link for link in self._facts(row.get("links")) if f"/{year}/" in link]
             if not links:
                 self.problems.append(f"laureate {identity} has no link of class '{FACTS_LINK}' for {year}")
             yield PrizeEntry(int(year), category, links[0] if links else None)
 
     def _facts(self, links: Any) -> Iterator[str]:
-        """Addresses among `links` that are marked as facts pages, else those that end as such pages do."""
-        known = [link for link in listed(links) if isinstance(link, dict)]
-        marked = [link for link in known if FACTS_LINK in listed(link.get("class"))]
+        """Addresses in `links` with the class of facts pages, else those with the path of facts pages."""
+        known = [link for link in as_list(links) if isinstance(link, dict)]
+        marked = [link for link in known if FACTS_LINK in as_list(link.get("class"))]
         for link in marked or known:
             address = absolute(self.address, link.get("href"))
             if address is not None and (marked or address.rstrip("/").endswith("/facts")):
@@ -125,7 +125,7 @@ class LaureatesAnswer:
 
 
 def _word(value: Any) -> str:
-    """A text or a whole number as a word, '' for anything else and for numbers too long to be one."""
+    """A text or a whole number as text; '' for anything else and for numbers of more than 18 digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 10**18 else ""
     return value.strip() if isinstance(value, str) else ""

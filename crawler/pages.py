@@ -1,7 +1,7 @@
-"""Page objects: every selector of the site is here, and nothing else.
+"""Page objects: all selectors of the site are here.
 
-Each takes a page's text and gives typed values. What is not found raises `NotFound`, which names the
-field, the selector and the page; no text, however broken, raises anything else.
+Each parses a page's text to typed values. A missing field raises `NotFound`, which names the field, the
+selector and the page; no text, however broken, raises anything else.
 """
 
 import re
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from parsel import Selector, SelectorList
 
 from crawler.api_responses import PrizeEntry
-from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, base_of, sources, text_of, tree
+from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, base_of, picture_addresses, text_of, tree
 
 
 class PrizeList:
-    """The list of all prizes: an independent word on who there is."""
+    """The list of all prizes, with which the API is compared."""
 
     LINK = ".card-prize .card-prize--laureates--links a, .by_year p a"
     FACTS = re.compile(r"/prizes/([a-z-]+)/([0-9]{4})/[^/]+/facts/?")
@@ -32,17 +32,17 @@ class PrizeList:
 
     @cached_property
     def facts(self) -> dict[str, PrizeEntry]:
-        """Facts page => its prize, as far as the address tells it. Raises NotFound when there is none."""
-        found: dict[str, PrizeEntry] = {}
+        """Facts page => its prize, parsed from the address. Raises NotFound when there is none."""
+        prizes: dict[str, PrizeEntry] = {}
         base = base_of(self._page, self.address)
         for value in self._page.css(self.LINK).xpath("@href").getall():
             address = absolute(base, value)
             match = address and self.FACTS.search(urlsplit(address).path)
             if address and match and match[1] in CATEGORIES and YEAR.fullmatch(match[2]):
-                found[address] = PrizeEntry(int(match[2]), CATEGORIES[match[1]], address)
-        if not found:
+                prizes[address] = PrizeEntry(int(match[2]), CATEGORIES[match[1]], address)
+        if not prizes:
             raise NotFound("link to a facts page", self.LINK, self.address)
-        return found
+        return prizes
 
     @property
     def counts(self) -> tuple[int, int] | None:
@@ -58,13 +58,13 @@ class PrizeList:
 
     @cached_property
     def _sentence(self) -> str:
-        """The sentence that counts, '' where there is none."""
+        """The sentence with the counts, '' where there is none."""
         text = " ".join(" ".join(self._page.xpath("//body//p//text()").getall()).split())
         return next((part for part in text.split(". ") if self.SENTENCE.search(part)), "")
 
 
 class FactsPage:
-    """A laureate's facts page: who it is about, the portrait's address, the credit line.
+    """A laureate's facts page: id, name, the portrait's address, the credit line.
 
     Where a page has a section for each of several laureates, `expected` says whose is read.
     """
@@ -100,14 +100,14 @@ class FactsPage:
 
     @property
     def image(self) -> str:
-        """The portrait's address, also where it is loaded late (`data-src`, `srcset`, `noscript`)."""
+        """The portrait's address, also of a lazily loaded one (`data-src`, `srcset`, `noscript`)."""
         return self._portrait[1]
 
     @property
     def credit(self) -> str:
-        """The credit line at the portrait; several lines under it are read as one.
+        """The credit line at the portrait; several lines are joined.
 
-        A line that is elsewhere on the page is about another picture.
+        Lines elsewhere on the page belong to other pictures.
         """
         box = self._portrait[0]
         around = box.xpath("ancestor::figure[1] | following-sibling::*[1][not(descendant-or-self::img)]")
@@ -121,11 +121,11 @@ class FactsPage:
     def _portrait(self) -> tuple[Selector, str]:
         """The first `.image` that holds a picture, and its address.
 
-        An address that is no good is not passed over: what stands beside it is but a placeholder.
+        When the best candidate is not a valid address, the others are not tried: they are placeholders.
         """
         base = base_of(self._page, self.address)
         for box in self._inside(self.IMAGE):
-            values = (value.strip() for value in sources(box))
+            values = (value.strip() for value in picture_addresses(box))
             best = next((value for value in values if value and not value.startswith(("data:", "#"))), None)
             address = absolute(base, best)
             if address is not None:
@@ -133,7 +133,7 @@ class FactsPage:
         raise NotFound("portrait", f"{self.SECTION} {self.IMAGE} img", self.address)
 
     def _inside(self, selector: str) -> SelectorList[Selector]:
-        """What matches in the laureate's section, nothing where there is none."""
+        """Matches of a selector in the laureate's section; none without a section."""
         return self._section.css(selector) if self._section is not None else SelectorList([])
 
 

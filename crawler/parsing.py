@@ -1,4 +1,4 @@
-"""What pages and answers have in common: addresses, text, and the word for what was not found."""
+"""Shared parsing of pages and API responses: addresses, texts, the error `NotFound`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class NotFound(ValueError):
-    """A field is not on a page; the sentence names the selector that found nothing."""
+    """A field is missing on a page; the message names the selector that matches nothing."""
 
     def __init__(self, field: str, selector: str, page: str) -> None:
         super().__init__(f"no {field}: nothing matches '{selector}' on {page}")
@@ -33,7 +33,7 @@ class NotFound(ValueError):
 def absolute(base: str, value: Any) -> str | None:
     """An absolute http(s) address without a fragment, None for anything else.
 
-    Scheme and host are in lower case and a usual port is not said, so that equal addresses are equal texts.
+    Scheme and host are in lower case and a default port is omitted, so that equal addresses are equal texts.
     """
     if not isinstance(value, str) or not value.strip():
         return None
@@ -50,19 +50,19 @@ def absolute(base: str, value: Any) -> str | None:
         return None
 
 
-def same_page(address: str) -> str:
-    """An address for comparing: scheme, query, fragment and a slash at the end make no other page."""
+def page_key(address: str) -> str:
+    """A key of the page at an address: scheme, query, fragment and a final slash do not count."""
     parts = urlsplit(address)
     return f"{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def base_of(page: Selector, address: str) -> str:
-    """What relative addresses on a page start from: its `<base href>`, else its own address."""
+    """The base of relative addresses on a page: its `<base href>`, else its own address."""
     return absolute(address, page.xpath("//base/@href").get()) or address
 
 
 def tree(text: str) -> Selector:
-    """A page as a tree; an empty or broken one has nothing in it."""
+    """A page as a tree; one without elements for a page that cannot be parsed."""
     try:
         return Selector(text=text.replace("\x00", "") or "<html></html>", type="html")
     except (ValueError, TypeError):
@@ -85,7 +85,7 @@ def english(value: Any) -> str:
     return clean(text) if isinstance(text, str) else ""
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """A list, a single value as a list of one, nothing as an empty one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
@@ -93,24 +93,24 @@ def listed(value: Any) -> list[Any]:
 PLACEHOLDER = re.compile(r"placeholder|blank|spacer|transparent|loading|lazy|pixel|1x1", re.IGNORECASE)
 
 
-def sources(image: Selector) -> Iterator[str]:
-    """Addresses of the picture in an element, best first.
+def picture_addresses(image: Selector) -> Iterator[str]:
+    """Candidate addresses of the picture in an element, best first.
 
-    A `src` beside a `data-src` is a placeholder until a script runs; so is one that says so by its name.
+    A `src` beside a `data-src` is a placeholder until a script runs; so is one with a name such as `blank`.
     """
-    yield from _late(image, "src")
+    yield from _lazy(image, "src")
     yield from image.css("noscript img::attr(src)").getall()
     for text in image.css("noscript::text").getall():  # where a parser keeps its content as text
         yield from tree(text).css("img::attr(src)").getall() if "<img" in text else ()
-    yield from _widest(_late(image, "srcset"))
+    yield from _widest(_lazy(image, "srcset"))
     plain = image.css("img::attr(src)").getall()
     yield from (address for address in plain if not PLACEHOLDER.search(address))
     yield from _widest(image.css("img::attr(srcset), source::attr(srcset)").getall())
     yield from plain
 
 
-def _late(image: Selector, ending: str) -> list[str]:
-    """Values of `data-src`, `data-lazy-src`, `data-original` ..., or of their kin that end in `srcset`."""
+def _lazy(image: Selector, ending: str) -> list[str]:
+    """Values of lazy-loading attributes: `data-*src` and `data-original`, or `data-*srcset`."""
     names = f"substring(name(), string-length(name()) - {len(ending) - 1}) = '{ending}'"
     also = " or name() = 'data-original'" if ending == "src" else ""
     nodes = "*[self::img or self::source]"
@@ -120,6 +120,8 @@ def _late(image: Selector, ending: str) -> list[str]:
 def _widest(sets: Iterable[str]) -> Iterator[str]:
     """The addresses of `srcset` attributes, each set's widest first."""
     for text in sets:
-        found = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
-        sizes = [(float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in found]
+        candidates = re.findall(r"(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)", text[:4096])
+        sizes = [
+            (float(size) if re.fullmatch(r"\d+(\.\d+)?", size) else 1.0, link) for link, size in candidates
+        ]
         yield from (link for _, link in sorted(sizes, key=lambda pair: -pair[0]))

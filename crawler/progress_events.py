@@ -1,9 +1,9 @@
-"""What the crawling process tells the one that started it: a line of JSON on stdout for every step."""
+"""Progress events of the crawling process: one line of JSON per event on standard output."""
 
 import json
 import sys
 
 
-def tell(event: str, **values: int) -> None:
-    """Say that something happened: `pages` (total), `page`, `picture`."""
+def emit(event: str, **values: int) -> None:
+    """Write an event: `pages` (with `total`), `page` or `picture`."""
     print(json.dumps({"event": event, **values}), flush=True, file=sys.stdout)

@@ -1,4 +1,4 @@
-"""Names to addresses: a public site's name that leads to this machine or network is not followed."""
+"""DNS resolver that refuses private addresses for the names of a public site."""
 
 import ipaddress
 from typing import Any
@@ -11,32 +11,32 @@ from crawler.options import Options
 
 
 class PublicResolver(CachingThreadedResolver):
-    """Scrapy's resolver, which also looks at what it found.
+    """Scrapy's resolver with a check of the address that it finds.
 
-    Only the names that may be asked are looked at: a proxy may well be on this network.
+    Only the names of allowed hosts are checked: a proxy may be on this network.
     """
 
     guarded: frozenset[str] = frozenset()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, reactor: Any) -> "PublicResolver":
-        """Scrapy's way of making one."""
+        """Make the object, as Scrapy asks for it."""
         made = super().from_crawler(crawler, reactor)
         options: Options = crawler.settings["LAUREATE"]
         if not options.private:
-            made.guarded = frozenset(where.partition(":")[0] for where in options.places)
+            made.guarded = frozenset(where.partition(":")[0] for where in options.allowed_hosts)
         return made
 
     def getHostByName(self, name: str, timeout: Any = ()) -> Any:
         """Name => Deferred of its IPv4 address, or of DNSLookupError for one that is not public."""
-        found = super().getHostByName(name, timeout)
+        deferred = super().getHostByName(name, timeout)
         if name.lower() in self.guarded:
-            found.addCallback(_public, name)
-        return found
+            deferred.addCallback(_public, name)
+        return deferred
 
 
 def _public(address: str, name: str) -> str:
-    """Give the address back if the whole internet may reach it. Raises DNSLookupError."""
+    """The address, if it is global. Raises DNSLookupError if it is not."""
     if not ipaddress.ip_address(address).is_global:
-        raise DNSLookupError(f"{name} leads to {address}, an address of this machine or network")
+        raise DNSLookupError(f"{name} resolves to {address}, an address of this machine or network")
     return address

@@ -1,24 +1,28 @@
-"""Scrapy's settings for a crawl: polite, and with nothing open that is not needed."""
+"""Scrapy settings of a crawl: politeness and safety."""
 
 from pathlib import Path
 from typing import Any
 
+from crawler.cache_middleware import ResponseCache
+from crawler.middlewares import AllowedHosts, RetryWithBackoff, StrictRobotsTxt
 from crawler.options import Options
+from crawler.pipelines import PictureCheck, ResultWriter
+from crawler.resolver import PublicResolver
 
 
 def settings(options: Options, crawl: str) -> dict[str, Any]:
-    """Settings for one crawl; `crawl` names it in the kept store."""
+    """Settings of one crawl; `crawl` names it in the response store."""
     return {
         "LAUREATE": options,
         "LAUREATE_CRAWL": crawl,
         "BOT_NAME": "laureate",
-        # manners
+        # politeness
         "USER_AGENT": options.agent,
         "ROBOTSTXT_OBEY": True,
         "CONCURRENT_REQUESTS": 1,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
         "DOWNLOAD_DELAY": options.delay,
-        "RANDOMIZE_DOWNLOAD_DELAY": False,  # it would halve some of them
+        "RANDOMIZE_DOWNLOAD_DELAY": False,  # it would shorten some delays to half
         "AUTOTHROTTLE_ENABLED": options.delay > 0,
         "AUTOTHROTTLE_START_DELAY": options.delay,
         "COOKIES_ENABLED": False,
@@ -28,16 +32,16 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             "scrapy.downloadermiddlewares.httpcache.HttpCacheMiddleware": None,
-            "crawler.middlewares.Hosts": 50,
-            "crawler.middlewares.Robots": 100,
-            "crawler.middlewares.Patience": 550,
-            "crawler.cache_middleware.Remember": 585,
+            AllowedHosts: 50,
+            StrictRobotsTxt: 100,
+            RetryWithBackoff: 550,
+            ResponseCache: 585,
         },
-        "ITEM_PIPELINES": {"crawler.pipelines.Check": 100, "crawler.pipelines.Collect": 200},
+        "ITEM_PIPELINES": {PictureCheck: 100, ResultWriter: 200},
         # safety
         "DOWNLOAD_HANDLERS": {"data": None, "file": None, "ftp": None, "s3": None},
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "DNS_RESOLVER": "crawler.resolver.PublicResolver",
+        "DNS_RESOLVER": PublicResolver,
         "DOWNLOAD_TIMEOUT": options.timeout,
         "DOWNLOAD_MAXSIZE": int(options.megabytes * 2**20),
         "DOWNLOAD_WARNSIZE": 0,
@@ -47,7 +51,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
         "MEMUSAGE_ENABLED": False,
-        # the log is for when something went wrong
+        # the log, for diagnosis
         "LOG_FILE": str(Path(options.state) / "crawl.log"),
         "LOG_FILE_APPEND": False,
         "LOG_LEVEL": "INFO",

@@ -1,4 +1,4 @@
-"""Where to crawl: the name in `crawl.site` becomes addresses. Only this module knows the museum."""
+"""Resolve `crawl.site` to addresses; `museum` starts the simulated site."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ APIS = {"www.nobelprize.org": "https://api.nobelprize.org/2.1"}
 
 @dataclass(frozen=True)
 class Site:
-    """Addresses of a site's pages and API, without a slash at the end; `known_as` is what is written down."""
+    """Addresses of a site's pages and API, without a final slash; `known_as`: the address in the outputs."""
 
     address: str
     api: str
     known_as: str | None = None
 
     @property
-    def here(self) -> bool:
-        """Whether pages and API are on this machine or its own network, by their address alone."""
-        return _here(self.address) and _here(self.api)
+    def is_local(self) -> bool:
+        """Whether pages and API are on this machine or its network, by their address alone."""
+        return _is_local(self.address) and _is_local(self.api)
 
 
 @contextmanager
 def opened(name: str, api: str | None) -> Iterator[Site]:
-    """The site called `name`, an address or `museum`, for as long as the block runs.
+    """The site `name`, an address or `museum`, while the block runs.
 
-    The museum is started on a free port and stopped at the end; it is written down under the address at which
-    `laureate museum` serves it. Raises ParameterError when `name` or `api` is no address.
+    The museum is started on a free port and stopped at the end; the outputs give the address at which
+    `laureate museum` serves it. Raises ParameterError when `name` or `api` is not an address.
     """
     if name != MUSEUM:
         yield _named(name, api)
@@ -43,9 +43,9 @@ def opened(name: str, api: str | None) -> Iterator[Site]:
 
 
 def _named(name: str, api: str | None) -> Site:
-    """A site by its address; its API is known for some, and one that is here has it where the museum has."""
+    """A site by its address; the API of known and of local sites is added."""
     host = _host(name, "crawl.site (--site)")
-    api = api or APIS.get(host) or (f"{name.rstrip('/')}/2.1" if _here(name) else None)
+    api = api or APIS.get(host) or (f"{name.rstrip('/')}/2.1" if _is_local(name) else None)
     if api is None:
         raise ParameterError(
             f"crawl.api (--api) must say where the API of {name} is: the part before /laureates"
@@ -65,8 +65,8 @@ def _host(address: str, key: str) -> str:
     raise ParameterError(f"{key} must be an address such as https://www.nobelprize.org, got {address!r}")
 
 
-def _here(address: str) -> bool:
-    """Whether an address is one of this machine or network."""
+def _is_local(address: str) -> bool:
+    """Whether an address is of this machine or its network."""
     host = urlsplit(address).hostname or ""
     try:
         return not ipaddress.ip_address(host).is_global

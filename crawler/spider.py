@@ -1,4 +1,4 @@
-"""Follow and yield: API, list page, facts pages, pictures. What a page holds is `pages`' business."""
+"""The spider: requests the API, the list page, facts pages and pictures, and yields items."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -10,14 +10,14 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from crawler.api_responses import LaureateEntry, LaureatesAnswer, PrizeEntry
-from crawler.items import Fault, Portrait, Skipped
+from crawler.api_responses import LaureateEntry, LaureatesResponse, PrizeEntry
+from crawler.items import Excluded, Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.pages import FactsPage, PrizeList
-from crawler.parsing import NotFound, same_page
-from crawler.progress_events import tell
+from crawler.parsing import NotFound, page_key
+from crawler.progress_events import emit
 
-Yielded = Iterator[Request | Fault | Skipped | Portrait]
+Yielded = Iterator[Request | Fault | Skipped | Excluded | Portrait]
 
 
 class LaureateSpider(Spider):
@@ -29,26 +29,26 @@ class LaureateSpider(Spider):
         super().__init__(**arguments)
         self.options = options
         self.laureates: dict[str, LaureateEntry] = {}
-        self.count: int | None = None  # how many there are, as the API says
+        self.count: int | None = None  # the number of laureates that the API states
         self.listed: PrizeList | None = None
         self.seen: set[tuple[str, int, str]] = set()
 
     async def start(self) -> AsyncIterator[Request]:
-        """First the list page, so that it can be held against the API's answers."""
+        """Request the list page first; the API's responses are compared with it."""
         yield self._request(urljoin(self.options.site, self.options.list_path), self.parse_list, "list")
 
     def parse_list(self, response: Response) -> Yielded:
-        """Keep the list page for later, and turn to the API."""
+        """Store the list page and request the API."""
         self.listed = PrizeList(_decoded(response), response.url)
         try:
             self.logger.info("%d facts pages on the list page", len(self.listed.facts))
         except NotFound as error:
             yield self._fault("list", response.url, str(error))
-        yield self._answer(0)
+        yield self._api_request(0)
 
-    def parse_answer(self, response: Response, offset: int) -> Yielded:
-        """Take in one answer of the API and ask for the next by offset and count, never by `links.next`."""
-        answer = LaureatesAnswer(_decoded(response), response.url)
+    def parse_api(self, response: Response, offset: int) -> Yielded:
+        """Read one response of the API and request the next by offset and count, never by `links.next`."""
+        answer = LaureatesResponse(_decoded(response), response.url)
         known = len(self.laureates)
         try:
             self.laureates |= {entry.id: entry for entry in answer.entries}
@@ -57,10 +57,10 @@ class LaureateSpider(Spider):
         for problem in answer.problems:
             yield self._fault("api", response.url, problem)
         reached, self.count = offset + answer.received, answer.count
-        # a count may be missing or wrong, and an answer shorter than was asked: only a count that is just
-        # reached, or an answer with nothing new, is the end
+        # a count may be missing or wrong, and a response shorter than requested: only a count that is reached
+        # exactly, or a response without a new laureate, is the end
         if len(self.laureates) > known and reached != answer.count:
-            yield self._answer(reached)
+            yield self._api_request(reached)
             return
         if answer.count is not None and answer.count != len(self.laureates):
             wrong = f"meta.count says {answer.count} laureates, {len(self.laureates)} came"
@@ -68,29 +68,38 @@ class LaureateSpider(Spider):
         yield from self._visits()
 
     def _visits(self) -> Yielded:
-        """The facts pages to visit, newest first: those of the API, and those that only the list knows."""
+        """Requests of facts pages, newest first: those of the API, and those on the list page only."""
         yield from self._cross_check()
         visits: dict[tuple[int, str, str], tuple[PrizeEntry, LaureateEntry | None]] = {}
-        claimed = {same_page(p.facts) for e in self.laureates.values() for p in e.prizes if p.facts}
+        claimed = {page_key(p.facts) for e in self.laureates.values() for p in e.prizes if p.facts}
         for entry in self.laureates.values():
             if entry.organisation:
                 yield Skipped(f"{entry.name} ({entry.id})", "an organisation has no portrait")
                 continue
             for prize in entry.prizes:
-                if prize.facts is not None and self._wanted(prize):
+                if reason := self.options.excludes(prize.year, prize.category):
+                    yield Excluded(reason, prize.year, prize.category)
+                elif prize.facts is not None:
                     visits[-prize.year, prize.facts, prize.category] = (prize, entry)
         for address, prize in self._listed().items():
-            if same_page(address) not in claimed and self._wanted(prize):
+            if page_key(address) in claimed:
+                continue
+            if reason := self.options.excludes(prize.year, prize.category):
+                yield Excluded(reason, prize.year, prize.category)
+            else:
                 visits[-prize.year, address, prize.category] = (prize, None)
-        order = sorted(visits)[: self.options.limit]
-        tell("pages", total=len(order))
+        order = sorted(visits)
+        for year, _, category in order[self.options.limit :] if self.options.limit else ():
+            yield Excluded("crawl.limit", -year, category)
+        order = order[: self.options.limit]
+        emit("pages", total=len(order))
         for visit in order:
             prize, laureate = visits[visit]
             yield self._request(visit[1], self.parse_facts, "page", prize=prize, entry=laureate)
 
     def parse_facts(self, response: Response, prize: PrizeEntry, entry: LaureateEntry | None) -> Yielded:
-        """Read a facts page and follow to its picture, when pictures of its kind are wanted."""
-        tell("page")
+        """Read a facts page and request its picture, when pictures of its kind are wanted."""
+        emit("page")
         page = FactsPage(_decoded(response), response.url, expected=entry.id if entry else None)
         try:
             identity = page.id
@@ -128,38 +137,38 @@ class LaureateSpider(Spider):
             yield Portrait(**portrait, body=None)
 
     def parse_picture(self, response: Response, portrait: dict[str, Any]) -> Yielded:
-        """The bytes as they came."""
-        tell("picture")
+        """Yield the portrait with its bytes as received."""
+        emit("picture")
         yield Portrait(**portrait, body=response.body)
 
     def failed(self, failure: Failure) -> Yielded:
-        """A request that brought nothing: say why, and go on."""
+        """Yield the fault of a failed request, and continue."""
         request: Request = failure.request  # Scrapy puts it there
         about = request.meta["about"]
-        first = request.meta.get("redirect_urls", [request.url])[0]  # where the site's pages led
+        first = request.meta.get("redirect_urls", [request.url])[0]  # the address before redirects
         reason = reason_of(failure.value)
         if about == "picture":
             reason = f"the portrait on {request.cb_kwargs['portrait']['page']}: {reason}"
         yield self._fault(about, first, reason)
         if about == "list":
-            yield self._answer(0)
+            yield self._api_request(0)
         elif about == "api":
             onward = request.cb_kwargs["offset"] + self.options.page_size
             if onward < (self.count or 0):
-                yield self._answer(onward)
+                yield self._api_request(onward)
             else:
-                yield from self._visits()  # what came before, and what the list page knows
+                yield from self._visits()  # with the laureates so far, and the list page
         elif about in ("page", "picture"):
-            tell(about)
+            emit(about)
 
     def _cross_check(self) -> Yielded:
-        """Hold the API against the list page: who is missing on either side, and the sentence's counts."""
+        """Compare the API with the list page: pages missing on either side, counts and years."""
         listed = self._listed()
         if self.listed is None or not listed:
             return
         prizes = [prize for entry in self.laureates.values() for prize in entry.prizes]
-        linked = {same_page(prize.facts): prize.facts for prize in prizes if prize.facts}
-        there = {same_page(address): address for address in listed}
+        linked = {page_key(prize.facts): prize.facts for prize in prizes if prize.facts}
+        there = {page_key(address): address for address in listed}
         for page in sorted(linked.keys() - there.keys()):
             yield self._fault("check", linked[page], "linked by the API, not on the list page")
         for page in sorted(there.keys() - linked.keys()):
@@ -171,31 +180,25 @@ class LaureateSpider(Spider):
             counted = " to ".join(map(str, counts))
             reason = f"the list page counts {counted} prizes and people, the API {awarded} to {len(prizes)}"
             yield self._fault("check", self.listed.address, reason)
-        found = sorted(prize.year for prize in prizes) or [0]
-        if years is not None and years != (found[0], found[-1]):
-            told = "the list page speaks of the years {} to {}, the API of {} to {}"
-            reason = told.format(*years, found[0], found[-1])
+        first, last = min((p.year for p in prizes), default=0), max((p.year for p in prizes), default=0)
+        if years is not None and years != (first, last):
+            reason = f"the list page gives the years {years[0]} to {years[1]}, the API {first} to {last}"
             yield self._fault("check", self.listed.address, reason)
 
     def _listed(self) -> dict[str, PrizeEntry]:
-        """The facts pages of the list page, none when it was not read."""
+        """The facts pages on the list page; none when it could not be read."""
         try:
             return self.listed.facts if self.listed else {}
         except NotFound:
             return {}
 
-    def _wanted(self, prize: PrizeEntry) -> bool:
-        """Whether a prize lies within the years and categories asked for."""
-        first, last = self.options.years
-        return first <= prize.year <= last and prize.category in self.options.categories
-
-    def _answer(self, offset: int) -> Request:
-        """Ask the API for laureates from `offset` on, on the host that was asked before."""
+    def _api_request(self, offset: int) -> Request:
+        """A request of laureates from `offset` on, always to the API's own address."""
         address = f"{self.options.api}/laureates?offset={offset}&limit={self.options.page_size}"
-        return self._request(address, self.parse_answer, "api", offset=offset)
+        return self._request(address, self.parse_api, "api", offset=offset)
 
     def _request(self, address: str, callback: Any, about: str, **arguments: Any) -> Request:
-        """A request; a picture goes before the next page."""
+        """A request; pictures have priority over the next page."""
         return Request(
             address,
             callback=callback,
@@ -207,13 +210,13 @@ class LaureateSpider(Spider):
         )
 
     def _fault(self, about: str, address: str, reason: str) -> Fault:
-        """A fault, its addresses as they are written down."""
+        """A fault, with addresses as the outputs give them."""
         public = self.options.public
         return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a request failed, in a few words."""
+    """The reason of a failed request as a short text."""
     if isinstance(error, HttpError):
         return f"HTTP status {error.response.status}"
     if isinstance(error, IgnoreRequest):
@@ -223,8 +226,8 @@ def reason_of(error: BaseException) -> str:
 
 
 def _decoded(response: Response) -> str:
-    """The body as text, in the encoding the answer names, else UTF-8 with marks for what cannot be read."""
+    """The body as text, in its declared encoding, else UTF-8 with replacement characters."""
     try:
         return response.text
-    except (AttributeError, LookupError):  # a body that is no text has no `text`
+    except (AttributeError, LookupError):  # a binary response has no `text`
         return response.body.decode("utf-8", errors="replace")

@@ -8,7 +8,6 @@ bfloat16, draws one picture at 256 px, exports the adapter and loads it back; th
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -115,6 +114,8 @@ def data(side: int) -> None:
     import numpy as np
     from PIL import Image
 
+    from laureate.formats import imagefolder
+
     random = np.random.default_rng(5)
     for part, count in (("train", 2), ("holdout", 1)):
         folder = Path("data/dataset") / part
@@ -123,8 +124,8 @@ def data(side: int) -> None:
         for number in range(count):
             colours = random.integers(0, 256, (8, 8, 3)).astype("uint8")
             Image.fromarray(colours).resize((side, side)).save(folder / f"{number}.png")
-            rows.append(json.dumps({"file_name": f"{number}.png", "text": f"Person {number}, in the style."}))
-        (folder / "metadata.jsonl").write_text("\n".join(rows) + "\n")
+            rows.append({"file_name": f"{number}.png", "text": f"Person {number}, in the style."})
+        imagefolder.write_metadata(folder, rows)
     prompt = {"id": "man", "text": "A man, in the style.", "set": "seed", "attributes": {}}
     Path("data/prompts.yaml").write_text(yaml.safe_dump([prompt]))
 

@@ -60,6 +60,20 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoded study with the adapter of rank 2, as `laureate train` leaves it."""
+    from laureate.config import params
+    from laureate.stages import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(encoded, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.run(params.load(), 2)
+    return folder
+
+
 @pytest.fixture
 def study(encoded: Path, working_copy: Callable[[Path], Path]) -> "Params":
     """The parameters of a copy of it, which is the working folder."""

@@ -1,4 +1,4 @@
-"""`python -m laureate` is `laureate`."""
+"""Run the command line with `python -m laureate`."""
 
 import sys
 

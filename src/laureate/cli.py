@@ -1,10 +1,9 @@
-"""The command line: one verb per stage, in the order of the flow, and a few commands beside it.
+"""The command line: one verb per stage of dvc.yaml, in pipeline order, and further commands.
 
-Every verb reads and checks the parameters before it does anything, and imports its stage only then.
+A verb validates the parameters first and imports the module that does its work only then.
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,47 +13,44 @@ from laureate import __version__, startup
 from laureate.core.errors import LaureateError
 
 STAGES = {
-    "crawl": "fetch the portraits and who they show, over HTTP",
-    "prepare": "crop, caption and split them into a data set",
-    "encode": "compute VAE moments and text embeddings once",
+    "crawl": "download the portraits and their metadata from the site",
+    "prepare": "crop, caption and split the portraits into a data set",
+    "encode": "compute VAE moments and text embeddings of the data set",
     "train": "train the LoRA adapter of one rank",
-    "sample": "draw every prompt with every seed from one model",
+    "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
-    "compare": "put all models into one table",
-    "report": "write the page that shows it all",
+    "compare": "test differences between the models and write the table",
+    "report": "write the HTML report",
 }
 BESIDE = {
-    "world": "say which world params.yaml describes, or set its values for another",
-    "fetch": "bring the base model to base.path from the first of base.sources that has it",
-    "plan": "say what a study will do and cost, before anything is fetched or trained",
-    "museum": "serve the museum of invented laureates to a browser",
-    "doctor": "say what ails a folder of pictures, and what to do about it",
-    "export": "write an adapter as one file in the form of another program",
-    "card": "put an adapter and its model card into a folder",
-    "push": "send that folder to a hub of models; without --yes, say what would be sent",
-    "images": "fetch the pictures of a model that is drawn elsewhere",
-    "serve": "draw with the base and the adapters behind OpenAI's images API",
+    "world": "list the parameter presets of worlds/, or write one into params.yaml",
+    "fetch": "get the base model from the first of base.sources that has it",
+    "plan": "estimate time, memory and disk of a study before it is run",
+    "museum": "serve the simulated museum site on loopback",
+    "score": "score any folders of pictures against a folder of references",
+    "doctor": "check an image folder and print what to fix",
+    "export": "write an adapter as one file in the format of another program",
+    "card": "write an adapter and its model card into one folder",
+    "push": "upload that folder to a model hub; without --yes, print what would be sent",
+    "images": "fetch the pictures of an external model from its endpoint",
+    "serve": "serve the base and the adapters behind OpenAI's images API",
     "portrait": "redraw a photo of a person in the style of the study",
     "poster": "lay out a portrait and texts as a poster",
-    "oracle": "ask the embedded world how far the study's intervals and advice can be believed",
+    "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
-ELSEWHERE = {"oracle": "laureate.embedded.oracle.simulation_study"}  # commands of the embedded world
+MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
 
 
 def program() -> int:
-    """`main` in a process of its own. torch and diffusers fill it with objects that stay: the collector of
-    garbage looks through them less often, and not at the end, which saves a stage more than a second. What a
-    stage has no use for is kept out."""
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
-    """Run one command; give the exit status: 0 well, 1 failed, 2 bad parameters, 130 interrupted.
+    """Run one command => exit status: 0 success, 1 failed, 2 bad parameters, 130 interrupted.
 
-    `alone`: nothing else runs in this process, before or after.
+    `alone`: nothing else runs in this process, so packages that the stage does not need may be blocked.
     """
     options = vars(_parser().parse_args(arguments))
     verb, file = options.pop("verb"), options.pop("params")
@@ -77,9 +73,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -89,8 +83,8 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
 
 
 def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is no stage; it gets `params` or their `file` where it asks for them."""
-    command = import_module(ELSEWHERE.get(verb, f"laureate.commands.{verb}")).run
+    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them."""
+    command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
         from laureate.config import params
@@ -104,7 +98,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The verbs, in the order of the flow."""
+    """The parser of all verbs and their options."""
     parser = argparse.ArgumentParser(
         prog="laureate",
         description="Which LoRA rank learns a style best, and how sure are we?",
@@ -120,54 +114,75 @@ def _parser() -> argparse.ArgumentParser:
         name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
     }
     crawl = commands["crawl"].add_argument
-    crawl("--site", metavar="URL", help="museum or an address, instead of params.crawl.site")
-    crawl("--api", metavar="URL", help="the part before /laureates, instead of params.crawl.api")
-    crawl("--out", metavar="DIR", help="where to (default: data/raw)")
-    crawl("--dry-run", action="store_true", help="say what would be asked first, and ask nothing")
-    commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of params.ranks")
+    crawl("--site", metavar="URL", help="museum or a URL, instead of crawl.site")
+    crawl("--api", metavar="URL", help="URL before /laureates, instead of crawl.api")
+    crawl("--out", metavar="DIR", help="output folder (default: data/raw)")
+    crawl("--dry-run", action="store_true", help="print the first requests and send none")
+    commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline, rank-N or external"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
-    commands["doctor"].add_argument("path", metavar="PATH", help="the folder, with or without captions")
+    commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    _score_options(commands["score"])
     for verb in ("export", "card", "push"):
-        commands[verb].add_argument(
-            "--rank", type=int, required=True, metavar="N", help="one of params.ranks"
-        )
+        commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
-        words = "who allows the training pictures to be used"
+        words = "who permits the use of the training pictures"
         commands[verb].add_argument("--rights", default="", metavar="TEXT", help=words)
     send = commands["push"].add_argument
     send("--repo", required=True, metavar="OWNER/NAME", help="the repository on the hub")
-    send("--yes", action="store_true", help="really send it")
-    send("--public", action="store_true", help="a new repository is public (default: private)")
+    send("--yes", action="store_true", help="upload it")
+    send("--public", action="store_true", help="make a new repository public (default: private)")
     give = commands["export"].add_argument
-    give("--to", required=True, choices=("diffusers", "kohya", "comfyui"), help="who is to load it")
-    give("--out", metavar="FILE", help="where to (default: exports/rank-N-FORM.safetensors)")
-    commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of params.external")
+    give(
+        "--to",
+        required=True,
+        choices=("diffusers", "kohya", "comfyui"),
+        help="the program that loads the file",
+    )
+    give("--out", metavar="FILE", help="output file (default: exports/rank-N-FORMAT.safetensors)")
+    commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    serve("--port", type=int, default=8765, help="the port, 0 for any that is free (default: 8765)")
+    serve("--port", type=int, default=8765, help="the port, 0 for any free one (default: 8765)")
     commands["plan"].add_argument(
-        "--pictures", type=int, metavar="N", help="to train on, where there is no data set yet"
+        "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
     _portrait(commands["portrait"])
     _poster(commands["poster"])
     sizes = commands["oracle"].add_argument
     for name, default, text in (
-        ("prompts", 500, "fresh prompts, drawn by every model with every seed of the study"),
-        ("references", 10_000, "portraits drawn anew"),
-        ("studies", 400, "small studies drawn from these"),
+        ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
+        ("references", 10_000, "new portraits"),
+        ("studies", 400, "small studies resampled from these"),
         ("study-prompts", 49, "prompts of a small study"),
         ("study-references", 34, "portraits of a small study"),
-        ("draws", 500, "resamples behind an interval"),
-        ("seed", 7, "of the small studies"),
+        ("draws", 500, "bootstrap resamples of an interval"),
+        ("seed", 7, "random seed of the small studies"),
     ):
         sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `laureate score`."""
+    option = parser.add_argument
+    option("--reference", required=True, metavar="DIR", help="pictures of the style that is wanted")
+    option("folders", nargs="+", metavar="NAME=DIR", help="a model and its pictures; the first is the base")
+    words = "pictures to show but not to compare, such as other real ones; again for each"
+    option("--beside", action="append", default=[], metavar="NAME=DIR", help=words)
+    option("--by", metavar="KEY", help="split the one folder by a setting, such as lora_weight or steps")
+    words = "NAME or KIND=SOURCE, again for each: who looks (default: all judges that are there)"
+    option("--judge", action="append", default=[], metavar="JUDGE", help=words)
+    option("--html", metavar="FILE", help="write a page")
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
+    option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
+    words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
+    option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)
 
 
 def _portrait(parser: argparse.ArgumentParser) -> None:

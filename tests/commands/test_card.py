@@ -1,8 +1,9 @@
-"""The model card and `laureate push`: what was measured, whose pictures, and nothing sent unasked."""
+"""`laureate card` and `laureate push`: content of the card, rights to the pictures, uploads."""
 
 import base64
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,57 +16,55 @@ import pytest
 import small_base
 import yaml
 from drawn_study import ROOT, write_metrics
+from processes import imported
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from laureate import cli  # noqa: E402
-from laureate.commands import card, push  # noqa: E402
-from laureate.config import params  # noqa: E402
-from laureate.core import paths  # noqa: E402
-from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import write_json  # noqa: E402
-from laureate.formats.imagefolder import dataset_fingerprint  # noqa: E402
-from laureate.networks.diffusion import base_model  # noqa: E402
-from laureate.networks.lora import adapter_files  # noqa: E402
-from laureate.stages import compare  # noqa: E402
-from laureate.torch_utils import safetensors_io  # noqa: E402
+from trained import changed
 
-MUSEUM, NOBEL = "http://127.0.0.1:8000", "https://www.nobelprize.org"
+from laureate import cli
+from laureate.commands import card, push
+from laureate.config import params
+from laureate.core import paths
+from laureate.core.errors import LaureateError
+from laureate.networks.diffusion import base_model
+from laureate.networks.lora import adapter_files
+from laureate.stages import compare, encode, train
+from laureate.torch_utils import safetensors_io
 
-
-def sourced(folder: Path, host: str) -> None:
-    """Say in the data set where its pictures are from, and in the adapter that it was trained on them."""
-    listing = folder / "data/dataset/train/metadata.jsonl"
-    rows = [json.loads(line) for line in listing.read_text().splitlines()]
-    listing.write_text("".join(json.dumps(row | {"address": f"{host}/a.jpg"}) + "\n" for row in rows))
-    config = folder / "models/lora/rank-2/config.json"
-    fingerprint = dataset_fingerprint(folder / "data/dataset")
-    write_json(config, json.loads(config.read_text()) | {"dataset": fingerprint})
+NOBEL = "https://www.nobelprize.org"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study with an adapter and a table."""
-    folder = small_base.study(tmp_path_factory.mktemp("pushed"))
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small study with its trained adapter, and a table."""
+    return compared(trained, tmp_path_factory.mktemp("compared"))
+
+
+def compared(trained: Path, folder: Path) -> Path:
+    """A copy of a trained study with evidence of every model, compared."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
     values = yaml.safe_load((folder / "params.yaml").read_text())
     values["evaluate"] = {"bootstrap": 50}
     values["compare"] = {"published": str(ROOT / "data/published.yaml")}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
-    found = base_model.find(folder / "base")
-    adapter_files.save(
-        folder / "models/lora/rank-2", *small_base.adapter(found.unet(), 2, 2.0), small_base.TARGETS
-    )
-    train = {"steps": 14, "learning_rate": 0.001}
-    write_json(
-        folder / "models/lora/rank-2/config.json",
-        {"rank": 2, "alpha": 2.0, "precision": "float32", "train": train, "base": found.fingerprint},
-    )
     write_metrics(folder, (2, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         compare.run(params.load())
-    sourced(folder, MUSEUM)
     return folder
+
+
+def train_again(**settings: object) -> None:
+    """Encode the data set of the working folder as it is now, and train rank 2 on it."""
+    encode.run(params.load())
+    train.run(changed(params.load(), pack=False, **settings), 2)
+
+
+def take_from(host: str, count: int = -1) -> None:
+    """Let the first `count` pictures of the data set, by default all, come from another host."""
+    listing = Path("data/dataset/train/metadata.jsonl")
+    listing.write_text(listing.read_text().replace(small_base.MUSEUM, host, count))
 
 
 @pytest.fixture
@@ -92,7 +91,9 @@ def test_the_card_says_what_was_measured_and_has_no_gaps(study: Path) -> None:
     assert "| rank 2 | 98 |" in text
     assert "30 held-out portraits" in text
     assert base_model.find("base").fingerprint in text
-    assert "float32; learning_rate 0.001, steps 14" in text
+    for line in ("rank 2, α 2,", "- precision: float32", "- learning_rate: 0.001", "- steps: 14"):
+        assert line in text
+    assert "- targets: to_q, to_k, to_v, to_out.0" in text
     assert "drawn by the project itself" in text
     for left in ("More Information Needed", "<!--", "[optional]", "None", "Environmental", " \n"):
         assert left not in text
@@ -104,16 +105,40 @@ def test_the_card_says_what_was_measured_and_has_no_gaps(study: Path) -> None:
 
 
 def test_the_card_says_what_was_adapted(study: Path) -> None:
-    config = study / "models/lora/rank-2/config.json"
     card.run(params.load(), 2)
     assert "text encoder" not in (study / "exports/rank-2/README.md").read_text()
-    values = json.loads(config.read_text())
-    write_json(config, values | {"train": values["train"] | {"text_encoder": ["q_proj", "v_proj"]}})
+    train_again(text_encoder=["q_proj", "v_proj"])
     card.run(params.load(), 2)
     text = (study / "exports/rank-2/README.md").read_text()
     assert (
         "the attention layers of a Stable Diffusion UNet, and for q_proj, v_proj of its text encoder" in text
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "says", "kohya"),
+    [
+        ({"alpha": 8.0}, "A LoRA adapter of rank 2, α 8,", True),
+        ({"variant": "rslora", "alpha": 2.0}, "A LoRA adapter of rank 2, α 2.8284", True),
+        ({"init": "pissa"}, "(trained as rank 2; with the correction for its PiSSA start the file", True),
+        ({"variant": "dora"}, "- variant: dora", False),
+    ],
+)
+def test_every_variant_that_can_be_trained_has_a_card(
+    study: Path, settings: dict[str, object], says: str, kohya: bool
+) -> None:
+    train_again(**settings)
+    folder = card.run(params.load(), 2)
+    text = (folder / "README.md").read_text()
+    assert says in text
+    assert (folder / "rank-2-kohya.safetensors").is_file() == kohya
+    assert ("Kohya" in text) == kohya
+    assert set(huggingface_hub.ModelCard(text).data.to_dict()) >= {"license", "library_name", "model-index"}
+
+
+def test_a_card_needs_torch_alone(study: Path) -> None:
+    """diffusers and transformers would take longer than the card itself."""
+    assert imported("card", "--rank", "2") == {"torch"}
 
 
 def test_the_weights_load_in_diffusers(study: Path) -> None:
@@ -130,7 +155,8 @@ def test_the_weights_load_in_diffusers(study: Path) -> None:
 
 
 def test_pictures_of_others_are_told_on_the_card(study: Path) -> None:
-    sourced(study, NOBEL)
+    take_from(NOBEL)
+    train_again()
     card.run(params.load(), 2)
     text = Path("exports/rank-2/README.md").read_text()
     assert huggingface_hub.ModelCard(text).data.license == "other"
@@ -144,17 +170,17 @@ def test_pictures_of_others_are_told_on_the_card(study: Path) -> None:
 def test_what_others_hold_the_rights_to_is_not_sent(
     study: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    sourced(study, NOBEL if case == "nobel" else MUSEUM)
     listing = Path("data/dataset/train/metadata.jsonl")
+    if case == "nobel":
+        take_from(NOBEL)
+        train_again()
     if case == "unknown":
         listing.unlink()
     if case == "another data set":
         listing.write_text(listing.read_text().replace("Person", "People"))
     if case == "mixed":
-        listing.write_text(listing.read_text().replace(MUSEUM, NOBEL, 1))
-        config = Path("models/lora/rank-2/config.json")
-        fingerprint = dataset_fingerprint(Path("data/dataset"))
-        write_json(config, json.loads(config.read_text()) | {"dataset": fingerprint})
+        take_from(NOBEL, 1)
+        train_again()
     with hub(monkeypatch) as received:
         with pytest.raises(LaureateError, match=r"whose rights are not ours: nothing is sent.*--rights"):
             push.run(params.load(), 2, "me/style", yes=True)

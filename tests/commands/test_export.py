@@ -1,7 +1,8 @@
-"""laureate export: the keys that other programs look for, and the same update when they are loaded back."""
+"""`laureate export`: keys and metadata of the formats, and the same update when a file is loaded back."""
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,18 @@ from conftest import run as shell
 
 torch = pytest.importorskip("torch")
 
+from trained import changed  # noqa: E402
+
 from laureate import cli  # noqa: E402
 from laureate.commands import export  # noqa: E402
 from laureate.config import params  # noqa: E402
 from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import write_json  # noqa: E402
+from laureate.formats.imagefolder import dataset_fingerprint  # noqa: E402
 from laureate.networks.diffusion import base_model  # noqa: E402
 from laureate.networks.lora import adapter_files  # noqa: E402
+from laureate.networks.lora.adapter import Adapter  # noqa: E402
+from laureate.stages import train  # noqa: E402
 from laureate.torch_utils import safetensors_io  # noqa: E402
 
 TARGETS = small_base.TARGETS
@@ -123,6 +128,12 @@ def load(unet: Any, path: Path) -> None:
     Pipeline.load_lora_into_unet(state, alphas, unet, metadata=metadata)
 
 
+def fresh(folder: Path) -> Path:
+    """The folder, removed."""
+    shutil.rmtree(folder)
+    return folder
+
+
 def output(unet: Any, config: dict[str, Any]) -> Any:
     generator, size = torch.Generator().manual_seed(1), int(config["sample_size"])
     latents = torch.randn(2, 4, size, size, generator=generator)
@@ -132,16 +143,13 @@ def output(unet: Any, config: dict[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study with an adapter whose alpha is not its rank, in a git repository."""
-    folder = small_base.study(tmp_path_factory.mktemp("exported"))
-    found = base_model.find(folder / "base")
-    state, adapter = small_base.adapter(found.unet(), 2, 1.0)
-    adapter_files.save(folder / "models/lora/rank-2", state, adapter, TARGETS)
-    write_json(
-        folder / "models/lora/rank-2/config.json",
-        {"rank": 2, "alpha": 1.0, "base": found.fingerprint, "dataset": "d" * 64, "encoded": "e" * 64},
-    )
+def made(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study with a trained adapter whose alpha is not its rank, in a git repository."""
+    folder = tmp_path_factory.mktemp("exported")
+    shutil.copytree(encoded, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.run(changed(params.load(), alpha=1.0, learning_rate=0.1), 2)
     for command in (["init", "--quiet"], ["add", "params.yaml"], ["commit", "--quiet", "-m", "a study"]):
         shell("git", *command, cwd=folder)
     return folder
@@ -160,9 +168,10 @@ def test_the_command_writes_a_file_that_says_where_it_is_from(study: Path, to: s
     found = base_model.find("base")
     assert about["laureate.base"] == found.fingerprint
     assert about["laureate.base_source"] == found.source
-    assert about["laureate.dataset"] == "d" * 64
+    assert about["laureate.dataset"] == dataset_fingerprint(paths.DATASET)
     assert about["laureate.commit"] == shell("git", "rev-parse", "HEAD", cwd=study).strip()
-    assert json.loads(about["laureate.recipe"]) == {"rank": 2, "alpha": 1.0}
+    recipe = json.loads(about["laureate.recipe"])
+    assert (recipe["rank"], recipe["train"]["alpha"], recipe["train"]["steps"]) == (2, 1.0, 14)
     if to != "diffusers":
         assert about["ss_network_dim"] == "2"
         assert about["ss_network_alpha"] == "1"
@@ -172,6 +181,31 @@ def test_the_command_writes_a_file_that_says_where_it_is_from(study: Path, to: s
     load(unet, path)
     config = {"sample_size": 8, "cross_attention_dim": 24}
     assert (output(unet, config) - output(expected, config)).abs().max() < 1e-5
+
+
+def test_the_names_are_those_that_diffusers_gives() -> None:
+    """But for alpha, where it writes the rank, and for the text encoder, which it calls SDXL's first."""
+    from diffusers.utils.state_dict_utils import convert_state_dict_to_kohya
+
+    halves = {"lora_A": (2, 3), "lora_B": (3, 2)}
+    state = {
+        f"{layer}.{half}.weight": torch.randn(shape)
+        for layer in (
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0",
+            "unet.mid_block.resnets.0.conv1",
+            "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
+        )
+        for half, shape in halves.items()
+    }
+    converted = export.kohya(state, Adapter(2, 7.0))
+    wanted = {
+        name.replace("lora_te1_", "lora_te_"): tensor
+        for name, tensor in convert_state_dict_to_kohya(dict(state)).items()
+    }
+    assert converted.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        alpha = name.endswith(".alpha")
+        assert torch.equal(converted[name], torch.tensor(7.0) if alpha else tensor), name
 
 
 def test_an_adapter_with_magnitudes_stays_with_diffusers(study: Path) -> None:
@@ -199,7 +233,7 @@ def test_what_cannot_be_exported_is_told(study: Path, capsys: pytest.CaptureFixt
         export.run(params.load(), 4, "kohya")
     assert cli.main(["export", "--rank", "3", "--to", "kohya"]) == 2
     assert "--rank 3 is not in ranks [2, 4]" in capsys.readouterr().err
-    write_json("models/lora/rank-2/config.json", {"base": "0" * 64})
+    small_base.write(fresh(Path("base")), seed=1)
     with pytest.raises(LaureateError, match="trained on another base"):
         export.run(params.load(), 2, "kohya")
     assert not Path("exports").exists()

@@ -1,4 +1,4 @@
-"""The base comes from the first source that has it, whole and unchanged, or one sentence says why not."""
+"""`laureate fetch`: the first source that has the base gives it unchanged, or one error says why not."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def test_a_repository_of_the_hub(hub: Hub, made: Path, capsys: pytest.CaptureFix
     asked = [path for _, path, _ in hub.asked]
     assert not any("README" in path or ".ckpt" in path for path in asked)
     hub.asked.clear()
-    fetch.run(of(HUB))  # it is there: nobody is asked
+    fetch.run(of(HUB))  # it exists: no source is asked
     assert not hub.asked
-    assert "base is there: hub" in capsys.readouterr().out
+    assert "base exists: hub" in capsys.readouterr().out
 
 
 def test_the_lock_pins_the_commit_of_a_branch(hub: Hub) -> None:
@@ -184,7 +184,7 @@ def test_an_unknown_repository_and_one_that_may_not_be_read(
     said = refused(of(gone, HUB))
     assert f"answers 401 for {NAME}" in said
     assert "set HF_TOKEN if it is yours" in said
-    assert said.startswith("no source of base.sources gives base; hub stabilityai")
+    assert said.startswith("no source of base.sources has base; hub stabilityai")
     monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
     fetch.run(of(gone, HUB))
     assert base_model.find("base").source.startswith(f"hub {NAME}")
@@ -194,7 +194,7 @@ def test_other_refusals(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{NAME} has no revision v9" in refused(of({**HUB, "revision": "v9"}))
     assert "answers 404 for " in refused(of({**MIRROR, "modelscope": "no/body"}))
     hub.gated.add(NAME)
-    assert "behind a licence: accept it on its page and set HF_TOKEN" in refused(of(HUB))
+    assert "only to those who accept its licence: accept it there and set HF_TOKEN" in refused(of(HUB))
     hub.broken.add(NAME)
     assert "answers 500" in refused(of(HUB))
     from huggingface_hub import constants
@@ -211,7 +211,7 @@ def test_off_line(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MODELSCOPE_ENDPOINT", address)
         said = refused(of(HUB, MIRROR))
     assert said.count(f"{address} cannot be reached") == 2
-    assert "go online or name a folder in base.sources" in said
+    assert "go online or add a folder to base.sources" in said
 
 
 def test_a_changed_file_is_refused(hub: Hub) -> None:
@@ -286,7 +286,7 @@ def test_half_a_repository(hub: Hub) -> None:
     assert f"has no {UNET}: it has pickled weights (unet/diffusion_pytorch_model.bin)" in said
     shutil.rmtree(folder / "vae")
     (folder / "unet" / "diffusion_pytorch_model.bin").rename(folder / UNET)
-    assert "has no vae/config.json: half a base" in refused(of(HUB))
+    assert "has no vae/config.json: it is incomplete" in refused(of(HUB))
 
 
 def test_a_base_that_changed_on_the_disk_is_refused_by_every_stage(hub: Hub) -> None:
@@ -313,7 +313,7 @@ CHECKPOINTS = [
         {next(iter(checkpoint_conversion.TEXT)): (4, 4), checkpoint_conversion.CROSS: (320, 768)},
         r"is Stable Diffusion 2 \(its text embeddings are 768 wide\), but its layout is sd2-768",
     ),
-    ({"lora_unet_down.weight": (4, 4)}, "is no whole Stable Diffusion checkpoint"),
+    ({"lora_unet_down.weight": (4, 4)}, "is not a complete Stable Diffusion checkpoint"),
     (
         {next(iter(checkpoint_conversion.TEXT)): (4, 4), checkpoint_conversion.CROSS: (320, 1024)},
         "cannot be read as sd2-768|lacks",

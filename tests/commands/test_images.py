@@ -1,4 +1,4 @@
-"""laureate images: every answer of an endpoint is kept, a refusal is no picture, nothing waits for ever."""
+"""`laureate images`: every answer is kept, refusals and failures are listed, no request waits for ever."""
 
 import json
 from collections.abc import Callable
@@ -110,9 +110,9 @@ def test_a_refusal_is_missing_and_never_a_picture(study: Path, capsys: pytest.Ca
         (e.says(200, b"not json"), "not an answer|without a picture"),
         (e.says(200, {"data": []}), "without a picture"),
         (e.says(200, {"data": [{"revised_prompt": "x"}]}), "without a picture"),
-        (e.says(200, {"data": [{"b64_json": "%%%"}]}), "no picture"),
-        (e.says(200, {"data": [{"b64_json": e.png()[:60]}]}), "no picture"),
-        (e.says(200, {"data": [{"b64_json": "aGVsbG8="}]}), "no picture"),
+        (e.says(200, {"data": [{"b64_json": "%%%"}]}), "not a picture"),
+        (e.says(200, {"data": [{"b64_json": e.png()[:60]}]}), "not a picture"),
+        (e.says(200, {"data": [{"b64_json": "aGVsbG8="}]}), "not a picture"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -146,7 +146,7 @@ def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(study: Path) 
         return e.good if len(answered) <= 2 else e.says(502, {})
 
     with e.endpoint(behave) as server:
-        with pytest.raises(LaureateError, match=r"failed 5 times running \(status 502\).*run it again"):
+        with pytest.raises(LaureateError, match=r"failed 5 times in a row \(status 502\).*run it again"):
             images.run(values(server.url), "painter")
         assert len(server.bodies) == 7
         assert not (study / "data/external/painter").exists()
@@ -161,7 +161,10 @@ def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(study: Path) 
     [
         (e.says(401, {"error": {"message": "Incorrect API key"}}), "answered 401: .*Incorrect API key.*key"),
         (e.says(404, {"error": {"message": "no such model"}}), "answered 404: .*no such model"),
-        (e.says(400, {"error": {"message": "Invalid size", "code": "invalid_value"}}), "does not take.*size"),
+        (
+            e.says(400, {"error": {"message": "Invalid size", "code": "invalid_value"}}),
+            "rejects the request.*size",
+        ),
         (e.says(200, {"data": [{"url": "http://127.0.0.1:1/x.png"}]}), "response_format: b64_json"),
     ],
     ids=["key", "model", "request", "address"],
@@ -175,10 +178,10 @@ def test_what_asking_again_cannot_mend_stops_at_once(study: Path, answer: e.Answ
 
 def test_bounds_are_kept(study: Path) -> None:
     with e.endpoint(always(e.good)) as server:
-        with pytest.raises(LaureateError, match=r"8 pictures to ask for.*cap is 7"):
+        with pytest.raises(LaureateError, match=r"8 pictures to request.*cap is 7"):
             images.run(values(server.url, cap=7), "painter")
         assert server.bodies == []
-        with pytest.raises(LaureateError, match=r"gave no picture.*minutes were over"):
+        with pytest.raises(LaureateError, match=r"gave no picture.*minutes was reached"):
             images.run(values(server.url, minutes=1e-9), "painter")
         assert server.bodies == []
 

@@ -53,7 +53,7 @@ def real(
         encoder = CLIPTextModel(CLIPTextConfig(**given["text_encoder"])).eval().requires_grad_(False)
         encoder = placement.place_text(encoder, torch.device("cpu"), torch.bfloat16)
         text, empty = (torch.zeros(count, cost_model.TOKENS, dtype=torch.int64) for count in (4, 1))
-    process = noise_schedule.schedule(given["scheduler"])
+    process = noise_schedule.from_config(given["scheduler"])
     trainer = Trainer(Objective(unet, process, train, empty, 0.18, encoder=encoder), adapters)
     latents = side // cost_model.downscale(given)
     shape = (4, channels, latents, latents)
@@ -94,7 +94,7 @@ def test_a_rank_between_two_others_costs_what_it_would_alone(small: Path) -> Non
     low, middle, high = (estimated(given, [rank], train, small_base.RESOLUTION) for rank in (2, 4, 8))
     guess = cost_model.between(low, high, (4 - 2) / (8 - 2))
     assert (guess.flops, guess.weights, guess.adapted) == (middle.flops, middle.weights, middle.adapted)
-    assert guess.passing == pytest.approx(middle.passing, rel=0.02)
+    assert guess.temporary == pytest.approx(middle.temporary, rel=0.02)
 
 
 def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:
     encoder = cost_model.size_of(cost_model.model(given, "text_encoder", torch.bfloat16))
     # the weights in float32, with gradient, two moments and a copy in bfloat16; their product, with gradient
     assert on.weights - off.weights == encoder + more * (4 + 4 + 8 + 2) + 4 * 24 * 24 * (2 + 2)
-    assert on.passing > off.passing
+    assert on.temporary > off.temporary
     # for every sample forwards, and as much again for the gradients of the inputs
     assert on.flops - off.flops > 1.5 * 2 * cost_model.reading(given, 1, torch.bfloat16)
     assert cost_model.reading(given, 3, torch.bfloat16) == 3 * cost_model.reading(given, 1, torch.bfloat16)
@@ -205,11 +205,11 @@ def test_the_plan_of_stable_diffusion_before_anything_is_fetched(
     plan.run(nobel, pictures=200)
     printed = capsys.readouterr().out
     assert "not there yet; its shape is taken from the layout sd2-768" in printed
-    assert "To fetch: 5.2 GB of base, and the portraits" in printed
+    assert "To download: base (5.2 GB), portraits" in printed
     assert "Pictures: 200 to train on" in printed
     assert "On one H100: about" in printed
     assert "Note:" not in printed
     smaller = nobel.model_copy(update={"prepare": nobel.prepare.model_copy(update={"resolution": 512})})
     made = plan.estimate(smaller, plan.shape_of(smaller), (200, 20), torch.bfloat16, "fused")
-    assert any("trained at 768 px, this trains at 512" in line for line in plan.said(smaller, made))
+    assert any("trained at 768 px, this study trains at 512" in line for line in plan.summary(smaller, made))
     assert list(tmp_path.iterdir()) == [tmp_path / "data"]

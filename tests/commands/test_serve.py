@@ -1,8 +1,9 @@
-"""laureate serve: the study's base and adapters as an images endpoint, and an endpoint as a table's row."""
+"""`laureate serve`: base and adapters as an images endpoint; external models get a row in the table."""
 
 import base64
 import io
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,17 +34,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small base with one adapter, trained by nobody: random weights that are not zero."""
-    folder = small_base.study(tmp_path_factory.mktemp("served"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        loaded = params.load()
-        found = base_model.find(loaded.base.path)
-        adapter_files.save(
-            "models/lora/rank-2", *small_base.adapter(found.unet(), 2, 2.0), small_base.TARGETS
-        )
-        write_json("models/lora/rank-2/config.json", {"base": found.fingerprint})
+def study(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small base with one trained adapter, whose weights are large enough to be seen in a picture."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    unet = base_model.find(folder / "base").unet()
+    adapter_files.save(folder / "models/lora/rank-2", *small_base.adapter(unet, 2, 2.0), small_base.TARGETS)
     return folder
 
 
@@ -55,7 +51,7 @@ def address(study: Path) -> Iterator[str]:
     assert process.stdout is not None
     assert process.stderr is not None
     line = process.stdout.readline()
-    found = re.match(r"(http://127\.0\.0\.1:\d+/v1) speaks", line)
+    found = re.match(r"(http://127\.0\.0\.1:\d+/v1) serves", line)
     assert found, line + process.stderr.read()
     yield found[1]
     process.terminate()
@@ -158,7 +154,7 @@ def test_what_is_no_request_has_the_shape_too(client: openai.OpenAI) -> None:
 def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     monkeypatch.setenv(serve.KEY, "right")
-    with running(serve.build(generator.Studio(params.load()))) as url:
+    with running(serve.build(generator.Generator(params.load()))) as url:
         with (
             openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
@@ -171,13 +167,12 @@ def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.
 def test_an_adapter_of_another_base_is_an_error_of_the_server(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    write_json("models/lora/rank-2/config.json", {"base": "0" * 64})
+    shutil.rmtree("base")
+    small_base.write(Path("base"), seed=1)
     with (
-        running(serve.build(generator.Studio(params.load()))) as url,
+        running(serve.build(generator.Generator(params.load()))) as url,
         openai.OpenAI(base_url=url, api_key="x", max_retries=0) as asking,
         pytest.raises(openai.InternalServerError, match="trained on another base"),
     ):
@@ -202,12 +197,13 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     for model in loaded.models:
         evaluate.run(loaded, model)
     compare.run(loaded)
-    rows = {row["model"]: row for row in results_table.read_csv("metrics/comparison.csv")}
+    table = results_table.read_csv("metrics/comparison.csv")
+    rows = {model: results_table.metrics_of(table, model) for model in table.index}
     assert list(rows) == ["noise-floor", "baseline", "rank-4", "rank-16", "served", "by-hand"]
     assert (rows["served"]["n_generated"], rows["by-hand"]["n_generated"]) == (18, 8)
-    assert rows["served"]["rank"] is None
+    assert "rank" not in rows["served"]
     for model in ("served", "by-hand"):
-        assert all(rows[model][key] is not None for key in ("fid", "kid", "lpips", "clip", "style_read"))
+        assert all(key in rows[model] for key in ("fid", "kid", "lpips", "clip", "style_read"))
     shown = Path("metrics/comparison.md").read_text()
     assert "| served | 18 |" in shown
     assert "| by-hand | 8 |" in shown

@@ -58,7 +58,7 @@ def address(study: Path) -> Iterator[str]:
 
     with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as listening:
         patch.chdir(study)
-        app = serve.build(generator.Studio(params.load()))
+        app = serve.build(generator.Generator(params.load()))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -1,4 +1,4 @@
-"""Worlds: one command sets every value that differs, keeps the rest, and goes back to the same bytes."""
+"""`laureate world`: set all values of a preset, keep the others, restore the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe can say beside the embedded study's: epochs, a size to draw at, a share of blanks."""
+"""Parameters that the embedded world does not use: epochs, size of the samples, share of blank pictures."""
 
 from __future__ import annotations
 
@@ -92,10 +92,3 @@ def test_blank_pictures_are_counted(
     assert not (paths.SAMPLES / "baseline").exists()
     sample.run(changed(study, "sample", blank=0.25), "baseline")
     assert "1 of 4 pictures are of one colour" in capsys.readouterr().err
-
-
-def test_what_is_blank() -> None:
-    assert sample.is_blank(Image.new("RGB", (8, 8), (3, 200, 7)))
-    picture = Image.new("RGB", (8, 8))
-    picture.putpixel((1, 1), (0, 3, 0))
-    assert not sample.is_blank(picture)

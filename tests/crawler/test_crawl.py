@@ -1,6 +1,8 @@
-"""The crawler on a sound site: what it finds, what it writes, what it says of a site that has changed."""
+"""Crawls of a site without faults: rows, files, report, changes."""
 
 import hashlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sites_of_faults import (
     body,
     crawled,
     edited,
+    fails,
     few,
     image,
     page,
@@ -144,6 +147,56 @@ def test_years_categories_and_kinds_narrow_the_crawl(tmp_path: Path) -> None:
     assert {row["category"] for row in rows} <= {"phy", "lit"}
     assert all(row["file"] for row in rows if row["kind"] != "unknown")
     assert not [line for line in log.asked if "/2023/" in line]
+
+
+def test_next_year_is_crawled_by_default(tmp_path: Path) -> None:
+    person = few(1)[0]
+    later = replace(person, prizes=tuple(replace(prize, year=2031) for prize in person.prizes))
+    with site([later]) as (address, _):
+        rows, report = crawled(address, tmp_path / "raw")
+    assert [row["year"] for row in rows] == [2031]
+    assert report["excluded"] == []
+
+
+@pytest.mark.parametrize("years", [[2024, 2025], [None, 2023], [None, None]])
+def test_the_report_counts_every_prize_that_years_and_categories_leave_out(
+    tmp_path: Path, years: list[int | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = collection(laureates=30)
+    prizes = [prize for person in people if person.gender for prize in person.prizes]
+    first, last = years[0] or 0, years[1] or 9999
+    expected = Counter(
+        ("crawl.categories" if first <= prize.year <= last else "crawl.years", prize.year, prize.category)
+        for prize in prizes
+        if not (first <= prize.year <= last and prize.category in ("phy", "lit"))
+    )
+    with site(people) as (address, _):
+        rows, report = crawled(address, tmp_path / "raw", years=years, categories=["phy", "lit"])
+    assert {(p["by"], p["year"], p["category"]): p["prizes"] for p in report["excluded"]} == expected
+    assert len(rows) + expected.total() == len(prizes)
+    assert f"{expected.total()} prizes left out by crawl.categories" in capsys.readouterr().out
+    lines = (tmp_path / "crawl_report.md").read_text(encoding="utf-8").splitlines()
+    by, year, category = min(expected)
+    line = next(line for line in lines if line.startswith(f"- {by}, {year}: "))
+    assert f"{expected[by, year, category]} {category}" in line
+
+
+def test_years_without_a_prize_are_named_as_the_reason(tmp_path: Path) -> None:
+    with site(few(2)) as (address, _):
+        fails(
+            "found no illustration at all, 2 prizes left out by crawl.years",
+            address,
+            tmp_path,
+            years=[None, 1900],
+        )
+
+
+def test_the_report_counts_what_a_limit_leaves_out(tmp_path: Path) -> None:
+    people = few(4)
+    with site(people) as (address, _):
+        rows, report = crawled(address, tmp_path / "raw", limit=1)
+    assert {row["by"] for row in report["excluded"]} == {"crawl.limit"}
+    assert sum(row["prizes"] for row in report["excluded"]) == len(people) - len(rows)
 
 
 def test_the_report_says_what_changed_since_the_crawl_before(tmp_path: Path) -> None:

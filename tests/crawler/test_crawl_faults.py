@@ -1,4 +1,4 @@
-"""The crawler on sites with faults: every one is told, nothing of it is written, the rest is found."""
+"""Crawls of sites with faults: every fault is reported, nothing broken is written, the rest is read."""
 
 import gzip
 import json
@@ -192,7 +192,7 @@ def test_too_few_pages_understood_fails_naming_selector_and_page(tmp_path: Path)
         crawled(address, tmp_path / "raw", coverage=STRICT)
     assert page(people[0]) in str(error.value)
     assert not (tmp_path / "raw").exists()
-    assert report_of(tmp_path / "raw")["complaint"]
+    assert report_of(tmp_path / "raw")["failure"]
 
 
 def test_a_failed_crawl_leaves_the_one_before_as_it_was(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""2,000 generated API answers, facts pages and pictures: whatever comes, it is read, told or left out.
+"""2,000 generated API responses, pages and pictures: each is read, reported or left out.
 
 Each goes the way of a crawl, from the spider through the pipeline into the store, with no network between.
 """
@@ -19,14 +19,14 @@ from PIL import Image
 from scrapy import Request
 from scrapy.http import HtmlResponse, Response, TextResponse
 
-from crawler.items import Fault, Portrait, Skipped
+from crawler.items import Excluded, Fault, Portrait, Skipped
 from crawler.options import Options
-from crawler.pipelines import Check
+from crawler.pipelines import PictureCheck
 from crawler.report import changes, coverage
-from crawler.response_store import Kept
+from crawler.response_store import ResponseStore
 from crawler.spider import LaureateSpider
-from laureate.formats.portraits import manifest, read_manifest
-from laureate.stages.crawl import store
+from laureate.formats.portraits import read_manifest, with_shared_files
+from laureate.stages.crawl import write_output
 
 SITE = "http://127.0.0.1:8000"
 ANSWERS, PAGES, PICTURES = 700, 700, 600  # 2,000 in all
@@ -136,8 +136,8 @@ def crawl(root: Path, answer: str, page: str, body: bytes) -> list[dict[str, Any
     out = root / "data/raw"
     options = Options(SITE, f"{SITE}/2.1", str(root / "data/.raw-crawl"))
     (Path(options.state) / "index.jsonl").unlink(missing_ok=True)
-    spider, kept = LaureateSpider(options), Kept(options.state)
-    check = Check(SimpleNamespace(settings={"LAUREATE": options}))  # type: ignore[arg-type]
+    spider, kept = LaureateSpider(options), ResponseStore(options.state)
+    check = PictureCheck(SimpleNamespace(settings={"LAUREATE": options}))  # type: ignore[arg-type]
     items: list[Any] = []
 
     def follow(found: Iterator[Any]) -> None:
@@ -149,14 +149,14 @@ def crawl(root: Path, answer: str, page: str, body: bytes) -> list[dict[str, Any
                 kept.put(item.image, item.body or b"", "", "", "", "c")
                 items.append(check.process_item(item))
             else:
-                assert isinstance(item, Fault | Skipped)
+                assert isinstance(item, Fault | Skipped | Excluded)
                 items.append(item)
 
     start = Request(f"{SITE}/list", meta={"about": "list"}, callback=spider.parse_list)
     follow(spider.parse_list(response(start, answer, page, body)))
-    rows = manifest([item for item in items if isinstance(item, dict)])
+    rows = with_shared_files([item for item in items if isinstance(item, dict)])
     faults = [item for item in items if isinstance(item, Fault)]
-    store(rows, kept, out)
+    write_output(rows, kept, out)
     assert read_manifest(out / "portraits.jsonl") == rows
     assert all(fault.reason for fault in faults)
     json.dumps([vars(fault) for fault in faults], ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Crawls that are interrupted or killed: run again, they end as if nothing had happened."""
+"""Interrupted and killed crawls: run again, they give the same output."""
 
 import os
 import random

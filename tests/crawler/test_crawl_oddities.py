@@ -1,4 +1,4 @@
-"""What is odd on a site, and still no reason to lose anything: pictures, names, entries of the API."""
+"""Irregular pictures, names and API entries: nothing is lost."""
 
 import json
 import re
@@ -150,4 +150,4 @@ def test_the_sentence_of_the_list_page_is_held_against_the_api(tmp_path: Path) -
         _, report = crawled(address, tmp_path / "raw")
     told = [fault["reason"] for fault in report["faults"] if fault["about"] == "check"]
     assert any("the list page counts 2 to 9 prizes and people, the API 2 to 2" in reason for reason in told)
-    assert any("the list page speaks of the years 1901 to" in reason for reason in told)
+    assert any("the list page gives the years 1901 to" in reason for reason in told)

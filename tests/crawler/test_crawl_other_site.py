@@ -1,4 +1,4 @@
-"""The crawler on a site of the same shapes that was built apart from the museum."""
+"""A crawl of a site with the same structure that shares no code with the museum."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the crawler never does: ask where it may not, sooner than it may, or in disguise."""
+"""Politeness and safety: hosts, robots.txt, pauses, refusals, user agent."""
 
 import shutil
 import socket
@@ -15,7 +15,7 @@ from scrapy import Request
 from scrapy.exceptions import IgnoreRequest
 from sites_of_faults import Fault, Faulty, body, crawled, fails, few, image, page, reset, silent, site, status
 
-from crawler.middlewares import Hosts
+from crawler.middlewares import AllowedHosts
 from crawler.options import Options
 from crawler.settings import settings
 from laureate import cli
@@ -109,7 +109,7 @@ def test_a_dry_run_without_a_contact_says_what_is_missing(
     crawl.run(params, site="https://www.nobelprize.org", out=tmp_path / "raw", dry_run=True)
     told = capsys.readouterr().out
     assert "GET https://api.nobelprize.org/2.1/laureates?offset=0" in told
-    assert "before a crawl: crawl.contact must say who asks https://www.nobelprize.org" in told
+    assert "before a crawl: crawl.contact must say who crawls https://www.nobelprize.org" in told
 
 
 def test_the_nobel_world_asks_the_real_site_with_manners(
@@ -216,7 +216,7 @@ def test_a_public_name_that_leads_to_this_network_is_not_followed(tmp_path: Path
 )
 def test_only_named_public_places_are_asked(address: str, allowed: bool) -> None:
     options = Options("http://www.example.org", "http://api.example.org/2.1", "", hosts=("10.0.0.7",))
-    hosts = Hosts(SimpleNamespace(settings={"LAUREATE": options}))  # type: ignore[arg-type]
+    hosts = AllowedHosts(SimpleNamespace(settings={"LAUREATE": options}))  # type: ignore[arg-type]
     with nullcontext() if allowed else pytest.raises(IgnoreRequest):
         hosts.process_request(Request(address))
 

@@ -1,4 +1,4 @@
-"""The captioner: its grammar, its questions, and that it believes what the model says."""
+"""The CLIP captioner: its grammar, its prompts, and that captions follow the model's answers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laureate.core.errors import LaureateError
-from laureate.dataset.clip_captioner import Array, Questions, caption, check_tokens, sentence
+from laureate.dataset.clip_captioner import Array, AttributeClassifier, caption, check_tokens, sentence
 from laureate.evaluation.judges import ClipJudge
 from laureate.formats.vocabulary import VOCABULARY, Vocabulary, load_vocabulary
 from laureate.simulator.portraits import captions
@@ -70,7 +70,7 @@ def test_the_vocabulary_speaks_of_what_the_judges_know() -> None:
 
 
 @given(people)
-def test_the_sentence_is_that_of_the_atelier(person: Any) -> None:
+def test_the_sentence_is_that_of_the_simulator(person: Any) -> None:
     values = asked_of(person)
     if person.hair == "bald":
         values.pop("hair_colour", None)
@@ -112,7 +112,7 @@ def test_what_a_picture_shows_is_what_is_said(person: Any) -> None:
 
 
 JUDGE = BagOfWords()
-QUESTIONS = Questions(WORDS, STYLE, JUDGE)
+QUESTIONS = AttributeClassifier(WORDS, STYLE, JUDGE)
 
 
 def test_a_known_gender_is_believed_and_women_are_not_asked_for_beards() -> None:
@@ -136,7 +136,7 @@ def test_what_is_unsure_or_goes_without_saying_is_not_said() -> None:
 
 def test_the_same_seed_asks_the_same() -> None:
     picture = JUDGE.texts(["A calm man."])[0]
-    one, two = (Questions(WORDS, STYLE, JUDGE, seed=3).answers(picture, 50.0) for _ in range(2))
+    one, two = (AttributeClassifier(WORDS, STYLE, JUDGE, seed=3).answers(picture, 50.0) for _ in range(2))
     assert one == two
 
 
@@ -145,7 +145,7 @@ def test_a_caption_that_clip_would_cut_is_an_error() -> None:
         return {"input_ids": [0, *range(len(text.split())), 1]}
 
     check_tokens({"1.png": "word " * 75}, tokenizer)
-    with pytest.raises(LaureateError, match=r"the caption of 2\.png has 78 tokens, of which 77 are read"):
+    with pytest.raises(LaureateError, match=r"the caption of 2\.png has 78 tokens, more than 77: shorten"):
         check_tokens({"1.png": "short", "2.png": "word " * 76}, tokenizer)
 
 
@@ -174,7 +174,7 @@ def test_a_vocabulary_that_makes_no_sense_is_named(
 def test_what_the_shipped_clip_says_of_fresh_laureates_is_so(embedded: Path) -> None:
     judge = ClipJudge.load(embedded / "clip")
     scale = float(judge.model.logit_scale.detach().exp())
-    questions = Questions(WORDS, STYLE, judge)
+    questions = AttributeClassifier(WORDS, STYLE, judge)
     rng = np.random.default_rng(2026)
     drawn = [random_attributes(rng) for _ in range(60)]
     pictures = judge.pictures([draw(person, "laureate", seed) for seed, person in enumerate(drawn)])

@@ -1,4 +1,4 @@
-"""The doctor: every kind of bad picture and caption is named with its cure, and a sound folder passes."""
+"""The folder check: every kind of bad picture and caption is named with its remedy; a good folder passes."""
 
 import io
 import json
@@ -41,14 +41,14 @@ BAD: dict[str, tuple[bytes, str]] = {
     "page.jpg": (b"<!doctype html>", "it is a web page"),
     "cut.png": (encoded()[:-500], "it cannot be decoded"),
     "small.png": (encoded(size=(60, 90)), "60 x 90 pixels, less than 128"),
-    "strip.png": (encoded(size=(900, 140)), "900 x 140 pixels: a strip"),
-    "named.png": (encoded(form="JPEG"), "a JPEG by its bytes, .png by its name"),
-    "twin.png": (SAME, "the same bytes as same.png"),
-    "print.jpg": (encoded("CMYK", form="JPEG"), "(CMYK)"),
+    "strip.png": (encoded(size=(900, 140)), "900 x 140 pixels: one side is more than twice"),
+    "named.png": (encoded(form="JPEG"), "JPEG data in a file with the suffix .png"),
+    "the same.png": (SAME, "the same bytes as same.png"),
+    "print.jpg": (encoded("CMYK", form="JPEG"), "CMYK"),
     "clear.png": (encoded("RGBA"), "transparency"),
     "deep.png": (encoded("I;16"), "16 bits a channel"),
     "turned.jpg": (encoded(form="JPEG", exif=turned()), "EXIF"),
-    "moving.gif": (encoded(form="PNG"), "by its name"),
+    "moving.gif": (encoded(form="PNG"), "PNG data in a file with the suffix .gif"),
 }
 
 
@@ -69,24 +69,24 @@ def write_rows(folder: Path, rows: list[Any]) -> None:
 
 def test_a_sound_folder_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", str(folder)]) == 0
-    assert "2 pictures, nothing found" in capsys.readouterr().out
+    assert "2 pictures, no problem found" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_picture_is_named_with_a_cure(tmp_path: Path, name: str) -> None:
+def test_a_bad_picture_is_named_with_a_remedy(tmp_path: Path, name: str) -> None:
     (tmp_path / "same.png").write_bytes(SAME)
     (tmp_path / name).write_bytes(BAD[name][0])
-    found = list(folder_check.examine_pictures(tmp_path, sorted(tmp_path.iterdir())))
+    found = list(folder_check.check_pictures(tmp_path, sorted(tmp_path.iterdir())))
     assert [finding.where for finding in found] in ([name], ["same.png", name])
-    assert any(BAD[name][1] in finding.what for finding in found)
-    assert all(finding.cure for finding in found)
+    assert any(BAD[name][1] in finding.problem for finding in found)
+    assert all(finding.remedy for finding in found)
 
 
 def test_an_animation_is_named(tmp_path: Path) -> None:
     FRAMES[0].save(tmp_path / "moving.gif", save_all=True, append_images=FRAMES[1:])
     assert identify((tmp_path / "moving.gif").read_bytes()).frames == 3
-    (finding,) = folder_check.examine_pictures(tmp_path, [tmp_path / "moving.gif"])
-    assert "an animation of 3 frames" in finding.what
+    (finding,) = folder_check.check_pictures(tmp_path, [tmp_path / "moving.gif"])
+    assert "an animation of 3 frames" in finding.problem
 
 
 def test_a_folder_of_all_that_is_bad_fails_and_names_each(
@@ -99,7 +99,7 @@ def test_a_folder_of_all_that_is_bad_fails_and_names_each(
         assert cli.main(["doctor", str(folder)]) == 1
     told = capsys.readouterr()
     assert all(name in told.out for name in BAD)
-    assert "must be put right" in told.err
+    assert "problems to correct" in told.err
 
 
 def test_what_prepare_puts_right_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,10 +112,10 @@ def test_what_prepare_puts_right_is_a_note(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        ("{", "no JSON object"),
-        ({"text": "A man."}, "no JSON object with file_name and text"),
-        ({"file_name": "../same.png", "text": "A man."}, "leads out of the folder"),
-        ({"file_name": "/etc/passwd", "text": "A man."}, "leads out of the folder"),
+        ("{", "not a JSON object"),
+        ({"text": "A man."}, "not a JSON object with file_name and text"),
+        ({"file_name": "../same.png", "text": "A man."}, "points out of the folder"),
+        ({"file_name": "/etc/passwd", "text": "A man."}, "points out of the folder"),
         ({"file_name": "none.png", "text": "A man."}, "there is no picture none.png"),
         ({"file_name": "same.png", "text": " "}, "an empty caption"),
         ({"file_name": "same.png", "text": "word " * 80}, "more than 77 tokens"),
@@ -123,28 +123,28 @@ def test_what_prepare_puts_right_is_a_note(tmp_path: Path, capsys: pytest.Captur
 )
 def test_a_bad_row_is_named(folder: Path, row: Any, what: str) -> None:
     write_rows(folder, [{"file_name": name, "text": "A man."} for name in ("same.png", "other.png")] + [row])
-    found = list(folder_check.examine_captions(folder, sorted(folder.glob("*.png"))))
+    found = list(folder_check.check_captions(folder, sorted(folder.glob("*.png"))))
     assert {finding.where for finding in found} == {"metadata.jsonl, line 3"}
-    assert what in found[-1].what
+    assert what in found[-1].problem
 
 
 def test_a_picture_without_a_row_is_named(folder: Path) -> None:
     write_rows(folder, [{"file_name": "same.png", "text": "A man."}])
-    (finding,) = folder_check.examine_captions(folder, sorted(folder.glob("*.png")))
-    assert (finding.where, finding.what) == ("other.png", "no row in metadata.jsonl")
+    (finding,) = folder_check.check_captions(folder, sorted(folder.glob("*.png")))
+    assert (finding.where, finding.problem) == ("other.png", "no row in metadata.jsonl")
 
 
 def test_captions_in_text_files_are_examined_too(folder: Path) -> None:
     (folder / "metadata.jsonl").unlink()
     pictures = sorted(folder.glob("*.png"))
-    assert list(folder_check.examine_captions(folder, pictures)) == []
+    assert list(folder_check.check_captions(folder, pictures)) == []
     (folder / "same.txt").write_text("")
-    found = {finding.where: finding.what for finding in folder_check.examine_captions(folder, pictures)}
+    found = {finding.where: finding.problem for finding in folder_check.check_captions(folder, pictures)}
     assert found == {"same.txt": "an empty caption", "other.txt": "other.png has no caption, others have one"}
 
 
 def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LaureateError, match="holds no picture"):
+    with pytest.raises(LaureateError, match="has no picture in it"):
         doctor.run(str(tmp_path))
-    with pytest.raises(LaureateError, match="is no folder"):
+    with pytest.raises(LaureateError, match="is not a folder"):
         doctor.run(str(tmp_path / "none"))

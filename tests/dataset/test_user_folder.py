@@ -1,4 +1,4 @@
-"""A folder that somebody brings instead of a crawl: captions wherever they are, near-duplicates, BLIP."""
+"""A user's image folder in place of a crawl: captions in any place, near-duplicates, BLIP."""
 
 import io
 import json
@@ -15,8 +15,9 @@ from PIL import Image, ImageFilter
 from laureate import cli
 from laureate.config.params import Params, Prepare, Sample
 from laureate.core.errors import LaureateError
-from laureate.dataset import blip_captioner, filters, folder_check, split, user_folder
-from laureate.imaging.near_duplicates import distance, perceptual_hash, twins
+from laureate.dataset import blip_captioner, filters, folder_check, user_folder
+from laureate.formats import imagefolder
+from laureate.imaging.near_duplicates import distance, near_duplicates, perceptual_hash
 from laureate.stages import prepare
 
 
@@ -36,7 +37,7 @@ def again(image: Image.Image, quality: int = 60, scale: float = 0.5) -> Image.Im
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(40, 95), st.floats(0.5, 2.0))
-def test_a_picture_saved_again_is_a_twin_and_another_is_not(seed: int, quality: int, scale: float) -> None:
+def test_a_picture_saved_again_is_a_near_duplicate(seed: int, quality: int, scale: float) -> None:
     hashes = [
         perceptual_hash(p) for p in (picture(seed), again(picture(seed), quality, scale), picture(seed + 1))
     ]
@@ -45,15 +46,16 @@ def test_a_picture_saved_again_is_a_twin_and_another_is_not(seed: int, quality: 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, 15), max_size=8), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
-def test_what_is_no_twin_has_no_neighbour(seeds: list[int], near: float) -> None:
+def test_what_is_no_near_duplicate_has_no_neighbour(seeds: list[int], near: float) -> None:
     hashes = {
         f"{n}": np.random.default_rng(seed).integers(0, 2, 256).astype(bool) for n, seed in enumerate(seeds)
     }
-    doubles = dict(twins(hashes, near))
+    doubles = dict(near_duplicates(hashes, near))
     kept = [name for name in hashes if name not in doubles]
     assert all(distance(hashes[a], hashes[b]) > near for a in kept for b in kept if a != b)
     assert all(
-        twin in kept and distance(hashes[name], hashes[twin]) <= near for name, twin in doubles.items()
+        original in kept and distance(hashes[name], hashes[original]) <= near
+        for name, original in doubles.items()
     )
 
 
@@ -91,7 +93,7 @@ def prepared(params: Params, out: Path) -> dict[str, dict[str, Any]]:
     """Run the stage; gives the rows of both sides by file name."""
     prepare.run(params, out=out)
     rows: list[dict[str, Any]] = []
-    for side in split.SIDES:
+    for side in imagefolder.PARTS:
         lines = (out / side / "metadata.jsonl").read_text("utf-8").splitlines()
         rows += [json.loads(line) | {"side": side} for line in lines]
     return {row["file_name"]: row for row in rows}
@@ -135,10 +137,10 @@ def test_a_resized_duplicate_is_left_out_of_a_crawl_and_named_by_the_doctor(
     folder: Path, wanted: Callable[..., Params], tmp_path: Path
 ) -> None:
     again(picture(3), scale=0.9).save(folder / "Ø 3b.jpg")
-    (finding,) = folder_check.examine(folder)
+    (finding,) = folder_check.check(folder)
     assert finding.where == "Ø 3b.jpg"
-    assert "nearly the same picture as Ø 3.png" in finding.what
-    assert "prepare.near" in finding.cure
+    assert "nearly the same picture as Ø 3.png" in finding.problem
+    assert "prepare.near" in finding.remedy
     with pytest.raises(
         LaureateError, match=r"Ø 3b\.jpg: nearly the same picture as Ø 3\.png.*laureate doctor"
     ):
@@ -151,7 +153,7 @@ def test_a_resized_duplicate_is_left_out_of_a_crawl_and_named_by_the_doctor(
         "b": perceptual_hash(picture(2)),
         "c": perceptual_hash(again(picture(1))),
     }
-    good, left_out = filters.without_twins(rows, hashes, 0.1)
+    good, left_out = filters.without_near_duplicates(rows, hashes, 0.1)
     assert [row["file"] for row in good] == ["a", "b"]
     assert left_out[0]["file"] == "c"
     assert "nearly the same picture as a" in left_out[0]["reason"]
@@ -163,9 +165,9 @@ def test_a_resized_duplicate_is_left_out_of_a_crawl_and_named_by_the_doctor(
         ("zz.png", b"", "it is empty"),
         ("Ø 3.txt", b"  ", "an empty caption"),
         ("Ø 3.txt", b"\xff\xfe", "not UTF-8"),
-        ("metadata.jsonl", b"{\n", "no JSON object"),
-        ("metadata.jsonl", b'{"file_name": "../../x.png", "text": "A."}\n', "leads out of the folder"),
-        ("ø 3.webp", None, "its name is that of Ø 3.png"),
+        ("metadata.jsonl", b"{\n", "not a JSON object"),
+        ("metadata.jsonl", b'{"file_name": "../../x.png", "text": "A."}\n', "points out of the folder"),
+        ("ø 3.webp", None, "has the name of Ø 3.png"),
     ],
 )
 def test_what_the_doctor_finds_stops_the_run(
@@ -196,16 +198,16 @@ def test_the_doctor_counts_tokens_as_clip_does(folder: Path, embedded: Path) -> 
     (folder / "Ø 3.txt").write_text("Unpronounceably-hyphenated " * 40)
     for path in user_folder.pictures_in(folder):
         path.with_suffix(".txt").write_text("A man.") if path.stem != "Ø 3" else None
-    (finding,) = folder_check.examine(folder, count=folder_check.tokens_by(embedded / "clip"))
-    assert (finding.where, "more than 77 tokens" in finding.what) == ("Ø 3.txt", True)
+    (finding,) = folder_check.check(folder, count=folder_check.token_counter(embedded / "clip"))
+    assert (finding.where, "more than 77 tokens" in finding.problem) == ("Ø 3.txt", True)
 
 
 def test_a_caption_without_its_picture_is_named(folder: Path) -> None:
     for path in user_folder.pictures_in(folder):
         path.with_suffix(".txt").write_text("A man.")
     (folder / "gone.txt").write_text("A man.")
-    (finding,) = folder_check.examine(folder)
-    assert (finding.where, finding.what) == ("gone.txt", "a caption without its picture")
+    (finding,) = folder_check.check(folder)
+    assert (finding.where, finding.problem) == ("gone.txt", "a caption without a picture")
 
 
 # --- BLIP
@@ -257,7 +259,7 @@ def test_blip_that_is_not_there_is_a_sentence(
         prepare.run(wanted(source=str(folder), captioner="blip", blip="nowhere"), out=tmp_path / "dataset")
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(LaureateError, match="is no BLIP captioner that transformers can load"):
+    with pytest.raises(LaureateError, match="is not a BLIP captioner that transformers can load"):
         blip_captioner.BlipCaptioner.load(tmp_path)
 
 
@@ -278,4 +280,4 @@ def test_the_command_takes_the_limits_of_the_parameters(
     (tmp_path / "prompts.yaml").touch()
     (tmp_path / "params.yaml").write_text("prepare: {near: 0.0}\nsample: {prompts: [prompts.yaml]}\n")
     assert cli.main(["doctor", str(folder)]) == 0
-    assert "13 pictures, nothing found" in capsys.readouterr().out
+    assert "13 pictures, no problem found" in capsys.readouterr().out

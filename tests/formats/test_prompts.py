@@ -1,4 +1,4 @@
-"""Prompt files: what is shipped is good, what is bad is named by file and row."""
+"""Prompt files: the shipped ones load, a bad row is named with its file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_no_shipped_prompt_repeats_another(root: Path) -> None:
         ([GOOD | {"id": 7}], "row 1: id must be lower-case words"),
         ([GOOD | {"text": " "}], "row 1: text must not be empty"),
         ([GOOD | {"set": "other"}], "row 1: set must be one of seed, study, got 'other'"),
-        ([GOOD | {"attributes": {"nose": "long"}}], "row 1: 'nose' is no attribute; choose from gender"),
+        ([GOOD | {"attributes": {"nose": "long"}}], "row 1: 'nose' is not an attribute; choose from gender"),
         ([GOOD | {"attributes": {"hair": "none"}}], "row 1: hair cannot be 'none'; choose from bald"),
         ([GOOD | {"attributes": ["man"]}], "row 1: attributes must be pairs"),
         ([GOOD | {"more": 1}], "row 1: a prompt has the keys id, text, set"),

@@ -1,9 +1,9 @@
-"""A study without models: everything that stages before evaluate leave behind, drawn and written in a second.
+"""A study without models: all outputs of the stages before evaluate, drawn and written in a second.
 
 The baseline's pictures are drawn as photographs, the adapters' in the laureates' style.
 """
 
-import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +13,25 @@ import yaml
 from laureate.config import params
 from laureate.core.files import write_json, write_text
 from laureate.evaluation import evidence, scores, scoring
+from laureate.formats import imagefolder, samples
+from laureate.formats.prompts import Prompt
+from laureate.formats.prompts import load as load_prompts
+from laureate.networks.lora import adapter_config
 from laureate.simulator.portraits import attributes, captions, portrait
+from laureate.stages.prepare import metadata_row
+from laureate.training.loss_curves import Curves
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCE = "folder models/embedded/base"
 
 
 def draw_study(
     folder: Path, ranks: tuple[int, ...] = (4, 16), prompts: int = 4, train: int = 8, holdout: int = 6
 ) -> Path:
     """Fill `folder` with params.yaml, prompts, data set, samples and loss curves => `folder`."""
-    asked = yaml.safe_load((ROOT / "data/prompts.yaml").read_text())[:prompts]
-    write_text(folder / "data/prompts.yaml", yaml.safe_dump(asked))
+    chosen = yaml.safe_load((ROOT / "data/prompts.yaml").read_text())[:prompts]
+    write_text(folder / "data/prompts.yaml", yaml.safe_dump(chosen))
+    asked = load_prompts([folder / "data/prompts.yaml"])
     write_text(folder / "data/published.yaml", (ROOT / "data/published.yaml").read_text())
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values |= {"ranks": list(ranks), "selected": f"rank-{ranks[-1]}"}
@@ -33,20 +41,29 @@ def draw_study(
     for part, count, first in (("train", train, 0), ("holdout", holdout, 1000)):
         _portraits(folder / "data/dataset" / part, count, first)
     left_out = [{"file": "9-2011-phy.jpg", "reason": "the same picture as 8-2010-phy.jpg"}]
-    _lines(folder / "data/dataset/left_out.jsonl", left_out)
+    imagefolder.write_left_out(folder / "data/dataset", left_out)
     _samples(folder, "baseline", asked, "photograph")
     for rank in ranks:
         _samples(folder, f"rank-{rank}", asked, "laureate")
         _curve(folder / f"metrics/train/rank-{rank}.csv", rank)
-        write_json(
-            folder / f"models/lora/rank-{rank}/config.json",
-            {"rank": rank, "base": "b" * 64, "dataset": "d" * 64, "encoded": "e" * 64},
+        hashes = {"base": "b" * 64, "dataset": "d" * 64, "encoded": "e" * 64, "code": "c" * 64}
+        recipe = adapter_config.recipe(rank, values["train"], **hashes)
+        adapter_config.write(
+            folder / f"models/lora/rank-{rank}", recipe, precision="float32", base_source=SOURCE
         )
     return folder
 
 
+def draw_judged_study(folder: Path, models: Path) -> Path:
+    """`draw_study`, with the judges of `models` in the place of the embedded ones => `folder`."""
+    draw_study(folder)
+    for judge in ("clip", "vision"):
+        shutil.copytree(models / judge, folder / "models/embedded" / judge)
+    return folder
+
+
 def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tuple[str, ...] = ()) -> None:
-    """Plausible evidence for every model, and metrics/models/NAME.json with the scores taken from it.
+    """Simulated evidence for every model, and metrics/models/NAME.json with the scores of it.
 
     Features of 49 prompts with two seeds and of 30 portraits: the baseline's lie far off, a rank's the nearer
     the larger it is.
@@ -60,15 +77,16 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
         resamples = scores.resample(found.clusters, 30, evaluate.bootstrap, evaluate.seed)
         values: dict[str, float | int | None] = {"n_generated": 98, "n_prompts": 49, "n_reference": 30}
         for key, score in scoring.scores_of(found, evaluate.neighbours).items():
-            values |= scoring.with_interval(key, score, resamples)[0]
+            estimate = None if score is None else scoring.estimate(key, score, resamples)[0]
+            values |= scoring.columns(key, estimate)
         values |= scoring.original(found, [] if place == 0 else list(range(0, 18, 2)), None)
         evidence.save(folder / f"data/evidence/{model}.safetensors", found)
         write_json(folder / f"metrics/models/{model}.json", values)
 
 
 def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.Evidence:
-    """What judges might say of a model whose pictures lie `away` from the style."""
-    common = np.random.default_rng(7)  # the portraits, and what a prompt does to all models alike
+    """Simulated evidence of a model whose pictures lie `away` from the style."""
+    common = np.random.default_rng(7)  # the portraits, and the effect of a prompt, the same for all models
     prompts, features, floor = [f"p{i // 2}" for i in range(98)], 6, model == "noise-floor"
     asked = common.normal(size=(98, features))
     portraits = common.normal(size=(30, features))
@@ -101,39 +119,36 @@ def _portraits(folder: Path, count: int, first: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         portrait.draw(who, "laureate", first + index).save(folder / name)
         text = captions.caption(who, "laureate", np.random.default_rng(index))
-        person = {
+        raw = {
+            "file": name,
+            "image": f"http://127.0.0.1/{name}",
             "id": str(first + index),
             "name": f"Person {index} <of> Öland",
             "credit": "Ill. © Atelier & Co",
         }
-        rows.append({"file_name": name, "text": text, "address": f"http://127.0.0.1/{name}"} | person)
-    _lines(folder / "metadata.jsonl", rows)
+        row = metadata_row(raw, {name: text})
+        rows.append({key: value for key, value in row.items() if key != "raw"})
+    imagefolder.write_metadata(folder, rows)
 
 
-def _samples(folder: Path, model: str, asked: list[dict], style: str) -> None:
+def _samples(folder: Path, model: str, asked: list[Prompt], style: str) -> None:
     target = folder / "data/samples" / model
     target.mkdir(parents=True, exist_ok=True)
     pictures = []
     for number, prompt in enumerate(asked):
-        who = replace(attributes.random_attributes(np.random.default_rng(number)), **prompt["attributes"])
+        who = replace(attributes.random_attributes(np.random.default_rng(number)), **prompt.attributes)
         for seed in (1, 2):
-            file = f"{prompt['id']}_{seed}.png"
+            file = f"{prompt.id}_{seed}.png"
             portrait.draw(who, style, seed).save(target / file)
-            pictures.append({"file": file, "prompt": prompt["id"], "text": prompt["text"], "seed": seed})
+            pictures.append({"file": file, "prompt": prompt.id, "text": prompt.text, "seed": seed})
     adapter = None if model == "baseline" else f"{len(model):064x}"
-    write_json(
-        target / "manifest.json", {"model": model, "pictures": pictures, "base": "b" * 64, "adapter": adapter}
-    )
+    samples.write(target, samples.Samples(model, "b" * 64, pictures, SOURCE, adapter, {"steps": 12}))
 
 
 def _curve(path: Path, rank: int) -> None:
     rng = np.random.default_rng(rank)
-    lines = ["step,loss,holdout_loss"]
+    rows = []
     for step in range(50, 401, 50):
         mean = 0.12 * (1 + 0.6 * np.exp(-step / 60)) - 0.004 * np.log2(rank)
-        lines.append(f"{step},{mean + 0.003 * rng.normal():.6f},{mean + 0.02:.6f}")
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def _lines(path: Path, rows: list[dict]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        rows.append([step, mean + 0.003 * rng.normal(), mean + 0.02])
+    write_text(path, Curves([rank], {"rows": [rows], "pending": []}).csv(0))

@@ -1,4 +1,4 @@
-"""A site of the museum's shapes that the museum has no part in: other markup, other order, other servers.
+"""A site with the museum's structure that shares no code with it: other markup, order and servers.
 
 Pages and API are on two ports. The API gives few laureates at once, its keys in another order, and links that
 lead astray; facts pages carry their picture in all the ways that sites have.

@@ -1,4 +1,4 @@
-"""A museum that misbehaves on purpose, path by path, for the tests of the crawler."""
+"""A museum with faults by path, for the crawler's tests."""
 
 import io
 import json

@@ -6,6 +6,7 @@ from typing import Any
 
 RESOLUTION = 32
 DOWNSCALE = 4
+MUSEUM = "http://127.0.0.1:8000"
 
 
 def inputs(count: int, seed: int = 1) -> tuple[Any, Any, Any]:
@@ -114,11 +115,17 @@ def adapter(unet: Any, rank: int, alpha: float) -> tuple[dict[str, Any], Any]:
     return state, Adapter(rank, alpha)
 
 
-def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:
-    """A folder to run stages in: base, data set of coloured noise, two prompts, parameters with few steps."""
+def study(folder: Path, *, train: int = 10, holdout: int = 4, site: str = MUSEUM) -> Path:
+    """A folder to run stages in: base, data set of coloured noise, two prompts, parameters with few steps.
+
+    `site`: where the pictures of the data set are from.
+    """
     import numpy as np
     import yaml
     from PIL import Image
+
+    from laureate.formats.imagefolder import write_metadata
+    from laureate.stages.prepare import metadata_row
 
     write(folder / "base")
     rng = np.random.default_rng(5)
@@ -127,11 +134,13 @@ def study(folder: Path, *, train: int = 10, holdout: int = 4) -> Path:
         rows = []
         for number in range(count):
             name = f"{part}-{number}.png"
+            raw = {"file": name, "id": str(number), "name": f"Person {number}", "image": f"{site}/{name}"}
             colours = rng.integers(0, 256, (4, 4, 3)).astype(np.uint8)
             picture = Image.fromarray(colours).resize((RESOLUTION, RESOLUTION), Image.Resampling.BICUBIC)
             picture.save(folder / "data" / "dataset" / part / name)
-            rows.append(json.dumps({"file_name": name, "text": f"Person {number}, in the style."}))
-        (folder / "data" / "dataset" / part / "metadata.jsonl").write_text("\n".join(rows) + "\n")
+            row = metadata_row(raw, {name: f"Person {number}, in the style."})
+            rows.append({key: value for key, value in row.items() if key != "raw"})
+        write_metadata(folder / "data" / "dataset" / part, rows)
     prompts = [
         {"id": name, "text": f"A {name}.", "set": "seed", "attributes": {}} for name in ("man", "woman")
     ]

@@ -1,4 +1,4 @@
-"""From received bytes to a picture of the data set: modes, what is no picture, squares, sizes."""
+"""Image bytes become RGB pictures: modes, orientation, profiles, broken bytes, squares, sizes."""
 
 import io
 from contextlib import suppress

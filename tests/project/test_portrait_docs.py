@@ -16,7 +16,7 @@ from benchmarks import __main__ as command
 from benchmarks import gallery, harness
 from benchmarks import portrait as benchmark
 from laureate.core.files import write_json
-from laureate.evaluation.judges.vision import Reading
+from laureate.evaluation.judges.vision import VisionOutput
 from laureate.imaging import png
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_files
@@ -80,11 +80,11 @@ def test_scores_of_known_readings() -> None:
     classes: dict[str, tuple[str, ...]] = {"style": ("photograph", "laureate")}
     classes |= {name: tuple(values) for name, values in attributes.VOCABULARY.items()}
 
-    def reading(people: list[attributes.Attributes], style: int) -> Reading:
+    def reading(people: list[attributes.Attributes], style: int) -> VisionOutput:
         heads: dict[str, Any] = {"style": np.eye(2)[[style] * len(people)]}
         for name, values in attributes.VOCABULARY.items():
             heads[name] = np.eye(len(values))[[values.index(getattr(person, name)) for person in people]]
-        return Reading(np.zeros((len(people), 1)), heads, [])
+        return VisionOutput(np.zeros((len(people), 1)), heads, [])
 
     people = benchmark.People(who, [], reading(who, 0), reading(who, 1))
     right = benchmark.scores(reading(who, 1), people, 1, classes, "laureate")

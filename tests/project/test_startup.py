@@ -1,12 +1,14 @@
-"""What a stage has no use for stays out of its process, and changes nothing that it makes."""
+"""Packages that a stage does not need are not imported, which does not change its output."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import imported
 from trained import changed, forget, outputs
 
 pytest.importorskip("torch")
@@ -14,23 +16,6 @@ pytest.importorskip("torch")
 from laureate.config import params
 from laureate.stages import train
 from laureate.startup import UNUSED, unused
-
-AMONG = {"scipy", "peft", "torchvision", "transformers", "torch", "diffusers"}
-# runs the command line as `python -m laureate` does, and says what was imported
-PROBE = f"""
-import sys
-from laureate.cli import program
-status = program()
-print(*(name for name in {sorted(AMONG)} if sys.modules.get(name)))
-sys.exit(status)
-"""
-
-
-def imported(*words: str) -> set[str]:
-    """Run a command in a process of its own => which of these packages it imported."""
-    done = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
 
 
 def test_training_imports_what_it_needs_and_gives_the_same_bytes(study: params.Params) -> None:
@@ -47,6 +32,13 @@ def test_encoding_imports_what_it_needs_and_gives_the_same_bytes(study: params.P
     encoded.unlink()
     assert imported("encode") == {"torch", "diffusers", "transformers"}
     assert encoded.read_bytes() == with_everything
+
+
+@pytest.mark.parametrize("to", ["diffusers", "kohya"])
+def test_an_export_needs_torch_alone(trained: Path, working_copy: Callable[[Path], Path], to: str) -> None:
+    """diffusers and transformers would take longer than the export itself."""
+    working_copy(trained)
+    assert imported("export", "--rank", "2", "--to", to) == {"torch"}
 
 
 def test_what_is_trained_or_compiled_decides_what_training_needs(study: params.Params) -> None:

@@ -1,4 +1,4 @@
-"""From crawled pictures to a data set: split, guards, files."""
+"""Stage prepare: split, checks, captions, files."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ from PIL import Image
 
 from laureate.config.params import Params, Prepare, Sample
 from laureate.core.errors import LaureateError
-from laureate.dataset import split
-from laureate.formats.portraits import as_lines
+from laureate.formats.imagefolder import PARTS
+from laureate.formats.portraits import write_manifest
 from laureate.stages import prepare
 
 
@@ -38,7 +38,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             row |= {"kind": ("photograph", "unknown")[number - 8], "file": None, "sha256": None, "size": None}
         rows.append(row)
-    (folder / "portraits.jsonl").write_text(as_lines(rows), encoding="utf-8")
+    write_manifest(folder / "portraits.jsonl", rows)
     return folder
 
 
@@ -79,7 +79,7 @@ def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of both sides."""
     return {
         side: [json.loads(line) for line in (out / side / "metadata.jsonl").read_text("utf-8").splitlines()]
-        for side in split.SIDES
+        for side in PARTS
     }
 
 
@@ -144,8 +144,8 @@ def spoil(folder: Path, what: str) -> None:
     [
         ("a row without a picture", r"names 1-2001-phy\.png, which is not there"),
         ("a picture without a row", r"stray\.png has no row"),
-        ("another picture", r"1-2001-phy\.png is not what portraits\.jsonl says"),
-        ("a broken line", "line 3: this is no JSON object"),
+        ("another picture", r"1-2001-phy\.png differs from its sha256 in portraits\.jsonl"),
+        ("a broken line", "line 3 is not a JSON object"),
     ],
 )
 def test_manifest_and_folder_are_held_against_each_other(
@@ -164,7 +164,7 @@ def test_what_a_crawl_left_must_have_its_manifest(
     copy.rename(copy.parent / "data/raw")
     (copy.parent / "data/raw/portraits.jsonl").unlink()
     monkeypatch.chdir(copy.parent)
-    with pytest.raises(LaureateError, match=r"portraits\.jsonl is not there: run `laureate crawl` first"):
+    with pytest.raises(LaureateError, match=r"portraits\.jsonl does not exist; run `laureate crawl` first"):
         prepare.run(wanted())
 
 
@@ -175,7 +175,7 @@ def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: C
     rows[1]["sha256"] = hashlib.sha256(data).hexdigest()
     rows[2] |= {"file": rows[0]["file"], "sha256": rows[0]["sha256"]}  # the same bytes as another
     (copy / "2-2002-phy.png").unlink()
-    (copy / "portraits.jsonl").write_text(as_lines(rows), encoding="utf-8")
+    write_manifest(copy / "portraits.jsonl", rows)
     prepare.run(wanted(), raw=copy, out=copy.parent / "dataset")
     left = [
         json.loads(line) for line in (copy.parent / "dataset/left_out.jsonl").read_text("utf-8").splitlines()
@@ -189,7 +189,7 @@ def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: C
     ("changed", "sentence"),
     [
         ({"min_train": 9}, r"prepare\.min_train"),
-        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml is not there: prepare\.vocabulary"),
+        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist: prepare\.vocabulary"),
         ({"captions": "nowhere.yaml"}, r"nowhere\.yaml cannot be read"),
         ({"clip": "nowhere"}, "nowhere/config.json is missing"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from benchmarks import gate  # noqa: E402
 from laureate.config import params  # noqa: E402
 from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import sha256_file, write_json  # noqa: E402
+from laureate.core.files import sha256_file  # noqa: E402
 from laureate.formats import prompts  # noqa: E402
 from laureate.networks.diffusion import base_model, encoding  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
@@ -33,9 +34,10 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study with an adapter that does something, as training leaves it."""
-    folder = small_base.study(tmp_path_factory.mktemp("study"))
+def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study with an adapter as training leaves it, but with weights that change the picture a lot."""
+    folder = tmp_path_factory.mktemp("study")
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
     found, adapter = base_model.find(folder / "base"), Adapter(2, 2.0)
     layers = injection.attach(found.unet(), [adapter], TARGETS, seed=0)
     with torch.no_grad():
@@ -43,7 +45,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(1))
     target = folder / paths.ADAPTERS / "rank-2"
     adapter_files.save(target, adapter_files.export(layers, 0), adapter, list(layers))
-    write_json(target / "config.json", {"base": found.fingerprint})
     return folder
 
 
@@ -198,13 +199,13 @@ def test_a_missing_damaged_or_foreign_adapter_is_refused(study: params.Params) -
         LaureateError, match=r"there is no file models/lora/rank-4/pytorch_lora_weights\.safetensors"
     ):
         sample.run(study, model="rank-4")
-    config = paths.ADAPTERS / "rank-2" / "config.json"
-    write_json(config, {"base": "another"})
+    shutil.rmtree("base")
+    small_base.write(Path("base"), seed=1)
     with pytest.raises(
         LaureateError, match="rank-2 was trained on another base than base; run `laureate train` again"
     ):
         sample.run(study, model="rank-2")
-    config.unlink()
+    (paths.ADAPTERS / "rank-2" / paths.ADAPTER_CONFIG).unlink()
     with pytest.raises(
         LaureateError, match=r"config\.json is missing or damaged; run `laureate train` again"
     ):

@@ -1,1 +1,1 @@
-"""The verbs beside the DAG, one module each."""
+"""Commands that are not stages of dvc.yaml, one module each."""

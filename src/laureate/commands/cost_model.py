@@ -1,7 +1,7 @@
-"""What a step costs, counted on the meta device: shapes without numbers, so neither weights nor time.
+"""Count floating-point operations and memory of one step on the meta device, without weights or computation.
 
-The real `Trainer` and UNet run there, and every operation is counted as it passes: floating-point operations
-by torch's own counter, and the bytes of all tensors that live at once.
+The real `Trainer` and UNet run there. torch's counter counts the floating-point operations, `LiveBytes` the
+bytes of all tensors that exist at the same time.
 """
 
 from __future__ import annotations
@@ -25,41 +25,43 @@ from laureate.training.trainer import Trainer
 
 Configs = Mapping[str, Mapping[str, Any]]  # part => its configuration; `scheduler` too
 TOKENS = 77
-LARGE = 32 << 20  # bytes from which glibc asks the system for memory of its own, and gives it back
-SCATTER = 1.5
-KERNELS = 50 << 20  # bytes that the CPU's libraries take when they are used first
+LARGE = 32 << 20  # bytes from which glibc maps a block of its own and returns it when it is freed
+FRAGMENTATION = 1.5  # memory of small tensors over their bytes, see `Cost.memory`
+KERNELS = 50 << 20  # bytes that the CPU's libraries allocate when they are first used
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step."""
+    """Operations and bytes of one step."""
 
-    flops: int  # a multiplication and an addition are two
-    weights: int  # bytes of what stays: the frozen base, the adapters, their gradients and moments
-    passing: int  # most bytes of all other tensors that live at once
-    large: int  # of these, what lies in tensors of LARGE and more
+    flops: int  # a multiplication and an addition count as two
+    weights: int  # bytes that stay: the frozen base, the adapters, their gradients and moments
+    temporary: int  # peak bytes of all other tensors
+    large: int  # part of these in tensors of LARGE and more
     adapted: int = 0  # weights of the adapters, as they are exported
-    padding: int = 0  # bytes by which what stays is more on a graphics card: see `layers.runs_of`
+    padding: int = 0  # additional bytes of `weights` on a GPU: see `device_rules.adapter_runs`
 
     def memory(self, where: str, process: int) -> int:
-        """Bytes on a `cpu` or `cuda` device, whose process takes `process` bytes before it has a model.
+        """Bytes on a `cpu` or `cuda` device; the process takes `process` bytes before it loads a model.
 
-        The allocator of a CPU process leaves holes between small tensors: SCATTER was fitted to measurements
-        of several networks and batches, which docs/sd21.md lists. The GPU's rounds up a little.
+        The allocator of a CPU process leaves holes between small tensors: FRAGMENTATION was fitted to
+        measurements of several networks and batches, which docs/sd21.md lists. The GPU's rounds sizes up.
         """
         if where == "cuda":
-            return process + self.weights + self.padding + int(1.1 * self.passing)
-        return process + KERNELS + self.weights + self.large + int(SCATTER * (self.passing - self.large))
+            return process + self.weights + self.padding + int(1.1 * self.temporary)
+        return (
+            process + KERNELS + self.weights + self.large + int(FRAGMENTATION * (self.temporary - self.large))
+        )
 
 
-class Alive(TorchDispatchMode):
-    """Counts the bytes of the tensors that operations make, as long as they live."""
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that operations have made and that still exist."""
 
-    def __init__(self, there: Sequence[torch.Tensor] = ()) -> None:
-        """`there`: tensors whose memory does not count."""
+    def __init__(self, excluded: Sequence[torch.Tensor] = ()) -> None:
+        """`excluded`: tensors whose memory does not count."""
         super().__init__()
-        self._there = {tensor.untyped_storage()._cdata for tensor in there}
-        self.now = self.most = self.large = self.large_at_most = 0
+        self._excluded = {tensor.untyped_storage()._cdata for tensor in excluded}
+        self.now = self.peak = self.large = self.large_at_peak = 0
         self._seen: dict[int, weakref.ref[Any]] = {}
 
     def __torch_dispatch__(
@@ -73,7 +75,7 @@ class Alive(TorchDispatchMode):
 
     def _note(self, storage: Any) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self._seen or key in self._there:
+        if key in self._seen or key in self._excluded:
             return
 
         def gone(_: Any) -> None:
@@ -84,12 +86,12 @@ class Alive(TorchDispatchMode):
         self._seen[key] = weakref.ref(storage, gone)
         self.now += size
         self.large += size if size >= LARGE else 0
-        if self.now > self.most:
-            self.most, self.large_at_most = self.now, self.large
+        if self.now > self.peak:
+            self.peak, self.large_at_peak = self.now, self.large
 
 
 def model(configs: Configs, part: str, dtype: torch.dtype) -> Any:
-    """A part of a base without numbers, frozen."""
+    """A part of a base on the meta device, frozen."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -110,7 +112,10 @@ def training(
     dtype: torch.dtype,
     attention: str,
 ) -> Cost:
-    """One update of a pack of adapters. `attention`: `plain` keeps its matrices, `fused` does not."""
+    """The cost of one update of a pack of adapters.
+
+    `attention`: `plain` keeps its matrices in memory, `fused` does not.
+    """
     unet, encoder = model(configs, "unet", dtype), None
     side = resolution // downscale(configs)
     channels, width = int(configs["unet"]["in_channels"]), int(configs["text_encoder"]["hidden_size"])
@@ -119,7 +124,7 @@ def training(
         encoder = model(configs, "text_encoder", dtype)
         text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
     process, train = (
-        noise_schedule.schedule(configs["scheduler"]),
+        noise_schedule.from_config(configs["scheduler"]),
         train.model_copy(update={"compile": "none"}),
     )
     trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)
@@ -128,19 +133,19 @@ def training(
         logvar=torch.empty(1, channels, side, side, device="meta"),
         text=text,
     )
-    trainer.restore(trainer.state(), 1)  # makes the optimiser's moments, as if one update were done
+    trainer.restore(trainer.state(), 1)  # creates the optimiser's moments, as after one update
     for state in trainer.optimizer.state.values():
-        state["step"] = torch.tensor(1.0)  # is asked for its value
+        state["step"] = torch.tensor(1.0)  # its value is read
     held = sum(weight.numel() for weight in trainer.flat.weights)
     # bytes of a weight's gradient, two moments, and copy in the base's precision
     each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
     products = sum(tensor.nbytes for group in trainer.flat.groups for tensor in group.tensors)
-    there = [value for state in trainer.optimizer.state.values() for value in state.values()]
-    there += trainer.flat.tensors
+    excluded = [value for state in trainer.optimizer.state.values() for value in state.values()]
+    excluded += trainer.flat.tensors
     if encoder is not None:
-        there += [*encoder.parameters(), *encoder.buffers()]
+        excluded += [*encoder.parameters(), *encoder.buffers()]
         encoder.set_attn_implementation("eager" if attention == "plain" else "sdpa")
-    with counting(unet, attention, there) as (flops, alive):
+    with counting(unet, attention, excluded) as (flops, live):
         trainer.step(examples, 1)
     weights = [
         trainer.layers[name].weights_of(index) for name in trainer.layers for index in range(len(adapters))
@@ -150,35 +155,37 @@ def training(
     return Cost(
         flops=flops.get_total_flops(),
         weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held + products,
-        passing=alive.most,
-        large=alive.large_at_most,
+        temporary=live.peak,
+        large=live.large_at_peak,
         adapted=sum(weight.numel() for pair in weights for weight in pair),
         padding=(4 + each) * max(0, padded - held),
     )
 
 
 def between(low: Cost, high: Cost, share: float) -> Cost:
-    """The cost of a rank between two others, by where it lies from `low` (0) to `high` (1): every count is
-    a constant and a multiple of the rank."""
+    """Interpolate the cost of a rank at `share` of the way from `low` (0) to `high` (1).
+
+    Every count is linear in the rank.
+    """
     values = ((getattr(low, each.name), getattr(high, each.name)) for each in fields(Cost))
     return Cost(*(round(a + share * (b - a)) for a, b in values))
 
 
 def drawing(configs: Configs, batch: int, resolution: int, dtype: torch.dtype, attention: str) -> Cost:
-    """One call of the UNet for `batch` latents, without gradients: guidance makes two of a picture."""
+    """The cost of one UNet call without gradients; with guidance, `batch` is two per picture."""
     unet = model(configs, "unet", dtype)
     side, width = resolution // downscale(configs), int(configs["text_encoder"]["hidden_size"])
-    with counting(unet, attention) as (flops, alive), torch.no_grad():
+    with counting(unet, attention) as (flops, live), torch.no_grad():
         unet(
             torch.empty(batch, int(configs["unet"]["in_channels"]), side, side, dtype=dtype, device="meta"),
             torch.empty(batch, dtype=torch.long, device="meta"),
             encoder_hidden_states=torch.empty(batch, TOKENS, width, dtype=dtype, device="meta"),
         )
-    return Cost(flops.get_total_flops(), size_of(unet), alive.most, alive.large_at_most)
+    return Cost(flops.get_total_flops(), size_of(unet), live.peak, live.large_at_peak)
 
 
 def reading(configs: Configs, batch: int, dtype: torch.dtype) -> int:
-    """Operations of the text encoder on `batch` captions, without gradients."""
+    """Operations of the text encoder for `batch` captions, without gradients."""
     encoder = model(configs, "text_encoder", dtype)
     with counting(encoder, "fused") as (flops, _), torch.no_grad():
         encoder(torch.empty(batch, TOKENS, dtype=torch.int64, device="meta"))
@@ -186,31 +193,35 @@ def reading(configs: Configs, batch: int, dtype: torch.dtype) -> int:
 
 
 def coding(configs: Configs, batch: int, resolution: int, way: str) -> Cost:
-    """The VAE on `batch` pictures in float32: `encode` or `decode`."""
+    """The cost of the VAE for `batch` pictures in float32; `way`: `encode` or `decode`."""
     vae = model(configs, "vae", torch.float32)
     side, shape = resolution // downscale(configs), {"encode": 3, "decode": configs["vae"]["latent_channels"]}
     edge = resolution if way == "encode" else side
-    with counting(vae, "fused") as (flops, alive), torch.no_grad():
+    with counting(vae, "fused") as (flops, live), torch.no_grad():
         pictures = torch.empty(batch, shape[way], edge, edge, device="meta")
         getattr(vae, way)(pictures)
-    return Cost(flops.get_total_flops(), size_of(vae), alive.most, alive.large_at_most)
+    return Cost(flops.get_total_flops(), size_of(vae), live.peak, live.large_at_peak)
 
 
 @contextmanager
-def counting(net: Any, attention: str, there: Sequence[Any] = ()) -> Iterator[tuple[FlopCounterMode, Alive]]:
-    """Count what runs inside, with the attention that the device would have; tensors that are `there` already
-    do not count, and neither do the weights."""
+def counting(
+    net: Any, attention: str, excluded: Sequence[Any] = ()
+) -> Iterator[tuple[FlopCounterMode, LiveBytes]]:
+    """Count the operations and bytes of the block, with the attention that the device would use.
+
+    The weights of `net` and the `excluded` tensors do not count.
+    """
     from diffusers.models.attention_processor import AttnProcessor
 
     if attention == "plain" and hasattr(net, "set_attn_processor"):
         net.set_attn_processor(AttnProcessor())
-    flops, alive = counter(), Alive([*net.parameters(), *net.buffers(), *there])
-    with fused_on_meta(), flops, alive:
-        yield flops, alive
+    flops, live = counter(), LiveBytes([*net.parameters(), *net.buffers(), *excluded])
+    with fused_on_meta(), flops, live:
+        yield flops, live
 
 
 def counter() -> FlopCounterMode:
-    """torch's counter of operations, told of the convolutions that keep their weight packed."""
+    """torch's counter of operations, extended by the convolutions with packed weights."""
 
     def packed(x: Sequence[int], weight: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
         return conv_flop_count(list(x), list(weight), list(out_shape))
@@ -220,8 +231,10 @@ def counter() -> FlopCounterMode:
 
 @contextmanager
 def fused_on_meta() -> Iterator[None]:
-    """torch's fused attention picks its kernel by device, and on meta the one that keeps the matrices: take
-    the one of a GPU, which has shapes and a count there too."""
+    """Use the GPU kernel of fused attention on the meta device.
+
+    torch would choose the kernel that keeps its matrices there.
+    """
     functional: Any = torch.nn.functional
     own = functional.scaled_dot_product_attention
 

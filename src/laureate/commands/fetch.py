@@ -1,7 +1,7 @@
-"""fetch: bring the base to `base.path` from the first of `base.sources` that has it, and note what it is.
+"""`laureate fetch`: get the base model from the first of `base.sources` that has it, and record its hashes.
 
-A folder and a checkpoint lie on this machine; the hub and ModelScope are asked for exactly the files that a
-Stable Diffusion is loaded from, safetensors only, small ones first: a wrong base stops before its gigabytes.
+Folders and checkpoints are on this machine. From the hub and ModelScope only the files that a base is loaded
+from are downloaded, safetensors only, small ones first: a wrong base is refused before its weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from laureate.config.params import Base, Params, Source
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_json
 from laureate.networks.diffusion import base_model
-from laureate.networks.sources.http_download import Changed, Promise, Unavailable, download
+from laureate.networks.sources.http_download import ExpectedFile, Unavailable, UnexpectedContent, download
 
 MODELSCOPE = "https://modelscope.cn"
 
@@ -29,7 +29,7 @@ class Remote:
     """One file of a repository."""
 
     url: str
-    promise: Promise
+    expected: ExpectedFile
 
 
 @dataclass(frozen=True)
@@ -42,44 +42,44 @@ class Listing:
 
 
 def run(params: Params) -> None:
-    """Make `base.path` from the first source that has the base; verify it if it is there already.
+    """Make `base.path` from the first source that has the base; verify it if it exists already.
 
-    Notes the SHA-256 of every file in `base.lock` where none is known for the source. Raises LaureateError,
-    one sentence: what every source said, or what is wrong with the base that one of them gave.
+    Records the SHA-256 of every file in `base.lock` if there is no entry for the source. Raises LaureateError
+    with the reason of every source, or with what is wrong with the base that one of them gave.
     """
-    given, path = params.base, Path(params.base.path)
+    wanted, path = params.base, Path(params.base.path)
     if path.is_dir():
-        found = base_model.expected(given)
+        base = base_model.expected(wanted)
         key = (
             json.loads((path / base_model.ORIGIN).read_text())["name"]
             if (path / base_model.ORIGIN).is_file()
             else None
         )
-        note(given.lock, key or f"folder {given.path}", found)
-        print(f"{path} is there: {found.source}, {found.prediction}, fingerprint {found.fingerprint[:12]}")
+        note(wanted.lock, key or f"folder {wanted.path}", base)
+        print(f"{path} exists: {base.source}, {base.prediction}, fingerprint {base.fingerprint[:12]}")
         return
-    said = []
-    for source in given.sources:
+    reasons = []
+    for source in wanted.sources:
         try:
-            found = obtain(source, given)
+            base = obtain(source, wanted)
         except Unavailable as error:
-            said.append(f"{source.name}: {error}")
+            reasons.append(f"{source.name}: {error}")
             continue
-        print(f"{path} made from {found.source}: {found.prediction}, fingerprint {found.fingerprint[:12]}")
+        print(f"{path} made from {base.source}: {base.prediction}, fingerprint {base.fingerprint[:12]}")
         return
-    raise LaureateError(f"no source of base.sources gives {path}; " + "; ".join(said))
+    raise LaureateError(f"no source of base.sources has {path}; " + "; ".join(reasons))
 
 
-def obtain(source: Source, given: Base) -> base_model.Base:
-    """Make `given.path` from one source, checked against the lock; the folder appears when all is well.
+def obtain(source: Source, wanted: Base) -> base_model.Base:
+    """Make `wanted.path` from one source and check it against the lock; the folder appears when it is valid.
 
-    Raises Unavailable if the source does not have it or cannot be reached, LaureateError if what it has
-    is not the base that is meant.
+    Raises Unavailable if the source does not have it or cannot be reached, LaureateError if the source has
+    another base than the parameters and the lock describe.
     """
-    noted = base_model.read_lock(given.lock).get(source.name, {})
-    downloads = Path(given.downloads) / re.sub(r"\W+", "-", source.name)
+    recorded = base_model.read_lock(wanted.lock).get(source.name, {})
+    downloads = Path(wanted.downloads) / re.sub(r"\W+", "-", source.name)
     revision = None
-    with fresh_folder(given.path) as aside:
+    with fresh_folder(wanted.path) as aside:
         if source.kind == "folder":
             _link(Path(str(source.folder)), aside)
         elif source.kind == "file":
@@ -90,37 +90,37 @@ def obtain(source: Source, given: Base) -> base_model.Base:
             )
         else:
             lists = {"hub": hub, "modelscope": modelscope}[source.kind]
-            listing = lists(source, noted.get("revision") or str(source.revision))
+            listing = lists(source, recorded.get("revision") or str(source.revision))
             revision = listing.commit
-            _receive(listing, source, given, downloads)
+            _receive(listing, source, wanted, downloads)
             _link(downloads, aside)
-        spoken = source.name + (f" at {revision}" if revision else "")
-        write_json(aside / base_model.ORIGIN, {"name": source.name, "source": spoken})
+        described = source.name + (f" at {revision}" if revision else "")
+        write_json(aside / base_model.ORIGIN, {"name": source.name, "source": described})
         try:
-            found = base_model.find(aside)
-            base_model.check_prediction(found, given)
-            base_model.check_lock(found, given.lock, source.name)
+            base = base_model.find(aside)
+            base_model.check_prediction(base, wanted)
+            base_model.check_lock(base, wanted.lock, source.name)
         except LaureateError as error:
-            raise type(error)(str(error).replace(str(aside), spoken)) from None
+            raise type(error)(str(error).replace(str(aside), described)) from None
     shutil.rmtree(downloads, ignore_errors=True)
-    found = base_model.find(given.path)
-    note(given.lock, source.name, found, revision)
-    return found
+    base = base_model.find(wanted.path)
+    note(wanted.lock, source.name, base, revision)
+    return base
 
 
-def note(lock: str, name: str, found: base_model.Base, revision: str | None = None) -> None:
-    """Put the files of a base into the lock under the name of its source, unless they are there."""
-    noted = base_model.read_lock(lock)
-    if name not in noted:
-        entry = {"files": dict(found.files), "prediction": found.prediction, "revision": revision}
-        write_json(lock, {**noted, name: entry})
-        print(f"the SHA-256 of {len(found.files)} files noted in {lock}: put it under version control")
+def note(lock: str, name: str, base: base_model.Base, revision: str | None = None) -> None:
+    """Record the files of a base in the lock under the name of its source, unless there is an entry."""
+    recorded = base_model.read_lock(lock)
+    if name not in recorded:
+        entry = {"files": dict(base.files), "prediction": base.prediction, "revision": revision}
+        write_json(lock, {**recorded, name: entry})
+        print(f"{lock}: recorded the SHA-256 of {len(base.files)} files; put it under version control")
 
 
 def hub(source: Source, revision: str) -> Listing:
     """The files of a repository of the Hugging Face hub. The token is the hub library's, or HF_TOKEN.
 
-    Raises Unavailable: no such repository or revision, no leave to read it, no connection.
+    Raises Unavailable: no such repository or revision, no permission to read it, no connection.
     """
     import httpx2 as httpx
     from huggingface_hub import HfApi, errors
@@ -132,18 +132,18 @@ def hub(source: Source, revision: str) -> Listing:
         info = HfApi(endpoint=endpoint).model_info(name, revision=revision, files_metadata=True, timeout=30)
     except errors.GatedRepoError:
         raise Unavailable(
-            f"{endpoint} keeps {name} behind a licence: accept it on its page and set HF_TOKEN"
+            f"{endpoint} gives {name} only to those who accept its licence: accept it there and set HF_TOKEN"
         ) from None
     except errors.RepositoryNotFoundError as error:
         status = error.response.status_code
         raise Unavailable(
-            f"{endpoint} answers {status} for {name}: it was deleted, is private or is misspelled; name "
+            f"{endpoint} answers {status} for {name}: it was deleted, is private or is misspelled; add "
             f"another source in base.sources{', or set HF_TOKEN if it is yours' if status == 401 else ''}"
         ) from None
     except errors.RevisionNotFoundError:
         raise Unavailable(f"{name} has no revision {revision}; correct it in base.sources") from None
     except errors.OfflineModeIsEnabled:
-        raise Unavailable("HF_HUB_OFFLINE is set, so the hub is not asked; unset it to fetch") from None
+        raise Unavailable("HF_HUB_OFFLINE is set, so the hub is not used; unset it to download") from None
     except errors.HfHubHTTPError as error:
         raise Unavailable(f"{endpoint} answers {error.response.status_code} for {name}; try later") from None
     except (httpx.HTTPError, OSError) as error:
@@ -151,7 +151,7 @@ def hub(source: Source, revision: str) -> Listing:
     files = {
         file.rfilename: Remote(
             url=f"{endpoint}/{name}/resolve/{info.sha}/{file.rfilename}",
-            promise=Promise(
+            expected=ExpectedFile(
                 file.size, file.lfs.sha256 if file.lfs else None, None if file.lfs else file.blob_id
             ),
         )
@@ -162,7 +162,7 @@ def hub(source: Source, revision: str) -> Listing:
 
 def _unreachable(endpoint: str, error: Exception) -> Unavailable:
     reason = type(error).__name__
-    return Unavailable(f"{endpoint} cannot be reached ({reason}); go online or name a folder in base.sources")
+    return Unavailable(f"{endpoint} cannot be reached ({reason}); go online or add a folder to base.sources")
 
 
 def modelscope(source: Source, revision: str) -> Listing:
@@ -184,7 +184,7 @@ def modelscope(source: Source, revision: str) -> Listing:
         files = {
             str(row["Path"]): Remote(
                 url=f"{endpoint}/models/{name}/resolve/{revision}/{row['Path']}",
-                promise=Promise(
+                expected=ExpectedFile(
                     int(row["Size"]), row["Sha256"] if re.fullmatch(r"[0-9a-f]{64}", row["Sha256"]) else None
                 ),
             )
@@ -194,15 +194,15 @@ def modelscope(source: Source, revision: str) -> Listing:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Unavailable(
             f"{endpoint} answers {answer.status_code} for {name} at {revision} without a list of files: it "
-            "was deleted, is private or is misspelled; name another source in base.sources"
+            "was deleted, is private or is misspelled; add another source to base.sources"
         ) from None
     return Listing(revision, files)
 
 
 def choose(names: list[str], source: Source) -> dict[str, str]:
-    """Name in the base => name in the repository, for the files that a base is loaded from.
+    """Select the files that a base is loaded from => name in the base: name in the repository.
 
-    Raises Changed if a part has no safetensors weights, or the repository no Stable Diffusion.
+    Raises UnexpectedContent if a part has no safetensors weights, or the repository is no Stable Diffusion.
     """
     chosen = {"model_index.json": "model_index.json"}
     chosen["scheduler/scheduler_config.json"] = "scheduler/scheduler_config.json"
@@ -219,52 +219,54 @@ def choose(names: list[str], source: Source) -> dict[str, str]:
             why = (
                 f"it has pickled weights ({pickled[0]}), which are not loaded here"
                 if pickled
-                else "half a base"
+                else "it is incomplete"
             )
-            raise Changed(f"{source.name} has no {name}: {why}; name another source in base.sources")
+            raise UnexpectedContent(f"{source.name} has no {name}: {why}; add another source to base.sources")
     return chosen
 
 
-def _receive(listing: Listing, source: Source, given: Base, folder: Path) -> None:
-    """Fetch what a base needs into `folder`, small files first, each checked against what was promised."""
-    noted = base_model.read_lock(given.lock).get(source.name, {}).get("files", {})
+def _receive(listing: Listing, source: Source, wanted: Base, folder: Path) -> None:
+    """Download the files of a base into `folder`, small ones first, each checked against its hash."""
+    recorded = base_model.read_lock(wanted.lock).get(source.name, {}).get("files", {})
     if "model_index.json" in listing.files:
-        _get(listing, "model_index.json", folder / "model_index.json", noted.get("model_index.json"), source)
+        _get(
+            listing, "model_index.json", folder / "model_index.json", recorded.get("model_index.json"), source
+        )
         _renamed(base_model.check_kind, folder, source)
     chosen = choose(list(listing.files), source)
     weights = [name for name in chosen if name.endswith(".safetensors")]
     for name in chosen.keys() - weights:
-        _get(listing, chosen[name], folder / name, noted.get(name), source)
-    _renamed(lambda path: base_model.check_scheduler(path, given, source.name), folder, source)
+        _get(listing, chosen[name], folder / name, recorded.get(name), source)
+    _renamed(lambda path: base_model.check_scheduler(path, wanted, source.name), folder, source)
     for name in weights:
-        _get(listing, chosen[name], folder / name, noted.get(name), source)
+        _get(listing, chosen[name], folder / name, recorded.get(name), source)
 
 
-def _get(listing: Listing, name: str, target: Path, noted: str | None, source: Source) -> None:
-    """One file, checked against what the lock has noted and what the server promised."""
+def _get(listing: Listing, name: str, target: Path, recorded: str | None, source: Source) -> None:
+    """Download one file and check it against the lock and the server's listing."""
     remote = listing.files[name]
     label = f"{name} of {source.name}"
-    promise = remote.promise
-    if noted and promise.sha256 and noted != promise.sha256:
-        raise Changed(
-            f"{label} was changed on the server: it has SHA-256 {promise.sha256} now, the lock has {noted}; "
+    expected = remote.expected
+    if recorded and expected.sha256 and recorded != expected.sha256:
+        raise UnexpectedContent(
+            f"{label} was changed on the server: it has SHA-256 {expected.sha256}, the lock has {recorded}; "
             "pin another revision or source, or remove the entry from the lock if the change is meant"
         )
-    if noted:
-        promise = Promise(sha256=noted, size=promise.size)
-    download(remote.url, target, promise, listing.headers, label)
+    if recorded:
+        expected = ExpectedFile(sha256=recorded, size=expected.size)
+    download(remote.url, target, expected, listing.headers, label)
 
 
 def _renamed(check: Callable[[Path], Any], folder: Path, source: Source) -> None:
-    """Run a check; its sentence names the source and not the folder of downloads."""
+    """Run a check whose error names the source instead of the folder of downloads."""
     try:
         check(folder)
     except LaureateError as error:
-        raise Changed(str(error).replace(str(folder), source.name)) from None
+        raise UnexpectedContent(str(error).replace(str(folder), source.name)) from None
 
 
 def _link(source: Path, target: Path) -> None:
-    """Put the files of a base into a new folder, without copying where the file system can do without.
+    """Link the files of a base into a new folder, or copy them where links are not possible.
 
     Raises Unavailable if there is no such folder.
     """

@@ -1,6 +1,6 @@
-"""`laureate images`: ask an images endpoint for one picture per (prompt, seed), and keep every answer.
+"""`laureate images`: request one picture per (prompt, seed) from an images endpoint, and keep every answer.
 
-Beside the stages: answers cost money and cannot be made again, so no `dvc repro` may ask for or delete them.
+Not a stage: answers cost money and cannot be reproduced, so `dvc repro` must neither request nor delete them.
 """
 
 from __future__ import annotations
@@ -27,47 +27,47 @@ from laureate.formats import external, prompts
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ANSWERS = WORK / "images"  # MODEL/HASH.json, one per request: asked once, kept until it is deleted
+ANSWERS = WORK / "images"  # MODEL/HASH.json, one per request, sent once
 REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
-FAULTS = 5  # failures one after the other that end a run: the endpoint is down
-LARGEST = 50_000_000  # pixels of one picture
-MOST_BYTES = 200_000_000  # of one answer
+MAX_FAULTS = 5  # consecutive failures after which a run ends
+MAX_PIXELS = 50_000_000  # of one picture
+MAX_BYTES = 200_000_000  # of one answer
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture to ask for."""
+    """One picture to request."""
 
     prompt: str  # id
     text: str
     seed: int
-    body: dict[str, Any]  # what is sent
+    body: dict[str, Any]  # of the HTTP request
 
     def hash(self, endpoint: Endpoint) -> str:
-        """SHA-256 over all that the answer depends on: address, body and seed."""
+        """SHA-256 over everything the answer depends on: address, body and seed."""
         content = {"url": endpoint.url, "body": self.body, "seed": self.seed}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Refusal(Exception):
-    """The model will not draw this: an answer, which is kept, and no picture."""
+    """The model refuses to draw this: an answer without a picture, which is kept."""
 
 
 class Fault(Exception):
-    """No answer this time: a time-out, a busy or broken server, or bytes that are no picture."""
+    """A temporary failure: a time-out, a busy or broken server, or bytes that are not a picture."""
 
 
 def run(params: Params, model: str) -> None:
     """Fetch the pictures of params.external.MODEL => data/external/MODEL: PNGs and manifest.json.
 
-    Answers are kept in .work/images, so that running again asks only for what is missing; refusals are
-    answers. Raises LaureateError where no key is set, a run would ask for more than `cap`, the endpoint
-    refuses the key or the request itself, fails FAULTS times running, or has answered with no picture at all.
+    Answers are kept in .work/images, so that another run requests only what is missing; a refusal is an
+    answer. Raises LaureateError if no key is set, if a run would request more than `cap` pictures, if the
+    endpoint rejects the key or the request or fails MAX_FAULTS times in a row, and if there is no picture.
     """
     endpoint = params.external[model].endpoint if model in params.external else None
     if endpoint is None:
         raise ParameterError(
-            f"external.{model}.endpoint is not set in params.yaml: nowhere to ask for pictures"
+            f"external.{model}.endpoint is not set in params.yaml; set url and model of the endpoint"
         )
     asked = prompts.load(params.sample.prompts)
     requests = plan(endpoint, asked, params.sample.seeds)
@@ -76,8 +76,8 @@ def run(params: Params, model: str) -> None:
     new = [request for request in requests if not (folder / f"{request.hash(endpoint)}.json").is_file()]
     if len(new) > endpoint.cap:
         raise LaureateError(
-            f"{model}: {len(new)} pictures to ask for, and external.{model}.endpoint.cap is {endpoint.cap}; "
-            "raise it, or take fewer prompts or seeds"
+            f"{model}: {len(new)} pictures to request, but external.{model}.endpoint.cap is {endpoint.cap}; "
+            "raise it, or use fewer prompts or seeds"
         )
     failed = fetch(endpoint, new, folder) if new else {}
     for key in answers:
@@ -98,18 +98,18 @@ def plan(endpoint: Endpoint, asked: Sequence[prompts.Prompt], seeds: Sequence[in
 
 
 def fetch(endpoint: Endpoint, requests: Sequence[Request], folder: Path) -> dict[str, str]:
-    """Ask for every request and keep each answer in `folder`/HASH.json => hash: why there is none."""
+    """Send every request and keep each answer in `folder`/HASH.json => hash: reason, for the failed ones."""
     with _client(endpoint) as client:
         return _fetch(client, endpoint, requests, folder)
 
 
 def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder: Path) -> dict[str, str]:
     failed: dict[str, str] = {}
-    running, end = 0, time.monotonic() + 60 * endpoint.minutes
+    in_a_row, end = 0, time.monotonic() + 60 * endpoint.minutes
     for request in progress(requests, len(requests), f"images {endpoint.model}"):
         key = request.hash(endpoint)
         if time.monotonic() > end:
-            failed[key] = f"not asked: {endpoint.minutes:g} minutes were over"
+            failed[key] = f"not requested: the limit of {endpoint.minutes:g} minutes was reached"
             continue
         try:
             answer = ask(client, request.body)
@@ -117,14 +117,14 @@ def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder:
             answer = {"refused": str(refusal)}
         except Fault as fault:
             failed[key] = str(fault)
-            running += 1
-            if running >= FAULTS:
+            in_a_row += 1
+            if in_a_row >= MAX_FAULTS:
                 raise LaureateError(
-                    f"{endpoint.url} failed {FAULTS} times running ({fault}); "
-                    "answers so far are kept, run it again to go on"
+                    f"{endpoint.url} failed {MAX_FAULTS} times in a row ({fault}); "
+                    "answers so far are kept, run it again to continue"
                 ) from None
             continue
-        running = 0
+        in_a_row = 0
         write_json(folder / f"{key}.json", answer)
     return failed
 
@@ -132,8 +132,8 @@ def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder:
 def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
     """Send one request => {"picture": base64, "revised_prompt": text or None}.
 
-    Raises Refusal and Fault as they say, and LaureateError for what asking again cannot mend. The client
-    itself waits and tries again after 408, 409, 429, 5xx and broken connections.
+    Raises Refusal, Fault, and LaureateError for errors that would repeat. The client itself waits and tries
+    again after 408, 409, 429, 5xx and broken connections.
     """
     import openai
 
@@ -148,7 +148,7 @@ def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
     except openai.BadRequestError as error:
         if error.code in REFUSALS or "safety system" in error.message or "content policy" in error.message:
             raise Refusal(f"refused: {_short(error.message)}") from None
-        raise LaureateError(f"the endpoint does not take the request: {_short(error.message)}") from None
+        raise LaureateError(f"the endpoint rejects the request: {_short(error.message)}") from None
     except openai.APIStatusError as error:
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
             raise Fault(f"status {error.status_code}") from None
@@ -162,27 +162,25 @@ def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
     data = getattr(first, "b64_json", None)
     if not isinstance(data, str):
         if getattr(first, "url", None):
-            raise LaureateError(
-                "the endpoint answers with addresses; set options: {response_format: b64_json}"
-            )
+            raise LaureateError("the endpoint answers with URLs; set options: {response_format: b64_json}")
         raise Fault("an answer without a picture")
     picture(data)
     return {"picture": data, "revised_prompt": getattr(first, "revised_prompt", None)}
 
 
 def picture(data: str) -> Image:
-    """Base64 of a PNG, JPEG or WebP => RGB. Raises Fault if it is none, or larger than LARGEST pixels."""
+    """Base64 of a PNG, JPEG or WebP => RGB picture. Raises Fault if it is none, or has over MAX_PIXELS."""
     from PIL import Image
 
     try:
         with Image.open(
             io.BytesIO(base64.b64decode(data, validate=True)), formats=["PNG", "JPEG", "WEBP"]
         ) as p:
-            if p.width * p.height > LARGEST:
+            if p.width * p.height > MAX_PIXELS:
                 raise Fault(f"a picture of {p.width} × {p.height} pixels")
             return p.convert("RGB")
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Fault("bytes that are no picture") from None
+        raise Fault("bytes that are not a picture") from None
 
 
 def write(
@@ -191,7 +189,7 @@ def write(
     answered: Sequence[tuple[Request, dict[str, Any] | None]],
     failed: dict[str, str],
 ) -> None:
-    """Answers => data/external/MODEL, in the form that data/external/README.md describes."""
+    """Write the answers to data/external/MODEL, in the format of data/external/README.md."""
     drawn, missing = [], []
     for request, answer in answered:
         row: dict[str, Any] = {"prompt": request.prompt, "seed": request.seed}
@@ -201,7 +199,7 @@ def write(
         elif answer:
             missing.append(row | {"reason": answer["refused"]})
         else:
-            missing.append(row | {"reason": failed.get(request.hash(endpoint), "not asked")})
+            missing.append(row | {"reason": failed.get(request.hash(endpoint), "not requested")})
     if not drawn:
         raise LaureateError(f"{endpoint.url} gave no picture; the first reason: {missing[0]['reason']}")
     with fresh_folder(EXTERNAL / model) as folder:
@@ -216,13 +214,13 @@ def write(
         })  # fmt: skip
 
 
-def summary(found: external.Pictures, model: str) -> str:
-    """What came and what did not, and what to do next, in two lines."""
-    refused = sum(str(row.get("reason", "")).startswith("refused") for row in found.missing)
-    other = len(found.missing) - refused
-    text = f"{EXTERNAL / model}: {len(found.drawn)} pictures, {refused} refused, {other} failed"
+def summary(pictures: external.Pictures, model: str) -> str:
+    """Counts of pictures, refusals and failures, and what to do next, in two lines."""
+    refused = sum(str(row.get("reason", "")).startswith("refused") for row in pictures.missing)
+    other = len(pictures.missing) - refused
+    text = f"{EXTERNAL / model}: {len(pictures.drawn)} pictures, {refused} refused, {other} failed"
     if other:
-        text += f" ({found.missing[-1]['reason']}); run it again to ask for those"
+        text += f" ({pictures.missing[-1]['reason']}); run it again to request those"
     return f"{text}\nnext: dvc add {EXTERNAL / model} && dvc repro"
 
 
@@ -233,9 +231,7 @@ def _client(endpoint: Endpoint) -> Any:
     try:
         from openai import OpenAI
     except ImportError:
-        raise LaureateError(
-            "asking an endpoint needs the openai package: pip install 'laureate[images]'"
-        ) from None
+        raise LaureateError("an endpoint needs the openai package: pip install 'laureate[images]'") from None
     return OpenAI(
         base_url=endpoint.url,
         api_key=key,
@@ -246,7 +242,7 @@ def _client(endpoint: Endpoint) -> Any:
 
 
 def _bounded(seconds: float) -> Any:
-    """An HTTP client whose answers end: a time-out alone bounds the wait for each byte, not for the last."""
+    """An HTTP client that limits the time and size of a whole answer; a time-out limits each read only."""
     import httpx2
 
     class Bounded(httpx2.SyncByteStream):
@@ -257,7 +253,7 @@ def _bounded(seconds: float) -> Any:
             size = 0
             for part in self.stream:
                 size += len(part)
-                if time.monotonic() > self.end or size > MOST_BYTES:
+                if time.monotonic() > self.end or size > MAX_BYTES:
                     raise httpx2.ReadTimeout("the answer takes too long or is too large")
                 yield part
 
@@ -267,7 +263,7 @@ def _bounded(seconds: float) -> Any:
     def bound(answer: httpx2.Response) -> None:
         answer.stream = Bounded(answer.stream)
 
-    # no redirects: the key is for one address
+    # no redirects: the key is for one host
     return httpx2.Client(timeout=seconds, follow_redirects=False, event_hooks={"response": [bound]})
 
 

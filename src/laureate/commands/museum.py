@@ -1,4 +1,4 @@
-"""laureate museum: serve the museum of invented laureates to a browser."""
+"""`laureate museum`: serve the simulated museum site on loopback, for a browser."""
 
 import threading
 from contextlib import suppress
@@ -7,8 +7,8 @@ from laureate.simulator.museum.server import PORT, opened
 
 
 def run(port: int = PORT) -> None:
-    """Keep the museum open for a person with a browser, until Ctrl-C."""
+    """Serve the site until Ctrl-C."""
     with opened(port=port) as address:
-        print(f"The museum is open at {address}/ (Ctrl-C closes it)", flush=True)
+        print(f"The museum is at {address}/ (stop it with Ctrl-C)", flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()

@@ -1,6 +1,6 @@
-"""plan: what a study will do and cost, before anything is fetched or trained.
+"""`laureate plan`: estimate operations, memory, time and disk of a study before it is run.
 
-Operations and memory are counted on the meta device (`cost_model`): configurations are enough.
+Operations and memory are counted on the meta device (`cost_model`), for which configurations are enough.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
 from laureate.core.paths import DATASET
-from laureate.formats import prompts
+from laureate.formats import imagefolder, prompts
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import device
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from laureate.commands.cost_model import Cost
 
 GIB, TERA = 2**30, 1e12
-SHARE = 0.35  # of what a matrix product reaches; UNets on GPUs are reported at 0.3 to 0.5
-GPUS = {  # dense bfloat16 products with float32 sums, 1e12 operations a second, as their makers say
+SHARE = 0.35  # of the speed of a matrix product; UNets on GPUs are reported at 0.3 to 0.5
+GPUS = {  # dense bfloat16 products with float32 sums, 1e12 operations a second, as specified
     "RTX 3090": 71.0,
     "RTX 4090": 165.0,
     "A100": 312.0,
     "H100": 989.0,
 }
-CONTEXT = 0.6 * GIB  # a process on a GPU before it has a model
+CONTEXT = 0.6 * GIB  # GPU memory of a process before it loads a model
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The configurations of a base, and where they are from."""
+    """The configurations of a base, and where they were read."""
 
     configs: dict[str, dict[str, Any]]
     known_from: str
@@ -41,29 +41,29 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is counted."""
+    """What was counted."""
 
     shape: Shape
-    train: int  # pictures
-    holdout: int
+    train: int  # pictures to train on
+    holdout: int  # held-out pictures
     drawn: int  # pictures of one model
     steps: int  # updates of a training
-    alone: dict[int, Cost]  # one update, by rank
-    pack: Cost  # one update of all ranks together
-    encode: int  # operations in all, as below
-    training: int
-    sampling: int  # all models
+    alone: dict[int, Cost]  # of one update, by rank
+    pack: Cost  # of one update of all ranks together
+    encode: int  # operations of the whole stage
+    training: int  # operations of all ranks
+    sampling: int  # operations of all models
 
     @property
     def flops(self) -> int:
-        """All three."""
+        """Operations of the three stages."""
         return self.encode + self.training + self.sampling
 
 
 def run(params: Params, pictures: int | None = None) -> None:
-    """Print the plan. `pictures`: how many to train on, where the data set is not there yet.
+    """Print the plan. `pictures`: how many to train on, if there is no data set yet.
 
-    Raises LaureateError for prompts that cannot be read and a base that is there but broken.
+    Raises LaureateError for prompts that cannot be read and a base that exists but is not valid.
     """
     shape, counts = shape_of(params), pictures_of(params, pictures)
     where = device.pick()
@@ -73,14 +73,14 @@ def run(params: Params, pictures: int | None = None) -> None:
     on_gpu = (made.alone, made.pack) if attention == "fused" else updates(params, shape, dtype, "fused")
     speed = rate(where, dtype)
     process = int(CONTEXT) if where.type == "cuda" else resident()
-    print("\n".join([*said(params, made), *costs_of(params, made, on_gpu, where, dtype, speed, process)]))
+    print("\n".join([*summary(params, made), *costs_of(params, made, on_gpu, where, dtype, speed, process)]))
 
 
 def shape_of(params: Params) -> Shape:
-    """The base's configurations: its own if it is there, else those that its source or prediction names."""
+    """The base's configurations: its own if it exists, else those of its source, layout or prediction."""
     from laureate.networks.sources.checkpoint_conversion import layout_folder
 
-    folder, known = Path(params.base.path), "as it lies there"
+    folder, known = Path(params.base.path), "as it is on the disk"
     if not folder.is_dir():
         local = next((s.folder for s in params.base.sources if s.folder and Path(s.folder).is_dir()), None)
         named = next((s.layout for s in params.base.sources if s.layout), None)
@@ -95,11 +95,11 @@ def shape_of(params: Params) -> Shape:
 
 
 def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
-    """Pictures to train on and held out: of the data set, else as given, else the fewest that are allowed."""
+    """Pictures to train on and held out: of the data set, else `given`, else the minimum of prepare."""
     found = []
-    for part in ("train", "holdout"):
-        path = DATASET / part / "metadata.jsonl"
-        found.append(len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0)
+    for part in imagefolder.PARTS:
+        there = (DATASET / part / imagefolder.METADATA).is_file()
+        found.append(len(imagefolder.read_metadata(DATASET / part)) if there else 0)
     if all(found) and given is None:
         return found[0], found[1]
     train = given or params.prepare.min_train
@@ -108,18 +108,23 @@ def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
 
 
 def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, attention: str) -> Plan:
-    """Count everything."""
+    """Count the operations of all stages and the cost of one update.
+
+    `counts`: pictures to train on and held out; `attention`: see `cost_model.training`.
+    """
     from laureate.commands import cost_model
     from laureate.training.objective import HOLDOUT_STEPS
 
     train, sample = params.train, params.sample
     steps, side = train.steps_for(counts[0]), params.prepare.resolution
     alone, pack = updates(params, shape, dtype, attention)
-    look = cost_model.drawing(shape.configs, 1, side, dtype, attention).flops
-    look += cost_model.reading(shape.configs, 1, dtype) if train.text_encoder else 0
-    look *= HOLDOUT_STEPS * counts[1]
-    looks = -(-steps // train.holdout_every) * len(params.ranks)
-    looks += 1 if train.pack else len(params.ranks)  # at the start, when all ranks are the base
+    holdout_loss = cost_model.drawing(shape.configs, 1, side, dtype, attention).flops
+    holdout_loss += cost_model.reading(shape.configs, 1, dtype) if train.text_encoder else 0
+    holdout_loss *= HOLDOUT_STEPS * counts[1]
+    measurements = -(-steps // train.holdout_every) * len(params.ranks)
+    measurements += (
+        1 if train.pack else len(params.ranks)
+    )  # before the first step; then all ranks of a pack equal the base
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
     call = cost_model.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
     picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
@@ -135,13 +140,13 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
         alone=alone,
         pack=pack,
         encode=encode,
-        training=together * steps + look * looks,
+        training=together * steps + holdout_loss * measurements,
         sampling=picture * drawn * (1 + len(params.ranks)),
     )
 
 
 def updates(params: Params, shape: Shape, dtype: Any, attention: str) -> tuple[dict[int, Cost], Cost]:
-    """One update of every rank alone, and of all together."""
+    """The cost of one update of every rank alone (by rank), and of all ranks together."""
     from laureate.commands import cost_model
     from laureate.training.trainer import adapter
 
@@ -159,8 +164,8 @@ def updates(params: Params, shape: Shape, dtype: Any, attention: str) -> tuple[d
     return alone, counted(*params.ranks)
 
 
-def said(params: Params, plan: Plan) -> list[str]:
-    """What will happen, in words."""
+def summary(params: Params, plan: Plan) -> list[str]:
+    """What the study will do and how much disk it takes, as lines of text."""
     train, sample, models = params.train, params.sample, 1 + len(params.ranks)
     epochs = plan.steps * train.batch / plan.train
     order = "all ranks together" if train.pack else "one rank after the other"
@@ -180,13 +185,13 @@ def said(params: Params, plan: Plan) -> list[str]:
     own = int(plan.shape.configs["unet"].get("sample_size") or 0) * _downscale(plan)
     if own and own != params.prepare.resolution:
         lines.append(
-            f"Note: the base was trained at {own} px, this trains at {params.prepare.resolution}: it learns "
-            "the composition of that size too"
+            f"Note: the base was trained at {own} px, this study trains at {params.prepare.resolution}: the "
+            "adapters also learn the composition at that size"
         )
     here = plan.shape.fetched or params.base.sources[0].kind in ("folder", "file")
     missing = 0 if here else weights(params, plan)
     lines.append(
-        f"To fetch: {missing / 1e9:.1f} GB of base, and the portraits" if missing else "To fetch: portraits"
+        f"To download: base ({missing / 1e9:.1f} GB), portraits" if missing else "To download: portraits"
     )
     adapters = sum(4 * cost.adapted for cost in plan.alone.values())
     drawn = 1.3 * params.drawn_at**2 * plan.drawn * models  # PNG bytes of a drawing, about
@@ -205,7 +210,7 @@ def costs_of(
     speed: float,
     process: int,
 ) -> list[str]:
-    """Memory and hours, as a table and a list."""
+    """Memory per rank as a table, then operations and hours, as lines of text."""
     here = where.type
     lines = ["", f"{'rank':>6} {'weights':>10} {'GFLOP/update':>13} {'GiB here':>9} {'GiB on a GPU':>13}"]
     for rank, cost in plan.alone.items():
@@ -225,16 +230,16 @@ def costs_of(
     lines.append(f"Operations in units of 1e12: {counted}; {plan.flops / TERA:,.0f} in all")
     lines.append(
         f"Here ({here}, {device.name_of(dtype)}, a matrix product reaches {speed / TERA:.2f} x 1e12 a second)"
-        f": about {_hours(plan.flops / (SHARE * speed))}"
+        f": about {_duration(plan.flops / (SHARE * speed))}"
     )
     for name, peak in GPUS.items():
-        lines.append(f"On one {name}: about {_hours(plan.flops / (SHARE * peak * TERA))}")
-    lines.append(f"Hours assume {SHARE:.0%} of a matrix product's speed; crawling and judging come on top.")
+        lines.append(f"On one {name}: about {_duration(plan.flops / (SHARE * peak * TERA))}")
+    lines.append(f"Hours assume {SHARE:.0%} of a matrix product's speed, and leave out crawl and evaluate.")
     return lines
 
 
 def weights(params: Params, plan: Plan) -> int:
-    """Bytes of the base's files: half as many in half precision."""
+    """Bytes of the base's files, half as many for the fp16 variant."""
     import torch
 
     from laureate.commands import cost_model
@@ -247,7 +252,7 @@ def weights(params: Params, plan: Plan) -> int:
 
 
 def rate(where: Any, dtype: Any, side: int = 1024, seconds: float = 0.5) -> float:
-    """Operations a second of a square matrix product, the best of those done in `seconds`."""
+    """Operations a second of a square matrix product: the fastest of those run in `seconds`."""
     import torch
 
     a = torch.randn(side, side).to(where, dtype)
@@ -262,16 +267,16 @@ def rate(where: Any, dtype: Any, side: int = 1024, seconds: float = 0.5) -> floa
 
 
 def resident() -> int:
-    """Bytes of memory this process has now, libraries and all, without a model."""
+    """Bytes of memory that this process uses now, with its libraries and without a model."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:  # no Linux: what it is there
+    except OSError:  # not Linux: the usual value there
         return int(0.5 * GIB)
     return pages * 4096
 
 
 def _latents(plan: Plan, side: int) -> int:
-    """Numbers of a latent."""
+    """Elements of the latents of one picture."""
     return int(plan.shape.configs["vae"]["latent_channels"]) * (side // _downscale(plan)) ** 2
 
 
@@ -280,8 +285,8 @@ def _downscale(plan: Plan) -> int:
     return int(2 ** (len(plan.shape.configs["vae"]["block_out_channels"]) - 1))
 
 
-def _hours(seconds: float) -> str:
-    """In the unit that one would say."""
+def _duration(seconds: float) -> str:
+    """A duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -1,8 +1,7 @@
-"""`laureate push`: an adapter with its card to a hub of models. Nothing is sent without `--yes`."""
+"""`laureate push`: upload an adapter and its card to a model hub. Nothing is sent without `--yes`."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from laureate.commands import card
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTERS
+from laureate.networks.lora import adapter_config
 
-TOKEN = "HF_TOKEN"  # environment
+TOKEN_VARIABLE = "HF_TOKEN"
 
 
 def run(
@@ -19,13 +19,13 @@ def run(
 ) -> None:
     """exports/rank-N => the hub's repository `repo` (OWNER/NAME), made private where it does not exist.
 
-    Without `yes` it says what would be sent, and sends nothing. Raises LaureateError for pictures that are
-    not the project's own as long as `rights` does not say who allows it, for a missing token, and for
-    whatever the hub answers but success.
+    Without `yes` it prints what would be sent, and sends nothing. Raises LaureateError for training pictures
+    that are not the project's own work unless `rights` says who allows their use, for a missing token, and
+    for any answer of the hub but success.
     """
-    config = _config(ADAPTERS / f"rank-{rank}" / "config.json")
-    hosts = card.sources(config.get("dataset"))
-    if not card.is_free(hosts) and not rights.strip():
+    config = adapter_config.read(ADAPTERS / f"rank-{rank}")
+    hosts = card.sources(config["dataset"])
+    if not card.is_own_work(hosts) and not rights.strip():
         where = f"pictures from {', '.join(sorted(hosts))}" if hosts else "pictures of unknown source"
         raise LaureateError(
             f"rank-{rank} was trained on {where}, whose rights are not ours: nothing is sent; "
@@ -42,10 +42,12 @@ def run(
 
 
 def upload(folder: Path, repo: str, public: bool) -> str:
-    """Make the repository if need be and put the folder's files into one commit => its address."""
-    token = os.environ.get(TOKEN)
+    """Create the repository if it does not exist, upload the folder as one commit => the commit's address."""
+    token = os.environ.get(TOKEN_VARIABLE)
     if not token:
-        raise LaureateError(f"the environment has no {TOKEN}; it must hold a token that may write to {repo}")
+        raise LaureateError(
+            f"the environment has no {TOKEN_VARIABLE}; it must hold a token that may write to {repo}"
+        )
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -62,13 +64,6 @@ def upload(folder: Path, repo: str, public: bool) -> str:
             f"the hub did not take {repo}: {_short(error)}; nothing may be complete"
         ) from None
     return str(commit.commit_url)
-
-
-def _config(path: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise LaureateError(f"{path} is missing or damaged; run `laureate train` again") from None
 
 
 def _short(error: object) -> str:

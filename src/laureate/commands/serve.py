@@ -1,7 +1,7 @@
-"""`laureate serve`: this study's base and adapters behind OpenAI's images API, for any client that speaks it.
+"""`laureate serve`: serve the study's base and adapters behind OpenAI's images API.
 
-POST /v1/images/generations (prompt, model, n, size; `seed` is an addition), POST /v1/images/edits (a photo as
-multipart form data, see `serve_edits`) and GET /v1/models.
+POST /v1/images/generations (prompt, model, n, size; `seed` is an extension), POST /v1/images/edits (a photo
+in a form, see `serve_edits`) and GET /v1/models.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from laureate.core.errors import LaureateError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
-KEY = "LAUREATE_KEY"  # environment: if set, clients must send it as their key
-MOST, LONGEST, LARGEST = 4, 2000, 1024  # pictures a request, letters of a prompt, pixels of a side
+KEY = "LAUREATE_KEY"  # environment variable; if set, clients must send its value as their key
+MAX_PICTURES = 4  # in one request
+MAX_LETTERS = 2000  # of a prompt
+MAX_SIDE = 1024  # pixels
 
 
 class Generation(BaseModel):
-    """The body of a request; further words of the API are read over, as other servers do."""
+    """The body of a request; other keys of the API are ignored, as other servers do."""
 
     model_config = ConfigDict(extra="ignore")
 
-    prompt: str = Field(min_length=1, max_length=LONGEST)
+    prompt: str = Field(min_length=1, max_length=MAX_LETTERS)
     model: str = "baseline"
-    n: int = Field(1, ge=1, le=MOST)
+    n: int = Field(1, ge=1, le=MAX_PICTURES)
     size: str = Field("auto", pattern=r"^([0-9]{1,5}x[0-9]{1,5}|auto)$")
     seed: int | None = Field(None, ge=0, lt=2**32)
     response_format: Literal["b64_json"] = "b64_json"
@@ -45,8 +47,8 @@ class Generation(BaseModel):
     stream: Literal[False] = False
 
 
-class Wrong(Exception):
-    """What the client can put right; answered in the API's shape of an error."""
+class RequestError(Exception):
+    """An error in a request, answered in the API's error format."""
 
     def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -56,30 +58,31 @@ class Wrong(Exception):
 
 
 def run(params: Params, host: str, port: int) -> None:
-    """Serve until interrupted. Raises LaureateError for a bad base, a taken port, a missing package."""
+    """Serve until interrupted. Raises LaureateError for an invalid base, a port in use, a missing package."""
     import socket
 
     try:
+        import python_multipart  # noqa: F401  # what starlette reads forms with
         import uvicorn
     except ImportError:
         raise LaureateError("serving needs fastapi and uvicorn: pip install 'laureate[serve]'") from None
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
-    app = build(Studio(params))
+    app = build(Generator(params))
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
-        raise LaureateError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
+        raise LaureateError(f"{host}:{port} is not available: {error.strerror or error}") from None
     with listening:
         address, at = listening.getsockname()[:2]
-        print(f"http://{address}:{at}/v1 speaks the images API; stop it with Ctrl-C", flush=True)
+        print(f"http://{address}:{at}/v1 serves the images API; stop it with Ctrl-C", flush=True)
         if not address.startswith("127.") and not os.environ.get(KEY):
-            print(f"anybody who reaches {host} may draw: set {KEY} to ask for a key", file=sys.stderr)
+            print(f"everyone who can reach {host} can draw: set {KEY} to require a key", file=sys.stderr)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def build(studio: Studio) -> FastAPI:
-    """The application over a studio."""
+def build(studio: Generator) -> FastAPI:
+    """The web application that draws with `studio`."""
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -92,37 +95,37 @@ def build(studio: Studio) -> FastAPI:
     portraits = PortraitGenerator(studio.params, found=studio.found)
     app = FastAPI(title="laureate", version=__version__, docs_url=None, redoc_url=None)
 
-    def answer(wrong: Wrong) -> JSONResponse:
-        return JSONResponse(wrong.body, wrong.status)
+    def answer(error: RequestError) -> JSONResponse:
+        return JSONResponse(error.body, error.status)
 
-    @app.exception_handler(Wrong)
-    async def wrong(_: Request, error: Wrong) -> JSONResponse:
+    @app.exception_handler(RequestError)
+    async def request_error(_: Request, error: RequestError) -> JSONResponse:
         return answer(error)
 
     @app.exception_handler(serve_edits.BadForm)
     async def bad_form(_: Request, error: serve_edits.BadForm) -> JSONResponse:
-        return answer(Wrong(error.status, error.message, error.code, error.param))
+        return answer(RequestError(error.status, error.message, error.code, error.param))
 
     @app.exception_handler(HTTPException)
-    async def other(_: Request, error: HTTPException) -> JSONResponse:
-        return answer(Wrong(error.status_code, str(error.detail)))
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        return answer(RequestError(error.status_code, str(error.detail)))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][1:]) or None
-        return answer(Wrong(400, f"{name or 'the body'}: {first['msg']}", "invalid_value", name))
+        return answer(RequestError(400, f"{name or 'the body'}: {first['msg']}", "invalid_value", name))
 
     @app.exception_handler(LaureateError)
-    async def broken(_: Request, error: LaureateError) -> JSONResponse:
-        return answer(Wrong(500, str(error)))
+    async def server_error(_: Request, error: LaureateError) -> JSONResponse:
+        return answer(RequestError(500, str(error)))
 
     @app.middleware("http")
-    async def key(request: Request, proceed: Any) -> Any:
+    async def check_key(request: Request, proceed: Any) -> Any:
         wanted = os.environ.get(KEY)
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
         if wanted and not secrets.compare_digest(sent.encode(), wanted.encode()):
-            return answer(Wrong(401, "Incorrect API key provided.", "invalid_api_key"))
+            return answer(RequestError(401, "Incorrect API key provided.", "invalid_api_key"))
         return await proceed(request)
 
     @app.get("/v1/models")
@@ -157,7 +160,7 @@ def build(studio: Studio) -> FastAPI:
         _known(studio, form.model or portraits.default)
         width, height = _size(form.size, studio)
         if width != height:
-            raise Wrong(400, f"size: portraits are square, got {form.size}", "invalid_size", "size")
+            raise RequestError(400, f"size: portraits are square, got {form.size}", "invalid_size", "size")
         first = secrets.randbelow(2**31) if form.seed is None else form.seed
         drawn = await run_in_threadpool(serve_edits.draw, portraits, photo, form, width, first)
         data = [
@@ -177,21 +180,23 @@ def build(studio: Studio) -> FastAPI:
     return app
 
 
-def _known(studio: Studio, name: str) -> None:
+def _known(studio: Generator, name: str) -> None:
     if name not in studio.models:
         known = ", ".join(studio.models)
-        raise Wrong(404, f"The model '{name}' does not exist; there are {known}.", "model_not_found", "model")
+        raise RequestError(
+            404, f"The model '{name}' does not exist; there are {known}.", "model_not_found", "model"
+        )
 
 
-def _size(text: str, studio: Studio) -> tuple[int, int]:
-    """`256x128` => (256, 128); `auto` is the study's own. Raises Wrong outside of what can be drawn."""
+def _size(text: str, studio: Generator) -> tuple[int, int]:
+    """`256x128` => (256, 128); `auto` is the study's size. Raises RequestError if it cannot be drawn."""
     if text == "auto":
         return studio.params.drawn_at, studio.params.drawn_at
-    found = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
-    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    unit, most = studio.multiple, max(LARGEST, studio.params.drawn_at)
+    match = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    unit, most = studio.multiple, max(MAX_SIDE, studio.params.drawn_at)
     if not all(0 < side <= most and side % unit == 0 for side in (width, height)):
-        raise Wrong(
+        raise RequestError(
             400,
             f"size: both sides must be multiples of {unit} up to {most}, got {text}",
             "invalid_size",

@@ -1,6 +1,6 @@
-"""Which world params.yaml describes: `laureate world nobel` writes the values of worlds/nobel.yaml into it.
+"""`laureate world`: list the parameter presets of worlds/, or write one into params.yaml.
 
-DVC reads params.yaml as it stands, so a world is a set of values in it, and no stage asks for its name.
+DVC reads params.yaml itself, so a world is a set of values in that file; no stage reads its name.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ FOLDER = "worlds"  # beside the parameters
 
 
 def run(file: str, name: str | None = None) -> None:
-    """Without a name: print the world of the parameters `file` and the worlds there are. With one: switch.
+    """Without a name: print all worlds and mark the current one. With a name: write its values into `file`.
 
-    Values that a world has no say in stay, and so do comments. Raises ParameterError for an unknown world,
-    for files that cannot be read, and for values that are no valid parameters; the file then stays as it is.
+    Comments and keys that the world does not have stay. Raises ParameterError for an unknown world, for files
+    that cannot be read, and for values that are not valid; the file then stays as it is.
     """
     from laureate.config import params
 
@@ -41,16 +41,16 @@ def run(file: str, name: str | None = None) -> None:
         write_text(file, new)
     for key, (before, after) in changed.items():
         print(f"{key}: {before} => {after}")
-    print(f"{file} describes the world {name}; {len(changed)} values changed")
+    print(f"{file}: world {name}, {len(changed)} values changed")
 
 
 def known(folder: Path) -> dict[str, Path]:
-    """World => its file, by name."""
+    """Name of a world => its file, sorted by name."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def switched(text: str, world: str) -> tuple[str, dict[str, tuple[Any, Any]]]:
-    """The parameters `text` with every value that `world` (YAML) has, and what changed.
+    """Replace the values in `text` by those in `world` (both YAML) => the new text and the changes.
 
     The changes are dotted key => (before, after). A key that `text` lacks is added to the end of its section.
     """
@@ -65,14 +65,14 @@ def switched(text: str, world: str) -> tuple[str, dict[str, tuple[Any, Any]]]:
             changed[".".join(keys)] = (before, value)
             section[keys[-1]] = value
             for token in filter(None, section.ca.items.get(keys[-1], ())):
-                token.column = 0  # else a comment stays where the longer value ended
+                token.column = 0  # else a comment stays at the column of the old value
     out = io.StringIO()
     yaml.dump(values, out)
     return (out.getvalue() if changed else text), changed
 
 
 def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """((section, key), value) for sections; a mapping deeper down, such as crawl.coverage, is one value."""
+    """((section, key), value) of every section; a mapping inside, such as crawl.coverage, is one value."""
     for key, value in values.items():
         if isinstance(value, Mapping) and not above:
             yield from _leaves(value, (key,))
@@ -81,12 +81,12 @@ def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
 
 
 def _yaml() -> Any:
-    """A reader and writer that keeps comments, order and the form of numbers."""
+    """A YAML reader and writer that keeps comments, order and number formats."""
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
-        """Writes `null` where ruamel would write nothing."""
+        """Writes `null`, where ruamel would write nothing."""
 
     Representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")

@@ -1,1 +1,1 @@
-"""The parameters: their schema, loading and validation of params.yaml, and its error messages."""
+"""params.yaml: schema, loading, validation, error messages."""

@@ -1,14 +1,15 @@
-"""What pydantic finds wrong with `params.yaml`, in one sentence that names the dotted key."""
+"""Turn pydantic's validation errors into one sentence that names the dotted key."""
 
 from typing import Any
 
 from pydantic import ValidationError
 
-from laureate.config.schema import Params, Section
+from laureate.config.schema import Params
+from laureate.config.section import Section
 
 
 def sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, in one sentence that names the dotted key."""
+    """The first error, in one sentence that names the dotted key."""
     # pydantic reports every member of a union: the last one is the most general (a number, not "rank")
     first = error.errors()[0]
     same = [e for e in error.errors() if _key(e["loc"]) == _key(first["loc"])]
@@ -38,13 +39,13 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 
 def _under(fields: Any, part: str) -> Any:
-    """What lies below `part`: a Section, {"": Section} for sections by name, or None."""
+    """The fields below `part`: a Section, {"": Section} for a mapping of sections, or None."""
     from typing import get_args
 
     if isinstance(fields, dict):
         return fields[""]
-    found = fields.model_fields.get(part) if fields else None
-    annotation = found.annotation if found else None
+    field = fields.model_fields.get(part) if fields else None
+    annotation = field.annotation if field else None
     for kind in (annotation, *get_args(annotation)):  # the section itself, of a union, or of a mapping
         if isinstance(kind, type) and issubclass(kind, Section):
             return {"": kind} if getattr(annotation, "__origin__", None) is dict else kind
@@ -52,7 +53,7 @@ def _under(fields: Any, part: str) -> Any:
 
 
 def _wanted(errors: list[Any]) -> str:
-    """ "a number greater than 0", from pydantic's messages."""
+    """What the value must be, from pydantic's messages, such as "a number greater than 0"."""
     names = {
         "int_type": "a whole number",
         "int_from_float": "a whole number",
@@ -67,7 +68,9 @@ def _wanted(errors: list[Any]) -> str:
         "finite_number": "a finite number",
     }
     wanted = []
-    plain = [error for error in errors if error["type"] != "dict_type"]  # a mapping is the rarer wish
+    plain = [
+        error for error in errors if error["type"] != "dict_type"
+    ]  # a mapping per rank is the rarer form
     for error in plain or errors:
         context = error.get("ctx", {})
         if error["type"] in names:
@@ -86,7 +89,7 @@ def _wanted(errors: list[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """The value as it is shown in a sentence, cut to a readable length."""
+    """The value as text for a sentence, shortened to 60 characters."""
     if value is None:
         return "nothing"
     text = repr(value)
@@ -94,7 +97,7 @@ def shown(value: Any) -> str:
 
 
 def _hint(value: Any) -> str:
-    """PyYAML reads 1e-4 as text (YAML 1.1 wants the point): say how to write it."""
+    """How to write a number that PyYAML read as text: YAML 1.1 needs the point in 1.0e-4."""
     if not isinstance(value, str):
         return ""
     try:
@@ -109,7 +112,7 @@ def _hint(value: Any) -> str:
 
 
 def _close(key: str) -> str:
-    """The known key that looks most like an unknown one."""
+    """A suggestion: the known key that is most similar to an unknown one."""
     from difflib import get_close_matches
 
     parent, _, name = key.rpartition(".")
@@ -117,7 +120,7 @@ def _close(key: str) -> str:
     for part in parent.split(".") if parent else []:
         known = _under(known, part)
         if known is None:
-            return ""  # a key with points in it
+            return ""  # a key that contains points
     if isinstance(known, dict):
         return ""
     matches = get_close_matches(name, list(known.model_fields), n=1)

@@ -1,6 +1,6 @@
-"""The typed, validated form of `params.yaml`: read, typed, and checked across sections.
+"""Load params.yaml: parse it, validate every section, and check values across sections.
 
-Nothing heavy is imported here, so that a bad parameter stops a command at once.
+Imports nothing heavy, so that a bad parameter stops a command at once.
 """
 
 import re
@@ -10,24 +10,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from laureate.config.error_messages import sentence, shown
+from laureate.config.model_sources import SOURCES, Base, Endpoint, External, Source
 from laureate.config.schema import (
     KINDS,
-    SOURCES,
-    Base,
     Compare,
     Coverage,
     Crawl,
     Encode,
-    Endpoint,
     Evaluate,
-    External,
     Judge,
     Params,
     Prepare,
     Report,
     Roles,
     Sample,
-    Source,
     Train,
 )
 from laureate.core.errors import ParameterError
@@ -58,7 +54,7 @@ __all__ = [
 
 
 def load(path: str | Path = "params.yaml") -> Params:
-    """Read, type and cross-check the parameters; paths inside are relative to the working folder.
+    """Read and validate the parameters; paths in them are relative to the working folder.
 
     Raises ParameterError with one sentence naming the file and the dotted key.
     """
@@ -74,7 +70,7 @@ def load(path: str | Path = "params.yaml") -> Params:
 
 
 def parse(text: str, path: str | Path) -> Params:
-    """Type and cross-check parameters in YAML; `path` is what an error names. Raises ParameterError."""
+    """Validate parameters given as YAML; errors name `path`. Raises ParameterError."""
     import yaml
 
     try:
@@ -87,33 +83,33 @@ def parse(text: str, path: str | Path) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise ParameterError(f"{path}: {sentence(error)}") from None
-    complaint = _cross_check(params)
-    if complaint:
-        raise ParameterError(f"{path}: {complaint}")
+    problem = _cross_check(params)
+    if problem:
+        raise ParameterError(f"{path}: {problem}")
     return params
 
 
 def of_rank(value: Any, rank: int) -> Any:
-    """The value for a rank, of one value for all ranks or a mapping from rank to value."""
+    """The value for one rank; `value` is one for all ranks or a mapping from rank to value."""
     return value[rank] if isinstance(value, dict) else value
 
 
 def check_rank(params: Params, rank: int) -> int:
-    """Give `rank` back if the study has it. Raises ParameterError."""
+    """Return `rank` if it is one of `ranks`. Raises ParameterError."""
     if rank not in params.ranks:
         raise ParameterError(f"--rank {rank} is not in ranks {params.ranks}")
     return rank
 
 
 def check_model(name: str, names: list[str]) -> str:
-    """Give `name` back if it is one of `names`. Raises ParameterError."""
+    """Return `name` if it is one of `names`. Raises ParameterError."""
     if name not in names:
         raise ParameterError(f"--model {name} is unknown: choose one of {', '.join(names)}")
     return name
 
 
 def _cross_check(params: Params) -> str | None:
-    """What no section can see alone: a complaint, or None."""
+    """Check values that depend on each other => what is wrong, or None."""
     if params.world != "embedded" and params.crawl.site == Params.model_fields["crawl"].default.site:
         return (
             f"world is {params.world!r}, but crawl.site and other values are still the embedded world's; "
@@ -123,7 +119,7 @@ def _cross_check(params: Params) -> str | None:
         return f"ranks must differ from each other, got {params.ranks}"
     for name in params.external:
         if name.startswith("rank-") or name in ("baseline", "noise-floor"):
-            return f"external.{name} has the name of a model of the study; call it something else"
+            return f"external.{name} has the name of a model of the study; choose another name"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
     for key in ("learning_rate", "alpha", "dropout"):
@@ -133,22 +129,23 @@ def _cross_check(params: Params) -> str | None:
             return f"train.{key} has no value for rank {without[0]}"
     if params.train.init == "pissa" and params.train.variant == "dora":
         return "train.init: pissa goes with train.variant lora or rslora, not with dora"
-    if params.crawl.years[0] > params.crawl.years[1]:
+    first, last = params.crawl.years
+    if first is not None and last is not None and first > last:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
     for kind, pattern in params.crawl.credits.items():
         try:
             re.compile(pattern)
         except re.error as error:
-            return f"crawl.credits.{kind} is no regular expression: {error}"
-    complaint = _check_roles(params.evaluate)
-    if complaint:
-        return complaint
+            return f"crawl.credits.{kind} is not a regular expression: {error}"
+    problem = _check_roles(params.evaluate)
+    if problem:
+        return problem
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
     for index, source in enumerate(params.base.sources):
-        complaint = _complain_about(source)
-        if complaint:
-            return f"base.sources[{index}] {complaint}"
+        problem = _check_source(source)
+        if problem:
+            return f"base.sources[{index}] {problem}"
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
@@ -156,7 +153,7 @@ def _cross_check(params: Params) -> str | None:
 
 
 def _check_roles(evaluate: Evaluate) -> str | None:
-    """A complaint about a role without a judge, or with one that cannot play it."""
+    """Check that every role has a judge of a kind that suits it => what is wrong, or None."""
     for role, name in evaluate.roles:
         if name is None:
             continue
@@ -170,8 +167,8 @@ def _check_roles(evaluate: Evaluate) -> str | None:
     return None
 
 
-def _complain_about(source: Source) -> str | None:
-    """What is wrong with a source of the base, to be put after its name."""
+def _check_source(source: Source) -> str | None:
+    """Check the keys of one source => what is wrong, to be put after its key, or None."""
     given = [kind for kind in SOURCES if getattr(source, kind) is not None]
     if len(given) != 1:
         return f"must have exactly one of {', '.join(SOURCES)}, got {', '.join(given) or 'none'}"
@@ -185,7 +182,7 @@ def _complain_about(source: Source) -> str | None:
         if value is not None and source.kind not in kinds:
             return f"is a {source.kind}, which has no {key}"
         if value is None and source.kind in kinds and key != "variant":
-            return f"is a {source.kind} and wants {key} too"
+            return f"is a {source.kind} and needs {key} too"
     if source.kind == "file" and not str(source.file).endswith(".safetensors"):
         return f"names {source.file}: only .safetensors is read; other checkpoints can run code when opened"
     return None

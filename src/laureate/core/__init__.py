@@ -1,1 +1,1 @@
-"""What every module may use: errors, atomic files, the project's paths, progress bars."""
+"""Errors, atomic file writes, the project's paths, progress bars."""

@@ -1,8 +1,8 @@
-"""What a person can put right. The command line prints the sentence and nothing else."""
+"""Errors that a user can fix: the command line prints their sentence without a traceback."""
 
 
 class LaureateError(Exception):
-    """One sentence that names the file, row or key, and what to do about it."""
+    """One sentence that names the file, row or key, and says what to do."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: everything is written aside and then renamed."""
+"""Atomic writes of files and folders: each is written beside its target, then renamed."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`, making the folder; a reader sees the old file or the new one, never a part."""
+    """Write `data` to `path` and make its folder; a reader sees the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
@@ -26,12 +26,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8, line ends as they are; see `write_bytes`."""
+    """Write `text` as UTF-8 without changing line ends; see `write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as JSON that is the same bytes for the same value: sorted keys, two spaces, no NaN.
+    """Write `value` as JSON with deterministic bytes: sorted keys, two spaces, no NaN.
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
@@ -46,9 +46,9 @@ def sha256_file(path: str | Path) -> str:
 
 @contextmanager
 def fresh_folder(path: str | Path) -> Iterator[Path]:
-    """Give an empty folder beside `path`, and rename it onto `path` when the block ends well.
+    """Yield an empty folder beside `path`, and rename it to `path` when the block ends without an error.
 
-    What was at `path` before is replaced as a whole; if the block raises, it stays and the new folder goes.
+    Anything at `path` is replaced as a whole; if the block raises, it stays and the new folder is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
         before = path.with_name(f".{path.name}.before.part")
         _remove(before)
         if path.exists() or path.is_symlink():
-            os.replace(path, before)  # at no moment is there a half of either
+            os.replace(path, before)  # so that `path` is never half old, half new
         os.replace(aside, path)
         _remove(before)
     finally:
@@ -76,5 +76,5 @@ def _remove(path: Path) -> None:
 
 
 def _aside(path: Path) -> Path:
-    """Where `path` is prepared: always the same place, so that what a killed run left is written over."""
+    """Where `path` is prepared: always the same name, so that leftovers of a killed run are overwritten."""
     return path.with_name(f".{path.name}.part")

@@ -1,1 +1,1 @@
-"""From portraits to a data set: user folders, checks, captions, the split into train and holdout."""
+"""Make the data set: filter, caption and split pictures; check a user's image folder."""

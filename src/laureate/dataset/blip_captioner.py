@@ -1,4 +1,4 @@
-"""Captions in BLIP's own words (Li et al., 2022), for pictures of which the vocabulary knows too little."""
+"""Caption pictures with BLIP (Li et al., 2022) in free words, where the vocabulary is too small."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class BlipCaptioner:
             processor = BlipProcessor.from_pretrained(path, **options)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             why = " ".join(str(error).split())[:200]
-            raise LaureateError(f"{path} is no BLIP captioner that transformers can load: {why}") from None
+            raise LaureateError(f"{path} is not a BLIP captioner that transformers can load: {why}") from None
         return cls(model.eval().to(device.pick()), processor)
 
     def caption(self, picture: Image, style: str) -> str:
-        """An RGB picture of any size => one sentence that ends in `style`; three beams, nothing by chance."""
+        """An RGB picture of any size => one sentence that ends in `style`; beam search with three beams."""
         import torch
 
         asked = self.processor(images=picture, return_tensors="pt").to(self.model.device)

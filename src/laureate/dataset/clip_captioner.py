@@ -1,7 +1,7 @@
-"""Captions in the grammar `A <mood> <man|woman> with <hair>, <glasses>, ..., in the style of Nobel Laureate.`
+"""Caption pictures with CLIP and a vocabulary: `A <mood> <man|woman> with <hair>, <glasses>, ..., STYLE.`
 
-A CLIP model is asked which words of a small vocabulary fit a picture: zero-shot classification with prompt
-ensembling (Radford et al., 2021, section 3.1.4), one attribute at a time. The same code serves any CLIP.
+Zero-shot classification with prompt ensembling (Radford et al., 2021, section 3.1.4), one attribute at a
+time, with any CLIP model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ MAX_TOKENS = 77  # the context of CLIP's text model, start and end included
 CONTEXTS = 8  # sentences over which a value's text feature is averaged
 
 
-class Judge(Protocol):
+class TextEncoder(Protocol):
     """A text encoder such as `evaluation.judges.ClipJudge`: unit features of texts."""
 
     def texts(self, texts: Sequence[str]) -> Array:
@@ -27,7 +27,7 @@ class Judge(Protocol):
 
 
 def sentence(vocabulary: Vocabulary, values: Mapping[str, str], style: str) -> str:
-    """The caption that says `values` (attribute => value); attributes that are not in it are not said."""
+    """The caption that names `values` (attribute => value), and no other attribute."""
     words = {name: vocabulary.attributes[name].words[value] for name, value in values.items()}
     places: dict[str, list[str]] = {"noun": [], "mood": [], "with": [], "wearing": []}
     for name, attribute in vocabulary.attributes.items():
@@ -44,25 +44,27 @@ def sentence(vocabulary: Vocabulary, values: Mapping[str, str], style: str) -> s
     return ", ".join([text, *clauses, *([style] if style else [])]) + "."
 
 
-class Questions:
-    """The text features to hold pictures against: asked of the model once, then used for every picture."""
+class AttributeClassifier:
+    """Zero-shot classifier of every attribute; text features are computed once, for all pictures."""
 
-    def __init__(self, vocabulary: Vocabulary, style: str, judge: Judge, seed: int = 0) -> None:
+    def __init__(self, vocabulary: Vocabulary, style: str, encoder: TextEncoder, seed: int = 0) -> None:
         self.vocabulary = vocabulary
         self._features: dict[tuple[str, str], Array] = {}  # (attribute, gender) => (values, d), unit length
-        asked: list[tuple[tuple[str, str], list[str]]] = []
+        prompts: list[tuple[tuple[str, str], list[str]]] = []
         rng = np.random.default_rng(seed)
         for name, attribute in vocabulary.attributes.items():
             contexts = [_context(vocabulary, name, rng) for _ in range(CONTEXTS)]
             for gender in vocabulary.attributes[NOUN].words:
                 for value in attribute.words:
-                    said = [c | {NOUN: gender, name: value} for c in contexts]
-                    asked.append(((name, gender), [sentence(vocabulary, values, style) for values in said]))
-        features = judge.texts([text for _, texts in asked for text in texts])
-        means = features.reshape(len(asked), CONTEXTS, -1).mean(axis=1)
+                    named = [c | {NOUN: gender, name: value} for c in contexts]
+                    prompts.append(
+                        ((name, gender), [sentence(vocabulary, values, style) for values in named])
+                    )
+        features = encoder.texts([text for _, texts in prompts for text in texts])
+        means = features.reshape(len(prompts), CONTEXTS, -1).mean(axis=1)
         means /= np.linalg.norm(means, axis=1, keepdims=True)
-        for key in dict.fromkeys(key for key, _ in asked):
-            self._features[key] = means[[i for i, (k, _) in enumerate(asked) if k == key]]
+        for key in dict.fromkeys(key for key, _ in prompts):
+            self._features[key] = means[[i for i, (k, _) in enumerate(prompts) if k == key]]
 
     def answers(
         self, picture: Array, scale: float, gender: str | None = None
@@ -90,7 +92,10 @@ class Questions:
 def caption(
     vocabulary: Vocabulary, answers: Mapping[str, tuple[str, float]], style: str, confidence: float
 ) -> str:
-    """The sentence that says every answer of at least `confidence` (0..1) that does not go without saying."""
+    """The sentence of all answers with a probability of at least `confidence` (0..1), without default values.
+
+    Default values are those that the vocabulary lists as `silent`.
+    """
     sure = {
         name: value
         for name, (value, chance) in answers.items()
@@ -100,24 +105,21 @@ def caption(
 
 
 def check_tokens(texts: Mapping[str, str], tokenizer: Any) -> None:
-    """Raise LaureateError naming the first of `texts` (name => caption) that CLIP's text model would cut.
-
-    Or the first that is empty.
-    """
+    """Raise LaureateError naming the first of `texts` (name => caption) that is empty or too long."""
     for name, text in texts.items():
         if not text.strip():
-            raise LaureateError(f"the caption of {name} is empty: write one, or take the empty one away")
+            raise LaureateError(f"the caption of {name} is empty: write one, or remove the empty one")
         count = len(tokenizer(text)["input_ids"])
         if count > MAX_TOKENS:
             raise LaureateError(
-                f"the caption of {name} has {count} tokens, of which {MAX_TOKENS} are read: shorten {text!r}"
+                f"the caption of {name} has {count} tokens, more than {MAX_TOKENS}: shorten {text!r}"
             )
 
 
 def _context(vocabulary: Vocabulary, asked: str, rng: np.random.Generator) -> dict[str, str]:
-    """What else a sentence says that asks for the attribute `asked`: two other attributes, at random.
+    """Random values of two other attributes, for a sentence that is about the attribute `asked`.
 
-    An attribute that stands inside another comes with it.
+    An attribute that stands inside another one brings that one with it.
     """
     known = vocabulary.attributes
     frame = known[asked].of

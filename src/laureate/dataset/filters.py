@@ -1,16 +1,16 @@
-"""Which portraits are left out of a data set, and why: unknown kind, equal bytes, near-duplicates."""
+"""Leave portraits out of the data set, with the reason: unknown kind, equal bytes, near-duplicates."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
-from laureate.dataset.split import Row
-from laureate.imaging.near_duplicates import Hash, distance, twins
+from laureate.formats.jsonl import Row
+from laureate.imaging.near_duplicates import Hash, distance, near_duplicates
 
 
 def check_files(rows: Sequence[Row], folder: str | Path, manifest: str) -> None:
-    """Hold the manifest's rows against the folder, in both directions.
+    """Check that the manifest's rows and the folder's files match.
 
     Raises LaureateError for a row whose picture is missing or has other bytes, and for a file without a row.
     """
@@ -22,20 +22,23 @@ def check_files(rows: Sequence[Row], folder: str | Path, manifest: str) -> None:
             f"{folder / manifest} names {file}, which is not there: run `laureate crawl` again"
         )
     for file in sorted(there - named):
-        raise LaureateError(f"{folder / file} has no row in {manifest}: take it away or crawl again")
+        raise LaureateError(
+            f"{folder / file} has no row in {manifest}: remove it, or run `laureate crawl` again"
+        )
     for row in rows:
         if row["file"] is None:
             continue
-        found = hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest()
-        if found != row["sha256"]:
-            raise LaureateError(f"{folder / row['file']} is not what {manifest} says (sha256): crawl again")
+        if hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() != row["sha256"]:
+            raise LaureateError(
+                f"{folder / row['file']} differs from its sha256 in {manifest}: run `laureate crawl` again"
+            )
 
 
 def usable(rows: Iterable[Row]) -> tuple[list[Row], list[dict[str, str]]]:
     """Rows whose picture can be used, and {file, reason} for the others."""
     good: list[Row] = []
     left_out: list[dict[str, str]] = []
-    seen: dict[str, str] = {}  # sha256 => whose picture it is
+    seen: dict[str, str] = {}  # sha256 => name of the first picture with it
     for row in rows:
         name = row["file"] or f"{row['id']}-{row['year']}-{row['category']}"
         if row["kind"] == "unknown":
@@ -51,20 +54,20 @@ def usable(rows: Iterable[Row]) -> tuple[list[Row], list[dict[str, str]]]:
     return good, left_out
 
 
-def without_twins(
+def without_near_duplicates(
     rows: Sequence[Row], hashes: Mapping[str, Hash], near: float
 ) -> tuple[list[Row], list[dict[str, str]]]:
-    """Rows whose picture is not nearly that of a row before, and {file, reason} for the others."""
-    doubles = dict(twins({row["file"]: hashes[row["file"]] for row in rows}, near))
+    """Rows whose picture is no near-duplicate of an earlier row's, and {file, reason} for the others."""
+    originals = dict(near_duplicates({row["file"]: hashes[row["file"]] for row in rows}, near))
     left_out = [
         _left_out(
             file,
-            f"nearly the same picture as {twin} ({distance(hashes[file], hashes[twin]):.0%} of the "
+            f"nearly the same picture as {original} ({distance(hashes[file], hashes[original]):.0%} of the "
             "perceptual hash differs)",
         )
-        for file, twin in doubles.items()
+        for file, original in originals.items()
     ]
-    return [row for row in rows if row["file"] not in doubles], left_out
+    return [row for row in rows if row["file"] not in originals], left_out
 
 
 def _left_out(file: str, reason: str) -> dict[str, str]:

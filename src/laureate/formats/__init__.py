@@ -1,1 +1,1 @@
-"""The files that pass between stages, read and checked: portraits, prompts, vocabulary, external pictures."""
+"""Read, check and write the files that pass between stages."""

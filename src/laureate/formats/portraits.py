@@ -1,22 +1,22 @@
-"""What a crawl brought, as values: the manifest, how much of the site was understood, what has changed."""
+"""Read and write the crawl's manifest, portraits.jsonl: one row per portrait on the site."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats import jsonl
+from laureate.formats.jsonl import Row
 
-Row = dict[str, Any]
 MANIFEST = "portraits.jsonl"
 COLUMNS = (
     *("id", "name", "gender", "year", "category", "page", "image", "credit", "kind"),
     *("file", "sha256", "size"),  # null where pictures of this kind were not asked for
 )
+REQUIRED = ("id", "name", "year", "category", "credit", "kind", "file", "sha256")
 
 
-def manifest(rows: Sequence[Row]) -> list[Row]:
-    """The rows, each picture named once: where the same bytes came twice, both rows name the first file."""
+def with_shared_files(rows: Sequence[Row]) -> list[Row]:
+    """The rows, each picture stored once: rows with the same bytes (`sha256`) name the first one's file."""
     files: dict[str, str] = {}
     for row in rows:
         if row["sha256"]:
@@ -24,29 +24,19 @@ def manifest(rows: Sequence[Row]) -> list[Row]:
     return [row | {"file": files.get(row["sha256"])} for row in rows]
 
 
-def as_lines(rows: Iterable[Row]) -> str:
-    """Rows as JSON lines, keys in the order of `COLUMNS`, letters as they are."""
-    ordered = ({name: row[name] for name in COLUMNS} for row in rows)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ordered)
+def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
+    """Write rows as JSON lines, keys in the order of `COLUMNS`."""
+    jsonl.write(path, ({name: row[name] for name in COLUMNS} for row in rows))
 
 
 def read_manifest(path: str | Path) -> list[Row]:
-    """The rows of a manifest. Raises LaureateError naming the line that is no row."""
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise LaureateError(f"{path} is not there: run `laureate crawl` first") from None
-    except UnicodeDecodeError as error:
-        raise LaureateError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            missing = [name for name in ("id", "name", "credit", "kind", "file", "sha256") if name not in row]
-        except (ValueError, TypeError):
-            raise LaureateError(f"{path}, line {number}: this is no JSON object: {line[:60]!r}") from None
-        if not isinstance(row, dict) or missing:
-            raise LaureateError(f"{path}, line {number}: {', '.join(missing) or 'everything'} is missing")
+    """The rows of a manifest. Raises LaureateError naming the file and the line that is not a row."""
+    rows: list[Row] = []
+    for number, row in jsonl.parse(jsonl.read_text(path, "run `laureate crawl` first")):
+        if row is None:
+            raise LaureateError(f"{path}, line {number} is not a JSON object; run `laureate crawl` again")
+        missing = ", ".join(name for name in REQUIRED if name not in row)
+        if missing:
+            raise LaureateError(f"{path}, line {number} lacks {missing}; run `laureate crawl` again")
         rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""What is asked of every model: prompts from YAML files, checked row by row."""
+"""Load and validate prompt files."""
 
 import re
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ SETS = ("seed", "study")
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt, and what of it a judge can read back from a picture."""
+    """One prompt, and the attributes that a judge can read from a picture of it."""
 
     id: str  # a slug, unique over all files; names the pictures
     text: str
     set: str  # one of SETS
     attributes: dict[str, str] = field(
         default_factory=dict
-    )  # attribute => class, as in the atelier's VOCABULARY
+    )  # attribute => class, as in `vocabulary.VOCABULARY`
 
 
 def load(paths: Iterable[str | Path]) -> list[Prompt]:
@@ -37,7 +37,7 @@ def load(paths: Iterable[str | Path]) -> list[Prompt]:
             prompt = _prompt(row, where)
             for key in (prompt.id, prompt.text):
                 if key in seen:
-                    raise LaureateError(f"{where}: {key!r} was used before, in {seen[key]}; make it differ")
+                    raise LaureateError(f"{where}: {key!r} was used before, in {seen[key]}; change one")
                 seen[key] = where
             prompts.append(prompt)
     if not prompts:
@@ -71,7 +71,7 @@ def _prompt(row: Any, where: str) -> Prompt:
         "set",
         "attributes",
     }:
-        raise LaureateError(f"{where}: a prompt has the keys id, text, set and, if asked, attributes")
+        raise LaureateError(f"{where}: a prompt has the keys id, text, set and, optionally, attributes")
     if not isinstance(row["id"], str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row["id"]):
         raise LaureateError(f"{where}: id must be lower-case words joined by '-', got {row['id']!r}")
     if not isinstance(row["text"], str) or not row["text"].strip():
@@ -83,7 +83,7 @@ def _prompt(row: Any, where: str) -> Prompt:
         raise LaureateError(f"{where}: attributes must be pairs such as 'hair: curly'")
     for name, value in attributes.items():
         if name not in VOCABULARY:
-            raise LaureateError(f"{where}: {name!r} is no attribute; choose from {', '.join(VOCABULARY)}")
+            raise LaureateError(f"{where}: {name!r} is not an attribute; choose from {', '.join(VOCABULARY)}")
         if value not in VOCABULARY[name]:
             raise LaureateError(
                 f"{where}: {name} cannot be {value!r}; choose from {', '.join(VOCABULARY[name])}"

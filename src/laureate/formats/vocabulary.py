@@ -1,4 +1,4 @@
-"""The vocabulary of captions: attributes, their words and where they stand in a sentence."""
+"""Load the vocabulary of captions: attributes, their words and their place in a sentence."""
 
 from pathlib import Path
 from typing import Literal
@@ -49,7 +49,7 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return Vocabulary(attributes=values)
     except FileNotFoundError:
-        raise LaureateError(f"{path} is not there: prepare.vocabulary must name a file of words") from None
+        raise LaureateError(f"{path} does not exist: prepare.vocabulary must name a file of words") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     except ValidationError as error:

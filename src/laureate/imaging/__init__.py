@@ -1,1 +1,1 @@
-"""Pictures: decoding received bytes, cropping and resizing, near-duplicates."""
+"""Decode, crop and resize pictures; recognise blank ones and near-duplicates."""

@@ -1,6 +1,6 @@
-"""From received bytes to a picture a model can be trained on. Nothing here touches a file.
+"""Decode image bytes to RGB, crop to a square, resize. Values in, values out: no file is read or written.
 
-A picture that cannot be used raises `PictureError`, whose text is the reason, fit for `left_out.jsonl`.
+Bytes that cannot be used raise `PictureError`; its text is the reason that `left_out.jsonl` gives.
 """
 
 import io
@@ -22,12 +22,12 @@ MEGAPIXELS = 50.0
 
 
 class PictureError(ValueError):
-    """Why a picture cannot be used, in a few words."""
+    """The bytes cannot be used as a picture; the text says why."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What some bytes are: Pillow's format and mode, (width, height) in pixels, the number of frames."""
+class ImageInfo:
+    """Properties of encoded image bytes: Pillow's format and mode, (width, height) in pixels, frames."""
 
     format: str
     size: tuple[int, int]
@@ -35,16 +35,16 @@ class Found:
     frames: int
 
 
-def identify(data: bytes, megapixels: float = MEGAPIXELS) -> Found:
-    """Read a picture's header and decode it fully, to be sure that it can be.
+def identify(data: bytes, megapixels: float = MEGAPIXELS) -> ImageInfo:
+    """The properties of image bytes, which are decoded fully to be sure that they can be.
 
     Raises PictureError for anything that is no picture of the known `FORMATS`, is larger than `megapixels`,
     or ends too early.
     """
     with _open(data, megapixels) as image:
-        found = Found(str(image.format), image.size, image.mode, getattr(image, "n_frames", 1))
+        info = ImageInfo(str(image.format), image.size, image.mode, getattr(image, "n_frames", 1))
         _load(image)
-    return found
+    return info
 
 
 def decode(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
@@ -73,13 +73,13 @@ def decode(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
 
 
 def is_upright(data: bytes) -> bool:
-    """Whether a picture is shown as its pixels lie: no EXIF orientation, or the plain one."""
+    """Whether a picture has no EXIF orientation, or the one that changes nothing."""
     with _open(data, float("inf")) as image:
         return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
 
 
 def square(picture: Image.Image, head: float = 0.0) -> Image.Image:
-    """The largest square: the whole width of a tall picture, from `head` of the spare height on (0: the top).
+    """The largest square; in a tall picture it starts at the share `head` (0..1) of the spare height, 0: top.
 
     Portraits are 2:3 with the head in the upper part; a wide picture is cut in the middle.
     """
@@ -91,12 +91,12 @@ def square(picture: Image.Image, head: float = 0.0) -> Image.Image:
 
 
 def resized(picture: Image.Image, resolution: int, by: str = "lanczos") -> Image.Image:
-    """A square picture at `resolution` x `resolution` pixels, with the filter named `by` (see `FILTERS`)."""
+    """Resize a square picture to `resolution` x `resolution` pixels; `by` names one of `FILTERS`."""
     return picture.resize((resolution, resolution), FILTERS[by])
 
 
 def _open(data: bytes, megapixels: float) -> Image.Image:
-    """Read the header only. The size is looked at before anything is decoded."""
+    """Read the header only, and check the size before anything is decoded."""
     if not data:
         raise PictureError("it is empty")
     try:
@@ -143,7 +143,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         if {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}.get(space) != image.mode:
-            return image  # the profile is not about these channels
+            return image  # a profile for other channels than these
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise PictureError(f"its ICC profile cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: resized, saved again, a little lighter. Found by a perceptual hash.
+"""Find near-duplicates (resized, saved again, a little lighter) by a perceptual hash.
 
 The hash is pHash (Zauner, 2010, section 3.2.1) by the package `imagehash`: the signs of the 16 x 16 lowest
 frequencies of a picture against their median, 256 bits. Two unlike pictures differ in about half of them.
@@ -27,17 +27,18 @@ def distance(one: Hash, other: Hash) -> float:
     return float(np.count_nonzero(one != other)) / BITS
 
 
-def twins(hashes: Mapping[str, Hash], near: float) -> Iterable[tuple[str, str]]:
-    """(name, twin) for every picture that is nearly one before it in the mapping; the twin has none itself.
+def near_duplicates(hashes: Mapping[str, Hash], near: float) -> Iterable[tuple[str, str]]:
+    """(name, original) for every picture that nearly equals an earlier one, its original, in the mapping.
 
-    Two pictures are nearly the same when their hashes differ in at most the share `near` of their bits.
+    Two pictures are near-duplicates when their hashes differ in at most the share `near` of their bits. An
+    original is never itself a near-duplicate of an earlier picture.
     """
-    first: list[str] = []
+    originals: list[str] = []
     known = np.zeros((len(hashes), BITS), dtype=np.bool_)
-    for name, found in hashes.items():
-        apart = np.count_nonzero(known[: len(first)] != found, axis=1) / BITS
-        if len(first) and apart.min() <= near:
-            yield name, first[int(apart.argmin())]
+    for name, bits in hashes.items():
+        apart = np.count_nonzero(known[: len(originals)] != bits, axis=1) / BITS
+        if len(originals) and apart.min() <= near:
+            yield name, originals[int(apart.argmin())]
             continue
-        known[len(first)] = found
-        first.append(name)
+        known[len(originals)] = bits
+        originals.append(name)

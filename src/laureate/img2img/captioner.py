@@ -26,11 +26,11 @@ class Captioner:
 
             self._blip = BlipCaptioner.load(prepare.blip)
             return
-        from laureate.dataset.clip_captioner import Questions
+        from laureate.dataset.clip_captioner import AttributeClassifier
 
         self.vocabulary = load_vocabulary(prepare.vocabulary)
         self.judge = ClipJudge.load(prepare.clip)
-        self.questions = Questions(self.vocabulary, prepare.style, self.judge, prepare.seed)
+        self.classifier = AttributeClassifier(self.vocabulary, prepare.style, self.judge, prepare.seed)
         self.scale = float(self.judge.model.logit_scale.detach().exp())
 
     def __call__(self, picture: Image) -> str:
@@ -39,7 +39,7 @@ class Captioner:
             return str(self._blip.caption(picture, self.prepare.style))
         from laureate.dataset.clip_captioner import caption
 
-        answers: Mapping[str, tuple[str, float]] = self.questions.answers(
+        answers: Mapping[str, tuple[str, float]] = self.classifier.answers(
             self.judge.pictures([picture])[0], self.scale
         )
         return caption(self.vocabulary, answers, self.prepare.style, self.prepare.confidence)

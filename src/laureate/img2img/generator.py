@@ -176,7 +176,7 @@ class PortraitGenerator:
                 adapter_files.merge(unet, state, adapter)
                 adapter_files.merge(encoder, state, adapter, TEXT)
             pipe = pipeline.build(
-                placement.place_unet(unet, where, torch.float32, lean=False),
+                placement.place_unet(unet, where, torch.float32, kernels="reference"),
                 encoder.to(where),
                 found.tokenizer(),
                 placement.place(found.vae(), where, torch.float32, channels_last=False),

@@ -1,1 +1,1 @@
-"""The simulated world: portraits of invented people, and the museum that serves them."""
+"""Simulate the prize site: portraits of invented people, and the museum that serves them."""

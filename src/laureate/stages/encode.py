@@ -5,6 +5,7 @@ Moments and not one sampled latent: a cached sample would change the distributio
 
 import json
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,12 @@ from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.paths import DATASET, ENCODED
 from laureate.core.progress import progress
-from laureate.formats.imagefolder import dataset_fingerprint, read_metadata
+from laureate.formats.imagefolder import PARTS, dataset_fingerprint, read_metadata
 from laureate.networks.diffusion import base_model, encoding
 from laureate.torch_utils import device, safetensors_io
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PARTS = ("train", "holdout")
 
 
 def run(params: Params) -> None:
@@ -31,11 +30,11 @@ def run(params: Params) -> None:
     Raises LaureateError naming the file and row if the data set is not as `prepare` leaves it.
     """
     found = base_model.expected(params.base)
-    rows = {part: read_metadata(DATASET / part) for part in PARTS}
+    rows = {part: sorted(read_metadata(DATASET / part), key=itemgetter("file_name")) for part in PARTS}
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
     result: dict[str, Tensor] = {
-        "empty.ids": encoding.tokens(tokenizer, [""]),
+        "empty.ids": encoding.token_ids(tokenizer, [""]),
         "empty.text": encoding.embed(tokenizer, encoder, [""]),
     }
     for part in PARTS:
@@ -46,7 +45,7 @@ def run(params: Params) -> None:
                 f"{cut} of {len(texts)} captions in {part} are longer than the text encoder reads: cut",
                 file=sys.stderr,
             )
-        result[f"{part}.ids"] = encoding.tokens(tokenizer, texts)
+        result[f"{part}.ids"] = encoding.token_ids(tokenizer, texts)
         result[f"{part}.text"] = encoding.embed(tokenizer, encoder, texts)
     del encoder
     vae = found.vae().to(where)

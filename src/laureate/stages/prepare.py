@@ -1,7 +1,4 @@
-"""Stage prepare: from the bytes a crawl received, or somebody brings, to a captioned data set.
-
-A part of it is held out.
-"""
+"""Stage prepare: crop, caption and split the pictures of a crawl or of a user's folder into a data set."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,11 +9,12 @@ from PIL import Image
 
 from laureate.config.params import Params, Prepare
 from laureate.core.errors import LaureateError
-from laureate.core.files import fresh_folder, write_bytes, write_text
+from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
 from laureate.dataset import filters, folder_check, split, user_folder
-from laureate.dataset.clip_captioner import Questions, caption, check_tokens
-from laureate.formats import portraits, prompts
+from laureate.dataset.clip_captioner import AttributeClassifier, caption, check_tokens
+from laureate.formats import imagefolder, portraits, prompts
+from laureate.formats.jsonl import Row
 from laureate.formats.vocabulary import load_vocabulary
 from laureate.imaging.image_io import PictureError, decode, resized, square
 from laureate.imaging.near_duplicates import Hash, perceptual_hash
@@ -28,73 +26,75 @@ OUT = Path("data/dataset")
 def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) -> None:
     """Write `out/{train,holdout}/` with pictures and `metadata.jsonl`, and `out/left_out.jsonl`.
 
-    `raw` overrides `params.prepare.source`. Raises LaureateError when pictures and manifest differ, when
-    `laureate doctor` finds something serious in a folder that somebody brings, when there are too few
-    pictures, when one is on both sides, and when a prompt is a training caption. `raw` is not touched.
+    `raw` overrides `params.prepare.source`; it is only read. Raises LaureateError when pictures and manifest
+    differ, when `laureate doctor` finds a serious problem in a user's folder, when there are too few
+    pictures, when one is in both parts, and when a prompt is a training caption.
     """
     wanted, raw, out = params.prepare, Path(raw or params.prepare.source), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
     rows, left_out = filters.usable(_rows(raw, wanted, params.crawl.megapixels))
     pictures, hashes, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
-    rows, doubles = filters.without_twins([r for r in rows if r["file"] in pictures], hashes, wanted.near)
-    left_out += broken + doubles
+    rows = [row for row in rows if row["file"] in pictures]
+    rows, duplicates = filters.without_near_duplicates(rows, hashes, wanted.near)
+    left_out += broken + duplicates
     texts = _captions(rows, pictures, wanted, vocabulary)
-    sides: dict[str, list[split.Row]] = {name: [] for name in split.SIDES}
+    parts: dict[str, list[Row]] = {name: [] for name in imagefolder.PARTS}
     for row in rows:
-        sides[split.side(str(row["id"]), wanted.holdout, wanted.seed)].append(_row(row, texts))
+        parts[split.part_of(str(row["id"]), wanted.holdout, wanted.seed)].append(metadata_row(row, texts))
     least = {"train": wanted.min_train, "holdout": wanted.min_holdout}
-    named = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
-    split.check_split(sides, named, least, wanted.near)
-    split.check_prompts(sides["train"], asked)
+    png_hashes = {_png_name(row["file"]): hashes[row["file"]] for row in rows}
+    split.check_split(parts, png_hashes, least, wanted.near)
+    split.check_prompts(parts["train"], asked)
 
     with fresh_folder(out) as folder:
-        for name, members in sides.items():
+        for name, members in parts.items():
             for member in members:
                 write_bytes(folder / name / member["file_name"], _png(pictures[member["raw"]]))
             lines = ({key: value for key, value in member.items() if key != "raw"} for member in members)
-            write_text(folder / name / "metadata.jsonl", split.as_lines(lines))
-        write_text(folder / "left_out.jsonl", split.as_lines(left_out))
-    counts = ", ".join(f"{len(members)} {name}" for name, members in sides.items())
-    print(f"{out}: {counts}, {len(left_out)} left out{_advice(rows, wanted)}")
+            imagefolder.write_metadata(folder / name, lines)
+        imagefolder.write_left_out(folder, left_out)
+    counts = ", ".join(f"{len(members)} {name}" for name, members in parts.items())
+    print(f"{out}: {counts}, {len(left_out)} left out{_seed_hint(rows, wanted)}")
 
 
-def _advice(rows: Sequence[split.Row], wanted: Prepare) -> str:
-    """A more even split, where this one is off by more than two standard deviations; '' where it is not."""
+def _seed_hint(rows: Sequence[Row], wanted: Prepare) -> str:
+    """A better `prepare.seed`, where a group is off by more than two standard deviations; else ''."""
     groups = split.strata(rows)
     apart = split.unevenness(groups, wanted.holdout, wanted.seed)
     worst = max(apart, key=lambda name: abs(apart[name]), default=None)
     if worst is None or abs(apart[worst]) <= 2:
         return ""
-    kind = "more" if apart[worst] > 0 else "less"
+    direction = "more" if apart[worst] > 0 else "less"
     better = split.even_seed(groups, wanted.holdout)
-    return f"; {kind} of {worst} than wanted is held out: prepare.seed {better} splits more evenly"
+    return f"; {direction} of {worst} than wanted is held out: prepare.seed {better} splits more evenly"
 
 
-def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[split.Row]:
-    """The rows of a crawl, or of a folder that somebody brings and in which nothing serious was found."""
+def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
+    """The rows of a crawl, or of a user's folder in which no serious problem was found."""
     manifest = raw / portraits.MANIFEST
     if manifest.exists() or not raw.is_dir() or raw == RAW:  # a crawl leaves a manifest
         rows = portraits.read_manifest(manifest)
         filters.check_files(rows, raw, portraits.MANIFEST)
         return rows
-    count = folder_check.tokens_by(wanted.clip)
-    found = [f for f in folder_check.examine(raw, wanted.near, megapixels, count) if f.serious]
-    if found:
-        first = found[0]
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    count = folder_check.token_counter(wanted.clip)
+    findings = folder_check.check(
+        raw, wanted.near, megapixels, count, lambda pictures: progress(pictures, len(pictures), "check")
+    )
+    serious = [finding for finding in findings if finding.serious]
+    if serious:
+        first, more = serious[0], f" and {len(serious) - 1} more" if len(serious) > 1 else ""
         raise LaureateError(
-            f"{raw / first.where}: {first.what}{more}; run `laureate doctor {raw}`, which says what to do"
+            f"{raw / first.where}: {first.problem}{more}; run `laureate doctor {raw}`, which says what to do"
         )
     return user_folder.read(raw)
 
 
 def _pictures(
-    rows: Sequence[split.Row], raw: Path, wanted: Prepare, megapixels: float
+    rows: Sequence[Row], raw: Path, wanted: Prepare, megapixels: float
 ) -> tuple[dict[str, Image.Image], dict[str, Hash], list[dict[str, str]]]:
-    """File => square RGB picture at the wanted resolution, file => perceptual hash of the whole picture.
-
-    Then {file, reason} for those left out.
+    """Three values: file => square RGB picture at `prepare.resolution`; file => perceptual hash of the whole
+    picture; {file, reason} for pictures that cannot be decoded.
     """
     pictures: dict[str, Image.Image] = {}
     hashes: dict[str, Hash] = {}
@@ -111,39 +111,39 @@ def _pictures(
 
 
 def _captions(
-    rows: Sequence[split.Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
+    rows: Sequence[Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
 ) -> dict[str, str]:
-    """File => caption: by hand where there is one, in `prepare.captions` first, else the captioner's."""
+    """File => caption: that of `prepare.captions`, else that of the user's folder, else the captioner's."""
     from laureate.evaluation.judges import ClipJudge
 
-    by_hand = _by_hand(Path(wanted.captions))
+    manual = _manual_captions(Path(wanted.captions))
     if not rows:
         return {}
     judge = ClipJudge.load(wanted.clip)
-    told = {row["file"]: by_hand.get(Path(row["file"]).stem, row.get("text")) for row in rows}
-    texts = {file: text for file, text in told.items() if text is not None}
-    silent = [row for row in rows if row["file"] not in texts]
-    seen = [pictures[row["file"]] for row in silent]
-    if silent and wanted.captioner == "blip":
+    given = {row["file"]: manual.get(Path(row["file"]).stem, row.get("text")) for row in rows}
+    texts = {file: text for file, text in given.items() if text is not None}
+    uncaptioned = [row for row in rows if row["file"] not in texts]
+    images = [pictures[row["file"]] for row in uncaptioned]
+    if uncaptioned and wanted.captioner == "blip":
         from laureate.dataset.blip_captioner import BlipCaptioner
 
         blip = BlipCaptioner.load(wanted.blip)
-        said = (blip.caption(picture, wanted.style) for picture in progress(seen, len(seen), "captions"))
-        texts |= {row["file"]: text for row, text in zip(silent, said, strict=True)}
-    elif silent:
-        questions = Questions(vocabulary, wanted.style, judge, wanted.seed)
-        features = judge.pictures(seen)
+        sentences = (blip.caption(image, wanted.style) for image in progress(images, len(images), "captions"))
+        texts |= {row["file"]: text for row, text in zip(uncaptioned, sentences, strict=True)}
+    elif uncaptioned:
+        classifier = AttributeClassifier(vocabulary, wanted.style, judge, wanted.seed)
+        features = judge.pictures(images)
         scale = float(judge.model.logit_scale.detach().exp())
-        for row, picture in progress(zip(silent, features, strict=True), len(silent), "captions"):
-            known = {"male": "man", "female": "woman"}.get(row.get("gender") or "")
-            answers = questions.answers(picture, scale, known)
+        for row, image in progress(zip(uncaptioned, features, strict=True), len(uncaptioned), "captions"):
+            gender = {"male": "man", "female": "woman"}.get(row.get("gender") or "")
+            answers = classifier.answers(image, scale, gender)
             texts[row["file"]] = caption(vocabulary, answers, wanted.style, wanted.confidence)
     check_tokens(texts, judge.tokenizer)
     return texts
 
 
-def _by_hand(path: Path) -> dict[str, str]:
-    """Stem of a raw file => caption. Raises LaureateError for a file that is no mapping of texts."""
+def _manual_captions(path: Path) -> dict[str, str]:
+    """Stem of a raw file => caption. Raises LaureateError for a file that is not a mapping of texts."""
     import yaml
 
     try:
@@ -151,14 +151,14 @@ def _by_hand(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(captions, dict):
-        raise LaureateError(f"{path} must map the stem of a picture to its caption")
+        raise LaureateError(f"{path} must map the stem of a picture's file name to its caption")
     for stem, text in captions.items():
         if not isinstance(text, str) or not text.strip():
-            raise LaureateError(f"{path}: the caption of {stem} is empty or no text")
+            raise LaureateError(f"{path}: the caption of {stem} is empty or not a text")
     return {str(stem): text.strip() for stem, text in captions.items()}
 
 
-def _row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
+def metadata_row(row: Row, texts: Mapping[str, str]) -> Row:
     """A row of `metadata.jsonl`; `raw` names the received file and is not written."""
     return {
         "file_name": _png_name(row["file"]),
@@ -170,12 +170,12 @@ def _row(row: split.Row, texts: Mapping[str, str]) -> split.Row:
 
 
 def _png_name(file: str) -> str:
-    """What a received file is called in the data set."""
+    """The file name in the data set of a received file."""
     return f"{user_folder.name_of(file)}.png"
 
 
 def _png(picture: Image.Image) -> bytes:
-    """A picture as PNG."""
+    """A picture as PNG bytes."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,20 +1,19 @@
-"""Stage report: the page that shows the study, and its figures as files."""
+"""Stage report: the study as one HTML page, and its figures as files."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.comparison import published_results, results_table
+from laureate.comparison import published_results, results_table, table_io
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
 from laureate.core.paths import ADVICE, COMPARISON, EXTERNAL
 from laureate.core.progress import progress
-from laureate.formats import external, prompts
+from laureate.formats import external, imagefolder, prompts, samples
 from laureate.imaging import image_io
 from laureate.reporting import charts, contact_sheets, html_page
 
@@ -33,28 +32,28 @@ SCORES, LOSSES = "scores-by-rank.svg", "losses.svg"
 
 def run(params: Params) -> None:
     """Tables, samples, curves and data set => metrics/report: index.html and figures/."""
-    study = gather(params)
+    content = read_content(params)
     with fresh_folder(METRICS / "report") as folder:
-        drawings = list(draw(study).items())
+        drawings = list(draw_sheets(content).items())
         for name, picture in progress(drawings, len(drawings), "report"):
             path = folder / "figures" / name
             path.parent.mkdir(exist_ok=True)
-            picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: gold next to ink
-        write_text(folder / "figures" / SCORES, charts.scores_by_rank(study.rows))
-        write_text(folder / "figures" / LOSSES, charts.losses(study.curves, study.selected))
-        write_text(folder / "index.html", html_page.render(study))
+            picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: thin gold lines
+        write_text(folder / "figures" / SCORES, charts.scores_by_rank(content.table))
+        write_text(folder / "figures" / LOSSES, charts.losses(content.curves, content.selected))
+        write_text(folder / "index.html", html_page.render(content))
 
 
-def draw(study: html_page.Study) -> dict[str, Image]:
-    """The three sheets: file name => RGB picture."""
-    chosen, name = study.selected, results_table.title(study.selected)
-    tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in study.prompts]
-    names = [results_table.title(model) for model in study.models]
+def draw_sheets(content: html_page.PageContent) -> dict[str, Image]:
+    """The three contact sheets: file name => RGB picture."""
+    chosen, name = content.selected, results_table.title(content.selected)
+    tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in content.prompts]
+    names = [results_table.title(model) for model in content.models]
     return {
         PROMPTS: contact_sheets.prompt_grid(
-            [(p.text, [p.pictures[chosen]]) for p in study.prompts],
+            [(p.text, [p.pictures[chosen]]) for p in content.prompts],
             name,
-            f"One picture per prompt, seed {study.seed}, not chosen by hand.",
+            f"One picture per prompt, seed {content.seed}, not chosen by hand.",
         ),
         TUNED: contact_sheets.prompt_grid(
             tuned,
@@ -63,66 +62,68 @@ def draw(study: html_page.Study) -> dict[str, Image]:
             ("Baseline", name),
         ),
         MATRIX: contact_sheets.matrix(
-            [(p.text, [p.pictures[model] for model in study.models]) for p in study.prompts],
+            [(p.text, [p.pictures[model] for model in content.models]) for p in content.prompts],
             names,
             "Prompts × ranks",
             "Every row is one prompt and one starting noise; only the adapter changes.",
-            marked=name,
+            highlighted=name,
         ),
     }
 
 
-def gather(params: Params) -> html_page.Study:
-    """Read everything the page shows. Raises LaureateError naming the file that is missing and its stage."""
-    rows = results_table.read_csv(COMPARISON)
+def read_content(params: Params) -> html_page.PageContent:
+    """Read what is on the page. Raises LaureateError naming the file that is missing and its stage."""
+    table = results_table.read_csv(COMPARISON)
     models = ["baseline", *params.adapters]
-    if [str(row["model"]) for row in rows] != params.models:
-        raise LaureateError(
-            "metrics/comparison.csv is of other models than params.yaml; run `laureate compare`"
-        )
-    manifests = {name: _json(SAMPLES / name / "manifest.json", f"sample --model {name}") for name in models}
+    if list(table.index) != params.models:
+        raise LaureateError(f"{COMPARISON} is of other models than params.yaml; run `laureate compare`")
+    manifests = {name: samples.read(name) for name in models}
     seed = params.sample.seeds[0]
-    asked = prompts.load(params.sample.prompts)
-    wanted = [p for p in asked if p.set == params.report.prompts]
-    elsewhere = {name: external.read(name, asked) for name in params.external}
-    return html_page.Study(
+    all_prompts = prompts.load(params.sample.prompts)
+    external_pictures = {name: external.read(name, all_prompts) for name in params.external}
+    advice = _json(ADVICE, "compare")
+    return html_page.PageContent(
         title=params.report.title,
         selected=params.selected if params.selected in models else models[0],
-        rows=rows,
+        table=table,
+        advice=advice,
         prompts=[
-            html_page.Shown(
+            html_page.PromptPictures(
                 p.text,
                 {m: _sample(m, manifests[m], p.id, seed) for m in models}
-                | {m: _drawn_elsewhere(m, found, p.id, seed) for m, found in elsewhere.items()},
+                | {m: _external_sample(m, found, p.id, seed) for m, found in external_pictures.items()},
             )
-            for p in wanted
+            for p in all_prompts
+            if p.set == params.report.prompts
         ],
         seed=seed,
-        curves={name: _curve(METRICS / "train" / f"{name}.csv") for name in params.adapters},
+        curves={
+            name: table_io.read_csv(METRICS / "train" / f"{name}.csv", charts.CURVE, "train")
+            for name in params.adapters
+        },
         data=_data(params.report.portraits),
         parameters=_parameters(params),
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
-        missing={name: found.missing for name, found in elsewhere.items() if found.missing},
+        missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
-        advice=_json(ADVICE, "compare")["sentences"],
     )
 
 
-def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
-    """An external model's picture of a prompt, of that seed or its first; a tile with the reason for none."""
+def _external_sample(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
+    """An external model's picture of a prompt: of that seed, else its first, else a placeholder."""
     rows = sorted(
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
         return image_io.square(_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
-    return contact_sheets.absent((reasons[0] if reasons else "") or "no picture")
+    return contact_sheets.placeholder((reasons[0] if reasons else "") or "no picture")
 
 
-def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Image:
-    files = [row["file"] for row in manifest["pictures"] if row["prompt"] == prompt and row["seed"] == seed]
+def _sample(model: str, manifest: samples.Samples, prompt: str, seed: int) -> Image:
+    files = [row["file"] for row in manifest.pictures if row["prompt"] == prompt and row["seed"] == seed]
     if not files:
         raise LaureateError(
             f"data/samples/{model} lacks {prompt} with seed {seed}; run `laureate sample --model {model}`"
@@ -130,9 +131,9 @@ def _sample(model: str, manifest: dict[str, Any], prompt: str, seed: int) -> Ima
     return _picture(SAMPLES / model / files[0])
 
 
-def _data(limit: int) -> html_page.Data:
+def _data(limit: int) -> html_page.DatasetSummary:
     """The data set, with up to `limit` portraits spread evenly over it."""
-    rows = [(part, row) for part in ("train", "holdout") for row in _lines(DATASET / part / "metadata.jsonl")]
+    rows = [(part, row) for part in imagefolder.PARTS for row in imagefolder.read_metadata(DATASET / part)]
     rows.sort(key=lambda item: (_year(item[1]["file_name"]), item[1]["file_name"]))
     step = max(1.0, len(rows) / limit) if limit else 0
     chosen = [rows[int(i * step)] for i in range(min(limit, len(rows)))]
@@ -146,18 +147,16 @@ def _data(limit: int) -> html_page.Data:
         )
         for part, row in chosen
     ]
-    left_out = DATASET / "left_out.jsonl"
-    counts = {part: sum(1 for p, _ in rows if p == part) for part in ("train", "holdout")}
-    return html_page.Data(
-        counts["train"], counts["holdout"], portraits, _lines(left_out) if left_out.is_file() else []
-    )
+    counts = {part: sum(1 for p, _ in rows if p == part) for part in imagefolder.PARTS}
+    left_out = imagefolder.read_left_out(DATASET)
+    return html_page.DatasetSummary(counts["train"], counts["holdout"], portraits, left_out)
 
 
-def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple[str, str]]:
     """Name and SHA-256 of the base (and where it came from), the data, the judges and every adapter."""
-    found = [("Base model", str(manifests["baseline"]["base"]))]
-    if "base_source" in manifests["baseline"]:
-        found.append(("Base model from", str(manifests["baseline"]["base_source"])))
+    found = [("Base model", manifests["baseline"].base)]
+    if manifests["baseline"].base_source is not None:
+        found.append(("Base model from", manifests["baseline"].base_source))
     configs = [_json(ADAPTERS / name / "config.json", "train") for name in params.adapters]
     for key, name in (("dataset", "Data set"), ("encoded", "Encoded data set")):
         for value in sorted({str(config[key]) for config in configs if key in config}):
@@ -167,7 +166,7 @@ def _hashes(params: Params, manifests: dict[str, dict[str, Any]]) -> list[tuple[
             (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
         ]
     return found + [
-        (f"Adapter, {results_table.title(name).lower()}", str(manifests[name]["adapter"]))
+        (f"Adapter, {results_table.title(name).lower()}", str(manifests[name].adapter))
         for name in params.adapters
     ]
 
@@ -185,18 +184,6 @@ def _parameters(params: Params) -> str:
     return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
 
 
-def _curve(path: Path) -> tuple[charts.Curve, charts.Curve]:
-    """A metrics/train/NAME.csv => training and held-out loss."""
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; run `laureate train` first") from None
-    training, holdout = (
-        [(int(row["step"]), float(row[key])) for row in rows if row[key]] for key in ("loss", "holdout_loss")
-    )
-    return training, holdout
-
-
 def _year(file_name: str) -> str:
     """844-1999-phy.png => 1999."""
     found = re.search(r"-(\d{4})-", file_name)
@@ -208,13 +195,6 @@ def _json(path: Path, verb: str) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise LaureateError(f"{path} does not exist; run `laureate {verb}` first") from None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; run `laureate prepare` first") from None
 
 
 def _picture(path: Path) -> Image:

@@ -4,20 +4,17 @@ The starting noise depends on prompt and seed only, so the same picture of two m
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.files import fresh_folder, sha256_file, write_json
+from laureate.core.files import fresh_folder, sha256_file
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, SAMPLES
 from laureate.core.progress import progress
-from laureate.formats import prompts
+from laureate.formats import prompts, samples
+from laureate.imaging.blank import is_blank
 from laureate.networks.diffusion import base_model
 from laureate.sampling.pipeline import check_adapter, draw
 from laureate.torch_utils import device
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(params: Params, model: str) -> None:
@@ -41,26 +38,22 @@ def run(params: Params, model: str) -> None:
             if is_blank(picture):
                 blank.append(name)
         check_blank(blank, len(names), params)
-        write_json(folder / "manifest.json", {
-            "model": model,
-            "base": found.fingerprint,
-            "base_source": found.source,
-            "adapter": sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
-            "settings": {
+        manifest = samples.Samples(
+            model=model,
+            base=found.fingerprint,
+            base_source=found.source,
+            adapter=sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
+            settings={
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
                 "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
                 "resolution": params.drawn_at,
             },
-            "pictures": [
+            pictures=[
                 {"file": name, "prompt": prompt.id, "text": prompt.text, "seed": seed}
                 for name, (prompt, seed) in zip(names, pairs, strict=True)
             ],
-        })  # fmt: skip
-
-
-def is_blank(picture: Any) -> bool:
-    """Whether an RGB picture is of one colour, give or take two levels: black where numbers overflowed."""
-    return all(high - low <= 2 for low, high in picture.getextrema())
+        )
+        samples.write(folder, manifest)
 
 
 def check_blank(blank: list[str], count: int, params: Params) -> None:

@@ -1,4 +1,4 @@
-"""The museum: who hangs there, what its pages and its API say, over HTTP."""
+"""The museum over HTTP: its collection, its pages and its API."""
 
 import http.client
 import io

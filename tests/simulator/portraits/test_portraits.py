@@ -1,4 +1,4 @@
-"""The drawn world: same arguments, same picture; captions say what was drawn and nothing else."""
+"""Drawn portraits: same arguments, same picture; captions name what was drawn and nothing else."""
 
 from __future__ import annotations
 

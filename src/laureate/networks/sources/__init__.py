@@ -1,1 +1,1 @@
-"""Where a base model comes from: HTTP downloads and the conversion of single-file checkpoints."""
+"""Get a base model: resumable HTTP downloads, conversion of single-file checkpoints."""

@@ -1,7 +1,7 @@
-"""One checkpoint in the original layout of Stable Diffusion => a base in the layout of diffusers.
+"""Convert a single-file checkpoint of Stable Diffusion 1 or 2 into a base in the layout of diffusers.
 
-Such a file has no configuration in it, and for Stable Diffusion 2 diffusers looks it up in a repository that
-was deleted: so it is given, from `layouts/`, and what can be seen in the file is held against it.
+Such a file holds no configuration, and diffusers looks that of Stable Diffusion 2 up in a repository that was
+deleted: so it is taken from `layouts/`, and checked against the tensors in the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from laureate.torch_utils import safetensors_io
 LAYOUTS = Path(__file__).parent / "layouts"
 CROSS = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 SDXL = "conditioner.embedders.1.model.token_embedding.weight"
-TEXT = {  # the family that a text encoder's name belongs to
+TEXT = {  # the name of the token embedding => the family of the checkpoint
     "cond_stage_model.model.token_embedding.weight": "Stable Diffusion 2",
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": "Stable Diffusion 1",
 }
@@ -29,7 +29,7 @@ TEXT = {  # the family that a text encoder's name belongs to
 def convert(file: Path, layout: str, tokenizer: Path, folder: Path) -> None:
     """Write the base in `file` to `folder`, which exists and is empty.
 
-    `layout` names one of `layouts/` or a folder like it; `tokenizer` has CLIP's vocab.json and merges.txt.
+    `layout` is a folder of `layouts/` or a path; `tokenizer` a folder with CLIP's vocab.json and merges.txt.
     Raises Unavailable if there is no such file, LaureateError if it is of another family than the layout or
     has tensors missing.
     """
@@ -43,7 +43,7 @@ def convert(file: Path, layout: str, tokenizer: Path, folder: Path) -> None:
     for name in ("vocab.json", "merges.txt"):
         if not (tokenizer / name).is_file():
             raise LaureateError(
-                f"there is no {tokenizer / name}; a checkpoint has no tokenizer in it, so put CLIP's "
+                f"there is no {tokenizer / name}; a checkpoint contains no tokenizer, so put CLIP's "
                 "vocab.json and merges.txt there"
             )
     logging.disable_progress_bar()
@@ -61,9 +61,9 @@ def convert(file: Path, layout: str, tokenizer: Path, folder: Path) -> None:
         for part in WEIGHTS:
             lost = [name for name, weight in getattr(pipeline, part).named_parameters() if weight.is_meta]
             if lost:
-                raise LaureateError(f"{file} lacks {lost[0]} of the {part}; it is no whole {layout}")
+                raise LaureateError(f"{file} lacks {lost[0]} of the {part}; it is not a complete {layout}")
         pipeline.save_pretrained(folder, safe_serialization=True)
-        # the library's own words about scheduler and pipeline vary with its version; these do not
+        # these two files as written by diffusers vary with its version
         for name in ("model_index.json", "scheduler/scheduler_config.json"):
             shutil.copyfile(configs / name, folder / name)
 
@@ -78,7 +78,7 @@ def layout_folder(layout: str) -> Path:
 
 
 def _check_family(file: Path, layout: str, configs: Path) -> None:
-    """Hold what a checkpoint's header says against a layout."""
+    """Check the tensors in a checkpoint's header against a layout. Raises LaureateError."""
     header: dict[str, Any] = safetensors_io.header(file)
     if SDXL in header:
         raise LaureateError(
@@ -87,8 +87,8 @@ def _check_family(file: Path, layout: str, configs: Path) -> None:
     family = next((family for key, family in TEXT.items() if key in header), None)
     if family is None or CROSS not in header:
         raise LaureateError(
-            f"{file} is no whole Stable Diffusion checkpoint: it lacks the text encoder or the UNet; give "
-            "the full checkpoint, not an adapter or a part"
+            f"{file} is not a complete Stable Diffusion checkpoint: it lacks the text encoder or the UNet; "
+            "give the full checkpoint, not an adapter or a part"
         )
     width = header[CROSS]["shape"][1]
     wanted = json.loads((configs / "unet" / "config.json").read_text())["cross_attention_dim"]

@@ -1,1 +1,1 @@
-"""The museum: a web server on loopback in the shape of nobelprize.org and its API."""
+"""Simulated prize site: a web server on loopback with the pages and the API of nobelprize.org."""

@@ -1,4 +1,4 @@
-"""The museum's API: the JSON of api.nobelprize.org 2.1, with the traps real answers have."""
+"""API of the museum: the JSON of api.nobelprize.org 2.1, with the irregularities of real responses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -74,7 +74,7 @@ def facts_path(person: Laureate, prize: Prize) -> str:
 
 
 def _asked(prize: Prize, query: Mapping[str, str]) -> bool:
-    """Whether the query's years and category hold for a prize."""
+    """Whether a prize is in the query's years and category."""
     first = int(query.get("nobelPrizeYear", "0"))
     last = int(query.get("yearTo", first or 9999))
     return first <= prize.year <= last and query.get("nobelPrizeCategory", prize.category) == prize.category
@@ -128,7 +128,7 @@ def _prize_of_year(year: int, category: str, winners: Sequence[Laureate], host: 
 
 
 def _category(code: str) -> Json:
-    """The category's names; the Norwegian one is the code, it is never read."""
+    """The category's names; those in other languages are never read."""
     return {"en": CATEGORIES[code], "no": code, "se": code}
 
 

@@ -1,7 +1,6 @@
-"""Who hangs in the museum: about 200 invented laureates, drawn by lot from a seed.
+"""The collection: about 200 invented laureates, generated from a seed.
 
-The collection knows its own truth, the attributes behind every portrait; the museum's pages show only what a
-real site would.
+The collection stores the attributes of every portrait; the museum's pages show only what a real site would.
 """
 
 import re
@@ -128,7 +127,7 @@ def _person(
     taken: set[str],
     slugs: set[str],
 ) -> Laureate:
-    """One invented laureate, whose name is not `taken`, and the portrait that hangs on the prize's page."""
+    """One invented laureate with a name that is not `taken`, and the portrait of the prize."""
     drawn = random_attributes(rng)
     culture, given, family, name = _name(rng, drawn.gender)
     while name in taken:
@@ -165,7 +164,7 @@ def _person(
 
 
 def _name(rng: np.random.Generator, gender: str) -> tuple[names.Culture, str, str, str]:
-    """(culture, given name, family name, the name as it is written) of a `man` or `woman`."""
+    """(culture, given name, family name, full name) of a `man` or `woman`."""
     cultures = names.load().cultures
     culture = cultures[int(rng.integers(len(cultures)))]
     given = str(rng.choice(culture.women if gender == "woman" else culture.men))
@@ -212,7 +211,7 @@ def _second_prize(rng: np.random.Generator, people: list[Laureate]) -> list[Laur
 
 
 def _organisations(people: int) -> list[Laureate]:
-    """Winners of the peace prize that have no face."""
+    """Organisations that won the peace prize; they have no portrait."""
     return [
         Laureate(
             id=str((people + number) * 4 + 3),
@@ -232,7 +231,7 @@ def _organisations(people: int) -> list[Laureate]:
 
 
 def slugged(name: str) -> str:
-    """A name as it stands in an address: 'Ødegård-Lind' => 'odegard-lind'."""
+    """The ASCII form of a name in addresses: 'Ødegård-Lind' => 'odegard-lind'."""
     table = str.maketrans(
         {"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ð": "d", "þ": "th", "ł": "l", "đ": "d", "ı": "i"}
     )

@@ -1,4 +1,4 @@
-"""The names in `names.yaml`, typed."""
+"""Load the names in `names.yaml`."""
 
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ class Culture(_Row):
 
 
 class Organisation(_Row):
-    """A laureate that is no person."""
+    """An organisation as laureate."""
 
     name: str
     founded: int
@@ -41,7 +41,7 @@ class Names(_Row):
 
 @cache
 def load() -> Names:
-    """Read the file that lies beside this module."""
+    """Read the file beside this module."""
     import yaml
 
     rows: Any = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))

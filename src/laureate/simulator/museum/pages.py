@@ -1,4 +1,4 @@
-"""The museum's pages: HTML in the shape of nobelprize.org, in black, gold and off-white."""
+"""HTML pages of the museum, with the structure of nobelprize.org."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -12,12 +12,12 @@ LIST_PATH = "/prizes/lists/all-nobel-prizes/all/"
 
 STYLE = Path(__file__).with_name("museum.css")
 
-# The site loads some pictures late; this is what its script does.
-LATE = "<script>for (const i of document.querySelectorAll('img[data-src]')) i.src = i.dataset.src;</script>"
+# The site loads some pictures lazily; this script does the same.
+LAZY = "<script>for (const i of document.querySelectorAll('img[data-src]')) i.src = i.dataset.src;</script>"
 
 
 def home(people: Sequence[Laureate]) -> str:
-    """The entrance: newest portraits first."""
+    """The home page: newest portraits first."""
     rows = [(prize.year, person, prize) for person in people for prize in person.prizes if prize.portrait]
     rows.sort(key=lambda row: (-row[0], row[1].name))
     tiles = "".join(
@@ -52,7 +52,7 @@ def prize_list(people: Sequence[Laureate]) -> str:
 
 
 def facts(person: Laureate, prize: Prize) -> str:
-    """The facts page of one laureate and prize; some pictures are loaded late, as on the real site."""
+    """The facts page of one laureate and prize; some pictures are loaded lazily, as on the real site."""
     rows = [
         ("Prize", f"{CATEGORIES[prize.category]}, {prize.year}"),
         ("Prize motivation", f"“{prize.motivation}”"),
@@ -72,7 +72,7 @@ def facts(person: Laureate, prize: Prize) -> str:
 
 
 def missing() -> str:
-    """The page behind a wrong address."""
+    """The page of an unknown address (404)."""
     return _page(
         "Not found", f"<h1>This room is empty</h1><p class='lead'><a href='{LIST_PATH}'>All prizes</a></p>"
     )
@@ -86,13 +86,13 @@ def image_path(prize: Prize) -> str:
 
 
 def _image(person: Laureate, prize: Prize, credit: str) -> str:
-    """`div.image`: plainly most of the time, late in one page of five, by srcset in another of seven."""
+    """`div.image`: a plain `img`; lazily loaded in one page of five, by `srcset` in one of seven."""
     path, name = image_path(prize), escape(person.name)
     blank = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
     number = int(person.id)
     if number % 5 == 0:
         without = f'<noscript><img src="{path}" alt="{name}"></noscript>'
-        picture = f'<img src="{blank}" data-src="{path}" alt="{name}">{LATE}{without}'
+        picture = f'<img src="{blank}" data-src="{path}" alt="{name}">{LAZY}{without}'
     elif number % 7 == 0:
         picture = f'<img srcset="{path} 496w" sizes="496px" alt="{name}">'
     else:
@@ -129,7 +129,7 @@ def _date(date: str) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    """A whole page."""
+    """A complete HTML page."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -1,4 +1,4 @@
-"""The museum of invented laureates: a web server on loopback in the shape of nobelprize.org and its API.
+"""Serve the museum of invented laureates over HTTP on loopback.
 
 Portraits are drawn when they are first asked for. `opened` is the museum for a crawl or a test, `serve` for a
 person with a browser.
@@ -30,7 +30,7 @@ JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back: HTTP status, headers, body."""
+    """A response: HTTP status, headers, body."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass
 class Museum:
-    """The rooms: every path the museum answers. Calling it answers one request, without a network."""
+    """The museum's paths and pages. Calling it answers one request, without a network."""
 
     people: Sequence[Laureate]
     pictures: dict[str, Portrait] = field(init=False)
@@ -53,14 +53,14 @@ class Museum:
         self.facts = {api.facts_path(*award): pages.facts(*award) for award in awards}
 
     def __call__(self, target: str, host: str) -> Answer:
-        """Answer a GET of `target` (path and query); `host` is what the API's links should name."""
+        """Answer a GET of `target` (path and query); `host` is used in the API's links."""
         parts = urlsplit(target)
         path, query = parts.path, dict(parse_qsl(parts.query))
         if path in self.pictures:
             return _answer(self.picture(path), "image/jpeg")
         if path in self.facts:
             return _answer(self.facts[path], HTML)
-        rooms: dict[str, Callable[[], Answer]] = {
+        routes: dict[str, Callable[[], Answer]] = {
             "/": lambda: _answer(pages.home(self.people), HTML),
             "/robots.txt": lambda: _answer(ROBOTS, "text/plain; charset=utf-8"),
             "/style.css": lambda: _answer(pages.STYLE.read_text(), "text/css; charset=utf-8"),
@@ -68,8 +68,8 @@ class Museum:
             "/2.1/laureates": lambda: _api(api.laureates, self.people, query, host),
             "/2.1/nobelPrizes": lambda: _api(api.prizes, self.people, query, host),
         }
-        if path in rooms:
-            return rooms[path]()
+        if path in routes:
+            return routes[path]()
         return _answer(pages.missing(), HTML, HTTPStatus.NOT_FOUND)
 
     def picture(self, path: str) -> bytes:
@@ -120,7 +120,7 @@ def opened(
 
 
 class Handler(BaseHTTPRequestHandler):
-    """HTTP around the museum."""
+    """HTTP request handler of the museum."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def send(self, answer: Answer) -> None:
-        """Send an answer, or 304 when the asker has these bytes already."""
+        """Send a response, or 304 when the client has these bytes already."""
         tag = answer.headers.get("ETag")
         known = tag is not None and self.headers.get("If-None-Match") == tag
         self.send_response(HTTPStatus.NOT_MODIFIED if known else answer.status)
@@ -151,10 +151,10 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: the crawler reports what it fetched."""
+        """Log nothing: the crawler reports its requests."""
 
     def handle(self) -> None:
-        """Take requests until the other side has gone, however it goes."""
+        """Handle requests until the client closes the connection, in any way."""
         try:
             super().handle()
         except (ConnectionError, TimeoutError):
@@ -167,7 +167,7 @@ def _api(
     query: Mapping[str, str],
     host: str,
 ) -> Answer:
-    """An answer of the API, or its complaint about the query."""
+    """A response of the API; status 400 for an invalid query."""
     try:
         return _answer(dumps(rows(people, query, host), ensure_ascii=False), JSON)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Portraits of invented people, drawn from attributes, a style and a seed, so that their truth is known."""
+"""Draw portraits of invented people from known attributes, a style and a seed."""

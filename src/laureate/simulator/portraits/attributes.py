@@ -1,4 +1,4 @@
-"""What a drawn portrait shows: the vocabulary of attributes and their random draw."""
+"""Attributes of a drawn portrait, and how they are drawn at random."""
 
 from __future__ import annotations
 

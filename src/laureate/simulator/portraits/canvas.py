@@ -1,4 +1,4 @@
-"""A supersampled sheet that remembers which material covers each pixel: shadows are clipped to it."""
+"""Supersampled canvas with a map of the material of every pixel, to which shadows are clipped."""
 
 from __future__ import annotations
 

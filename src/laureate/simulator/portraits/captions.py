@@ -1,4 +1,4 @@
-"""Sentences about drawn portraits: `A <mood> <man|woman> with …, wearing …, in the style of …`.
+"""Caption drawn portraits: `A <mood> <man|woman> with …, wearing …, in the style of …`.
 
 Synonyms, dropped attributes and a varied order keep a text model from learning a code instead of a language.
 """
@@ -224,7 +224,7 @@ def caption(who: Attributes, style: str, rng: np.random.Generator, *, keep: floa
 
 
 def prompt(who: Attributes, style: str, names: Iterable[str]) -> str:
-    """The plain sentence that says exactly `names` of `who`, and the style."""
+    """The plain sentence that names exactly the attributes `names` of `who`, and the style."""
     return _sentence(who, STYLE_PHRASES[style][0], frozenset(names), _Pick(None))
 
 

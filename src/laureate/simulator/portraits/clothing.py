@@ -1,4 +1,4 @@
-"""What a person wears below the chin."""
+"""Draw shoulders and clothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from laureate.simulator.portraits.marks import Head
 
 
 def dress(head: Head, who: Attributes) -> None:
-    """Shoulders and the one garment of `who.clothing`."""
+    """Shoulders and the garment `who.clothing`."""
     cx = head.centre[0]
     half = 0.36 if who.gender == "woman" else 0.42
     {

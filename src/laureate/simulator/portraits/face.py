@@ -1,4 +1,4 @@
-"""Eyes, brows, nose, mouth and glasses: what tells one expression from another."""
+"""Draw eyes, brows, nose, mouth and glasses, which show the expression."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _nose(head: Head) -> None:
 
 
 def mouth(head: Head, who: Attributes) -> None:
-    """The mouth, over a beard if there is one, and then the moustache's place is above it."""
+    """The mouth, drawn over a beard; a moustache is drawn above it."""
     y, mood = 0.6, who.expression
     woman = who.gender == "woman"
     if mood == "laugh":

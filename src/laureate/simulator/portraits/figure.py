@@ -1,4 +1,4 @@
-"""A person as an ordered list of marks, before any style is chosen."""
+"""Build a person as an ordered list of marks, independent of the style."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _little(rng: np.random.Generator) -> float:
 
 
 def build(who: Attributes, rng: np.random.Generator) -> list[Mark]:
-    """The marks of a portrait in drawing order; `rng` only moves things a little."""
+    """The marks of a portrait in drawing order; `rng` adds small variations."""
     woman = who.gender == "woman"
     w, h, jaw = FACE[who.face]
     grow = 1 + 0.025 * _little(rng)

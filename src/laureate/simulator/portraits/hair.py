@@ -1,4 +1,4 @@
-"""Hair and beards."""
+"""Draw hair and beards."""
 
 from __future__ import annotations
 

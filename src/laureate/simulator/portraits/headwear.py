@@ -1,4 +1,4 @@
-"""What is worn on the head."""
+"""Draw hats and caps."""
 
 from __future__ import annotations
 

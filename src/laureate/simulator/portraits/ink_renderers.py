@@ -1,4 +1,4 @@
-"""Watercolour, comic, woodcut, and the laureates' own hand: black brush and gold leaf."""
+"""Renderers with ink outlines: watercolour, comic, woodcut, and the laureates' style with gold leaf."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from laureate.simulator.portraits.attributes import Attributes
 from laureate.simulator.portraits.canvas import Colour
 from laureate.simulator.portraits.marks import Fill, Shade, Stroke
 from laureate.simulator.portraits.palette import mix, tones
-from laureate.simulator.portraits.renderers import Hand
+from laureate.simulator.portraits.renderers import Renderer
 from laureate.simulator.portraits.textures import gold_leaf, halftone, hatching, pigment
 
 INK: Colour = (18, 17, 19)
 
 
-class Watercolour(Hand):
+class Watercolour(Renderer):
     """Transparent washes with soft edges and uneven pigment over a thin drawing."""
 
     paper = (250, 247, 240)
@@ -58,7 +58,7 @@ class Watercolour(Hand):
         return Image.fromarray(np.clip(lighter + (tint - lighter) * near, 0, 255).astype(np.uint8))
 
 
-class Comic(Hand):
+class Comic(Renderer):
     """Even black outlines, bright flat colour, halftone shadow."""
 
     grounds: tuple[Colour, ...] = ((252, 222, 96), (126, 200, 236), (250, 160, 150))
@@ -85,7 +85,7 @@ class Comic(Hand):
         self.canvas.clipped(mark.points, mark.role, dots)
 
 
-class Woodcut(Hand):
+class Woodcut(Renderer):
     """Black block on toned paper, light cut out in parallel grooves."""
 
     paper = (232, 219, 192)
@@ -115,7 +115,7 @@ class Woodcut(Hand):
         self.canvas.clipped(mark.points, mark.role, lines)
 
 
-class Laureate(Hand):
+class Laureate(Renderer):
     """The style to learn: off-white paper, a black brush of varying width, gold leaf on the shadow side."""
 
     paper = (241, 236, 225)

@@ -1,4 +1,4 @@
-"""The marks of a drawing (fills, brush strokes, shadows) and the head that most of them hang on.
+"""Marks of a drawing (fills, brush strokes, shadows), and the head's coordinate system.
 
 Coordinates: one unit is the picture's width, x to the right and y down; the upper unit square holds the head.
 """

@@ -1,4 +1,4 @@
-"""Colours of skin, hair and cloth, and the grey tones that stand for them in styles without colour."""
+"""Colours of skin, hair and cloth, and grey tones for styles without colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call draws a portrait: attributes, style and seed in, a picture out."""
+"""Draw a portrait from attributes, a style and a seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from laureate.simulator.portraits import figure, ink_renderers, renderers
 from laureate.simulator.portraits.attributes import Attributes
 from laureate.simulator.portraits.styles import LAUREATE, STYLES
 
-HANDS: dict[str, type[renderers.Hand]] = {
+RENDERERS: dict[str, type[renderers.Renderer]] = {
     "photograph": renderers.Photograph,
     "poster": renderers.Poster,
     "pencil": renderers.Pencil,
@@ -26,7 +26,7 @@ def draw(who: Attributes, style: str, seed: int, size: tuple[int, int] = (128, 1
     The upper square of a taller picture shows what the square picture shows. Proportions depend on
     (attributes, seed) alone, so one person can be drawn in two styles.
     """
-    if style not in HANDS:
+    if style not in RENDERERS:
         raise ValueError(f"style is {style!r}; it must be one of {', '.join(STYLES)}")
     marks = figure.build(who, np.random.default_rng([seed, 1]))
-    return HANDS[style](who, np.random.default_rng([seed, 2]), size).draw(marks)
+    return RENDERERS[style](who, np.random.default_rng([seed, 2]), size).draw(marks)

@@ -1,4 +1,4 @@
-"""How a style puts a figure's marks on the sheet: a `Hand` fills, strokes, shades and finishes."""
+"""Renderers turn the marks of a figure into pixels: base class, photograph, poster, pencil."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from laureate.simulator.portraits.palette import BACKGROUND, Palette, colours, g
 from laureate.simulator.portraits.textures import hatching
 
 
-class Hand:
-    """Flat colour without outlines; the others change what they do differently."""
+class Renderer:
+    """Base class: flat colours without outlines; a style overrides what it does differently."""
 
     paper: Colour = (255, 255, 255)
 
@@ -26,10 +26,10 @@ class Hand:
         return self.paper
 
     def background(self) -> None:
-        """What is on the sheet before the figure."""
+        """Draw the background."""
 
     def draw(self, marks: list[Mark]) -> Image.Image:
-        """Put all marks on the sheet, in order, and finish it: RGB at the asked size."""
+        """Draw all marks in order: an RGB picture of the given size."""
         self.background()
         for mark in marks:
             if isinstance(mark, Fill):
@@ -59,7 +59,7 @@ class Hand:
         return Image.fromarray(np.clip(a + noise[:, :, None], 0, 255).astype(np.uint8))
 
 
-class Photograph(Hand):
+class Photograph(Renderer):
     """Studio light: soft shadows, a graded background, no outlines, a little grain."""
 
     def choose_paper(self) -> Colour:
@@ -92,7 +92,7 @@ class Photograph(Hand):
         return self.grain(Image.fromarray(np.clip(a, 0, 255).astype(np.uint8)), 3.0)
 
 
-class Poster(Hand):
+class Poster(Renderer):
     """Flat saturated shapes, no outlines, one hard shadow, a sun behind the head."""
 
     grounds: tuple[tuple[Colour, Colour], ...] = (
@@ -118,7 +118,7 @@ class Poster(Hand):
         self.canvas.stroke(mark.points, mark.width * 1.15, colour, 0.8, 0.8)
 
 
-class Pencil(Hand):
+class Pencil(Renderer):
     """Thin grey lines and parallel hatching on white paper."""
 
     paper = (250, 249, 246)

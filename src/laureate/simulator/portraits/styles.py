@@ -1,4 +1,4 @@
-"""The names of the styles, and what can be seen in a picture of each."""
+"""Names of the styles, and the attributes that are visible in each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns as large as a canvas: hatching, halftone dots, gold leaf, pigment; kept once computed."""
+"""Textures of the size of a canvas: hatching, halftone dots, gold leaf, pigment; cached."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def gold_leaf(size: tuple[int, int], seed: int = 7) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def pigment(size: tuple[int, int], seed: int) -> np.ndarray:
-    """How densely watercolour lies, (height, width) float32 around 0 in about [-1, 1]."""
+    """Density of watercolour pigment, (height, width) float32 around 0 in about [-1, 1]."""
     return _clouds(size, 7, seed) * 1.2 + _clouds(size, 30, seed + 1) * 0.8 - 1.0
