@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=48, metavar="N", help="default: 48")
     strengths = [0.3, 0.45, 0.6, 0.75, 0.9]
     parser.add_argument("--strengths", type=float, nargs="+", default=strengths, metavar="X")
-    parser.add_argument("--usual", type=float, default=0.6, metavar="X", help="the strength of other tables")
+    parser.add_argument("--usual", type=float, default=0.45, metavar="X", help="the strength of other tables")
     parser.add_argument("--model", metavar="NAME", help="default: params.selected")
     parser.add_argument("--seed", type=int, default=2027, metavar="N", help="of the people (default: 2027)")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="portraits of each (default: 1)")
@@ -112,9 +112,6 @@ def run(options: argparse.Namespace) -> None:
     ways = {
         f"tones of ink, captioner's sentence, {options.usual:g}": usual,
         f"tones of ink, style phrase alone, {options.usual:g}": measured(inked, alone, options.usual),
-        f"the photo on paper, captioner's sentence, {options.usual:g}": measured(
-            on_paper, prompts, options.usual
-        ),
         f"the photo on paper, captioner's sentence, {more:g}": measured(on_paper, prompts, more),
         f"the photo with its ground, captioner's sentence, {more:g}": measured(kept, prompts, more),
     }

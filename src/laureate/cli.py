@@ -191,7 +191,7 @@ def _portrait(parser: argparse.ArgumentParser) -> None:
     add("photo", metavar="PHOTO", help="a picture of one person: JPEG, PNG, WebP, TIFF or GIF")
     add("--model", metavar="NAME", help="baseline or rank-N (default: params.selected)")
     add("--prompt", metavar="TEXT", help="instead of the captioner's sentence")
-    strength = "in (0, 1]; less keeps more (default: 0.6, from the photo 0.75)"
+    strength = "in (0, 1]; less keeps more (default: 0.45, from the photo 0.75)"
     add("--strength", type=float, metavar="X", help=strength)
     add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
     add("--steps", type=int, metavar="N", help="of which N x strength run (default: params.sample.steps)")

@@ -36,6 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, root: Path
     write_json(target / "config.json", {"base": found.fingerprint})
     values = yaml.safe_load((folder / "params.yaml").read_text())
     values["prepare"] |= {"clip": str(tiny_models / "clip")}
+    values["sample"]["steps"] = 4
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     shutil.copy(root / "data/vocabulary.yaml", folder / "data/vocabulary.yaml")
     who = attributes.random_attributes(np.random.default_rng(5))
@@ -73,14 +74,14 @@ def test_it_writes_a_portrait_and_how_it_was_made(folder: Path, capsys: pytest.C
     assert out.startswith("prompt: A ")
     assert f"prompt: {said['prompt']}\n" in out
     assert said["prompt"].endswith(", in the style of Nobel Laureate.")
-    assert "2 of 4 steps" in out
+    assert "1 of 4 steps" in out
     assert {
         key: said[key] for key in ("generated", "strength", "steps", "steps_run", "seed", "guidance")
     } == {
         "generated": True,
-        "strength": 0.6,
+        "strength": 0.45,
         "steps": 4,
-        "steps_run": 2,
+        "steps_run": 1,
         "seed": 1,
         "guidance": 4.0,
     }
@@ -147,7 +148,7 @@ def test_it_starts_from_tones_of_ink_or_from_the_photo_with_a_strength_that_suit
     assert cli.main([*call, "--start", "photo", "--strength", "0.6", "--out", "same.png"]) == 0
     records = [json.loads(Path(f"{name}.json").read_text()) for name in ("ink", "photo", "same")]
     assert [(each["start"], each["strength"], each["steps_run"]) for each in records] == [
-        ("ink", 0.6, 12),
+        ("ink", 0.45, 9),
         ("photo", 0.75, 15),
         ("photo", 0.6, 12),
     ]
@@ -163,7 +164,7 @@ def test_it_starts_from_tones_of_ink_or_from_the_photo_with_a_strength_that_suit
         (["moving.gif"], "moving.gif cannot be used: it is an animation of 2 frames"),
         (["large.png"], "large.png cannot be used: it has 8000 x 7000 pixels, more than 50 million"),
         (["small.png"], "small.png is too small: 12 x 12 pixels"),
-        (["me.png", "--strength", "0.2"], "no step is left at strength 0.2 of 2 steps"),
+        (["me.png", "--strength", "0.2"], "no step is left at strength 0.2 of 4 steps"),
         (["me.png", "--strength", "0"], "strength is 0: it must be more than 0 and at most 1"),
         (["me.png", "--strength", "1.5"], "strength is 1.5: it must be"),
         (["me.png", "--strength", "nan"], "strength is nan: it must be"),

@@ -43,6 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, root: Pat
     write_json(target / "config.json", {"base": found.fingerprint})
     values = yaml.safe_load((folder / "params.yaml").read_text())
     values["prepare"] |= {"clip": str(tiny_models / "clip")}
+    values["sample"]["steps"] = 4
     values["crawl"] = {"megabytes": 3.0, "megapixels": 2.0}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     shutil.copy(root / "data/vocabulary.yaml", folder / "data/vocabulary.yaml")
@@ -105,7 +106,7 @@ def test_an_edit_is_the_portrait_of_the_command(
     monkeypatch.chdir(study)
     (tmp_path / "me.png").write_bytes(photo())
     out = str(tmp_path / "out.png")
-    portrait_command.run(params.load(), str(tmp_path / "me.png"), strength=0.9, seed=5, steps=2, out=out)
+    portrait_command.run(params.load(), str(tmp_path / "me.png"), strength=0.9, seed=5, out=out)
     answer = client.images.edit(image=photo(), prompt="", extra_body={"seed": 5, "strength": 0.9})
     assert answer.data is not None
     data = opened(answer.data[0].b64_json)
@@ -155,7 +156,7 @@ def animation() -> bytes:
         ({"extra_body": {"strength": 0}}, 400, "strength", "greater than 0"),
         ({"extra_body": {"strength": 1.5}}, 400, "strength", "less than or equal to 1"),
         ({"extra_body": {"strength": "nan"}}, 400, "strength", "finite number"),
-        ({"extra_body": {"strength": 0.3}}, 400, "strength", "no step is left at strength 0.3 of 2 steps"),
+        ({"extra_body": {"strength": 0.2}}, 400, "strength", "no step is left at strength 0.2 of 4 steps"),
         ({"extra_body": {"start": "paint"}}, 400, "start", "'ink' or 'photo'"),
         ({"extra_body": {"seed": -1}}, 400, "seed", "greater than or equal to 0"),
         ({"response_format": "url"}, 400, "response_format", "b64_json"),

@@ -90,7 +90,7 @@ def test_the_adapter_the_seed_the_photo_the_prompt_and_the_strength_all_count(
     drawing = generator.PortraitGenerator(params.load())
 
     def drawn(model: str = "rank-2", seed: int = 1, digest: str = PHOTO, **given: Any) -> bytes:
-        settings = drawing.settings(given.pop("prompt", "A hat."), **({"steps": 4} | given))
+        settings = drawing.settings(given.pop("prompt", "A hat."), **({"steps": 8} | given))
         seen = photo.Photo(digest, start(), start(), "kept")
         return drawing.draw(seen, model, settings, [seed])[0].picture.tobytes()
 
@@ -109,7 +109,7 @@ def test_the_adapter_the_seed_the_photo_the_prompt_and_the_strength_all_count(
 
 def test_a_portrait_does_not_depend_on_those_before_it(found: base_model.Base) -> None:
     pipe = pipeline.build(*parts(found))
-    settings = pipeline.Settings("A hat.", steps=4)
+    settings = pipeline.Settings("A hat.", steps=8)
     several = pipeline.draw(pipe, start(), PHOTO, settings, [1, 2, 3])
     alone = pipeline.draw(pipe, start(), PHOTO, settings, [3])
     assert several[2].tobytes() == alone[0].tobytes()
@@ -175,7 +175,7 @@ def test_a_blank_portrait_is_refused(found: base_model.Base) -> None:
         vae.decoder.conv_out.weight.zero_()
     pipe = pipeline.build(unet, encoder, tokenizer, vae, solver)
     with pytest.raises(LaureateError, match="the portrait with seed 4 is blank"):
-        pipeline.draw(pipe, start(), PHOTO, pipeline.Settings("A hat.", steps=2), [4])
+        pipeline.draw(pipe, start(), PHOTO, pipeline.Settings("A hat.", steps=8), [4])
 
 
 def controlnet(found: base_model.Base) -> Any:
@@ -189,7 +189,7 @@ def controlnet(found: base_model.Base) -> Any:
 
 
 def test_an_untrained_controlnet_leaves_the_portrait_as_it_is(found: base_model.Base) -> None:
-    settings = pipeline.Settings("A hat.", steps=4, control_end=1.0)
+    settings = pipeline.Settings("A hat.", steps=8, control_end=1.0)
     plain = pipeline.draw(pipeline.build(*parts(found)), start(), PHOTO, settings, [1])[0]
     net = controlnet(found)
     wired = pipeline.build(*parts(found), net)
@@ -206,13 +206,13 @@ def test_an_untrained_controlnet_leaves_the_portrait_as_it_is(found: base_model.
     changed = pipeline.draw(wired, start(), PHOTO, settings, [1], lines)[0].tobytes()
     assert changed != plain.tobytes()
     assert pipeline.draw(wired, start(), PHOTO, settings, [1], start(10))[0].tobytes() != changed
-    early = pipeline.Settings("A hat.", steps=4, control_end=0.3)
+    early = pipeline.Settings("A hat.", steps=8, control_end=0.3)
     assert pipeline.draw(wired, start(), PHOTO, early, [1], lines)[0].tobytes() != changed
 
 
 def test_a_controlnet_of_a_folder_is_wired_by_the_generator(found: base_model.Base, tmp_path: Path) -> None:
     controlnet(found).save_pretrained(tmp_path / "control")
-    settings = pipeline.Settings("A hat.", steps=4)
+    settings = pipeline.Settings("A hat.", steps=8)
     seen = photo.Photo(PHOTO, start(), start(), "kept")
     plain = generator.PortraitGenerator(params.load()).draw(seen, "rank-2", settings, [1])[0]
     wired = generator.PortraitGenerator(params.load(), tmp_path / "control")

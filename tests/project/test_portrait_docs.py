@@ -36,6 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, root: Pat
     write_json(target / "config.json", {"base": found.fingerprint})
     values = yaml.safe_load((folder / "params.yaml").read_text())
     values["prepare"] |= {"clip": str(tiny_models / "clip")}
+    values["sample"]["steps"] = 4
     judge = {"kind": "vision", "source": str(tiny_models / "vision")}
     clip = {"kind": "clip", "source": str(tiny_models / "clip")}
     values["evaluate"] = {"judges": {"vision": judge, "clip": clip}}
@@ -51,16 +52,16 @@ def test_the_benchmark_runs_and_writes_what_the_page_shows(
     out = tmp_path / "portrait-embedded-cpu.json"
     assert command.main(["portrait", "--quick", "--people", "3", "--repeats", "2", "--out", str(out)]) == 0
     result = harness.read(out)
-    assert [row["strength"] for row in result["rows"]] == [0.6, 1.0]
-    assert [row["steps_run"] for row in result["rows"]] == [1, 2]
+    assert [row["strength"] for row in result["rows"]] == [0.45, 1.0]
+    assert [row["steps_run"] for row in result["rows"]] == [1, 4]
     assert sum(row["people"] for row in result["beside"]["skin"]["rows"]) == 3
-    assert len(result["beside"]["ways"]["rows"]) == 5
+    assert len(result["beside"]["ways"]["rows"]) == 4
     for row in result["rows"]:
         assert all(0 <= row[key] <= 1 for key in ("style_read", "content", "right_photo", "right_portrait"))
     page = tmp_path / "portrait.md"
     shutil.copy(root / "docs/portrait.md", page)
     assert command.main(["page", "--page", str(page), "--results", str(tmp_path)]) == 0
-    assert "| 0.6 | 1 |" in page.read_text()
+    assert "| 0.45 | 1 |" in page.read_text()
 
 
 def test_the_tables_are_those_of_the_stored_result(

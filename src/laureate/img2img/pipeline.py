@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Generator
 
 # by what is drawn from: a photo needs more than one in tones of ink (docs/portrait.md has the curves)
-STRENGTHS = {"ink": 0.6, "photo": 0.75}
+STRENGTHS = {"ink": 0.45, "photo": 0.75}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Settings:
     """How a portrait is drawn. `check` says what is wrong with it."""
 
     prompt: str
-    strength: float = 0.6  # share of the steps that is run: in (0, 1]; 1 leaves little of the photo
+    strength: float = 0.45  # share of the steps that is run: in (0, 1]; 1 leaves little of the photo
     guidance: float = 4.0
     steps: int = 12
     negative: str = ""
