@@ -17,6 +17,14 @@ LONGEST_WAIT = 120.0  # seconds of a Retry-After that are waited
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
+def errors() -> tuple[type[BaseException], ...]:
+    """What a client may raise for a network, a proxy, certificates or an answer that is no JSON."""
+    from httpx2 import HTTPError, InvalidURL  # late, as all large packages
+
+    others = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
+    return (HTTPError, InvalidURL, OSError, *others)
+
+
 def reason(error: BaseException) -> str:
     """Why a request failed, and what to do about it, without secrets."""
     chain = _chain(error)
