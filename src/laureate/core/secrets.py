@@ -92,14 +92,17 @@ def _problem(value: str) -> str | None:
 def redact(text: str) -> str:
     """`text` with *** in place of secrets: what was read, any part of it of PART characters, and lookalikes.
 
-    Also hides the values of environment variables whose names say that they are secret, and user and password
-    in addresses.
+    Also hides the values of environment variables whose names say that they are secret (in parts, too, where
+    they look random), and user and password in addresses.
     """
     for pattern, hidden in PATTERNS:
         text = pattern.sub(hidden, text)
     for value in _of_environment():
         text = text.replace(value, HIDDEN)
-    for value in tuple(_read):
+    random = [
+        value for value in _of_environment() if re.fullmatch(r"(?=.*\d)(?=.*[A-Za-z])[^\s/]{16,}", value)
+    ]
+    for value in (*_read, *random):
         for form in _forms(value):
             text = _without_parts(text, form)
     return text
