@@ -51,6 +51,17 @@ class Queue:
 
         A client that is `gone` leaves its place to others (RequestError 499, which nobody reads).
         """
+        if self._turn.locked():
+            await self._wait(gone)
+        else:
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _wait(self, gone: Callable[[], Awaitable[bool]]) -> None:
+        """Acquire the turn behind those who wait already."""
         if self._waiting >= self._most:
             raise RequestError(429, "Too many requests wait; try again later.", "rate_limit_exceeded")
         self._waiting += 1
@@ -67,10 +78,6 @@ class Queue:
             raise
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._turn.release()
 
 
 class Guard:

@@ -17,6 +17,7 @@ HIDDEN = "***"
 PART = 6  # characters; no part of a secret of this length is shown
 SHORTEST = 3  # characters; a shorter value is part of ordinary words
 SUSPECT = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)  # names of variables
+RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^\s/]{16,}")  # values that are no words
 PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(\w+://)[^/\s@]+@"), rf"\1{HIDDEN}@"),
