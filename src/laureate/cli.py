@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
+from typing import Any
 
 from laureate import __version__, startup
-from laureate.core.errors import LaureateError
+from laureate.core import console, failures
 
 STAGES = {
     "crawl": "download the portraits and their metadata from the site",
@@ -51,24 +52,37 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
-    """Run one command => exit status: 0 success, 1 failed, 2 bad parameters, 130 interrupted.
+    """Run one command => exit status: 0 done, 1 failed, 2 bad parameters, 130 interrupted, 141 closed pipe.
 
-    `alone`: nothing else runs in this process, so packages that the stage does not need may be blocked.
+    Every error ends in one sentence on stderr: see `laureate.core.failures`. `alone`: nothing else runs in
+    this process, so packages that the stage does not need may be blocked.
     """
-    options = vars(_parser().parse_args(arguments))
-    verb, file = options.pop("verb"), options.pop("params")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb, debug = "laureate", False
+    with console.guarded():
+        try:
+            options = _options(words)
+            verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
+            status = 0
+            if verb in BESIDE:
+                status = _beside(verb, file, options)
+            else:
+                _stage(verb, file, options, alone)
+            sys.stdout.flush()
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            return failures.report(error, verb, words, debug)
+    return status
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """The options of a command line. Raises SystemExit after --help and for a wrong one, as argparse does."""
     try:
-        if verb in BESIDE:
-            return _beside(verb, file, options)
-        else:
-            _stage(verb, file, options, alone)
-    except LaureateError as error:
-        print(f"laureate: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"laureate: {verb} was interrupted; run it again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return vars(_parser().parse_args(words))
+    except SystemExit:
+        sys.stdout.flush()
+        raise
 
 
 def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> None:
@@ -101,6 +115,13 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> int:
     return command(**options) or 0
 
 
+def _port(text: str) -> int:
+    """A port number of TCP. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose a whole number from 0 to 65535")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     """The parser of all verbs and their options."""
     parser = argparse.ArgumentParser(
@@ -113,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)"
     )
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     commands = {
         name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
@@ -149,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    serve("--port", type=int, default=8765, help="the port, 0 for any free one (default: 8765)")
+    serve("--port", type=_port, default=8765, help="the port, 0 for any free one (default: 8765)")
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
@@ -170,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
-        "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
+        "--port", type=_port, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
 
