@@ -95,6 +95,8 @@ BAD = [
     ("train.learning_rate", {4: 1.0e-3}, "train.learning_rate has no value for rank 8"),
     ("train.learning_rate", {4: 0.0}, "train.learning_rate[4] must be greater than 0, got 0.0"),
     ("train.dropout", 1.0, "train.dropout must be less than 1, got 1.0"),
+    ("prepare.min_holdout", 1, "prepare.min_holdout is 1, but scores need 3 portraits or more"),
+    ("prepare.min_train", 2, "prepare.min_train is 2, but scores need 3 portraits or more"),
     ("train.variant", "lokr", "train.variant must be 'lora', 'rslora' or 'dora', got 'lokr'"),
     ("train.compile", True, "train.compile must be 'none', 'default', 'reduce-overhead' or 'max-autotune'"),
     ("train", {"init": "pissa", "variant": "dora"}, "train.init: pissa goes with train.variant lora or"),

@@ -111,6 +111,9 @@ def check_model(name: str, names: list[str]) -> str:
     return name
 
 
+FEWEST_PORTRAITS = 3  # of a part: scores of fewer have no value
+
+
 def _cross_check(params: Params) -> str | None:
     """Check values that depend on each other => what is wrong, or None."""
     if params.world != "embedded" and params.crawl.site == Params.model_fields["crawl"].default.site:
@@ -132,6 +135,10 @@ def _cross_check(params: Params) -> str | None:
             return f"train.{key} has no value for rank {without[0]}"
     if params.train.init == "pissa" and params.train.variant == "dora":
         return "train.init: pissa goes with train.variant lora or rslora, not with dora"
+    for part in ("train", "holdout"):
+        least = getattr(params.prepare, f"min_{part}")
+        if least < FEWEST_PORTRAITS:
+            return f"prepare.min_{part} is {least}, but scores need {FEWEST_PORTRAITS} portraits or more"
     first, last = params.crawl.years
     if first is not None and last is not None and first > last:
         return f"crawl.years must be [first, last], got {params.crawl.years}"

@@ -60,6 +60,7 @@ def run(params: Params, model: str) -> None:
         generated, listing = sampled_pictures(model, questions), samples.path_of(model)
         verb = f"sample --model {model}"
     sanity_checks.check_count(generated, listing, verb)
+    sanity_checks.check_clusters([picture.prompt for picture in generated], listing)
     check_portraits(portraits, [question.text for question in questions])
 
     from laureate.evaluation import (  # late: a missing file has been reported by now

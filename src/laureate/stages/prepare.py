@@ -1,6 +1,7 @@
 """Stage prepare: crop, caption and split the pictures of a crawl or of a user's folder into a data set."""
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
 from laureate.dataset import filters, folder_check, split, user_folder
-from laureate.dataset.clip_captioner import AttributeClassifier, caption, check_tokens
+from laureate.dataset.clip_captioner import MAX_TOKENS, AttributeClassifier, caption, check_tokens
 from laureate.formats import imagefolder, portraits, prompts
 from laureate.formats.jsonl import Row
 from laureate.formats.vocabulary import load_vocabulary
@@ -33,6 +34,8 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     wanted, raw, out = params.prepare, Path(raw or params.prepare.source), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
+    prompts.check_enough(len(asked), len(params.sample.seeds))
+    _name_long_prompts(asked, wanted)
     rows, left_out = filters.usable(_rows(raw, wanted, params.crawl.megapixels))
     pictures, hashes, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
     rows = [row for row in rows if row["file"] in pictures]
@@ -56,6 +59,18 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
         imagefolder.write_left_out(folder, left_out)
     counts = ", ".join(f"{len(members)} {name}" for name, members in parts.items())
     print(f"{out}: {counts}, {len(left_out)} left out{_seed_hint(rows, wanted)}")
+
+
+def _name_long_prompts(asked: Sequence[str], wanted: Prepare) -> None:
+    """Name prompts that CLIP's text encoder does not read to their end, before anything is trained."""
+    count = folder_check.token_counter(wanted.clip)
+    for text in asked:
+        if (tokens := count(text)) > MAX_TOKENS:
+            print(
+                f"the prompt {text[:60]!r}... has {tokens} tokens, the text encoder reads {MAX_TOKENS}: its "
+                "end is not read; shorten it",
+                file=sys.stderr,
+            )
 
 
 def _seed_hint(rows: Sequence[Row], wanted: Prepare) -> str:
