@@ -112,7 +112,8 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> int:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    return command(**options) or 0
+    status = command(**options)
+    return status if isinstance(status, int) else 0  # some give what they wrote
 
 
 def _port(text: str) -> int:
