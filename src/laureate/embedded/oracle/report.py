@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from laureate.embedded.oracle.coverage import PANEL
 from laureate.evaluation import score_catalog
 
 LABELS = {column.key: column.label for column in score_catalog.SCORES}
@@ -118,12 +119,12 @@ def _panel(by_judge: dict[str, dict[str, Any]]) -> str:
     """Each judge alone and all together; empty for results that have no panel."""
     if not by_judge:
         return ""
-    truths = list(next(iter(by_judge.values()))["right_by"])
+    truths = sorted(by_judge, key=lambda name: (name == PANEL, name))  # JSON keeps no order of its own
     rows = [
         [name, *(_percent(one["right_by"][truth]) for truth in truths), _percent(one["cannot_tell"]),
          _percent(one["settled"]),
          *("–" if one[key] is None else _percent(one[key]) for key in ("style_read", "content"))]
-        for name, one in by_judge.items()
+        for name, one in ((truth, by_judge[truth]) for truth in truths)
     ]  # fmt: skip
     head = ["who recommends", *(f"right to {truth}" for truth in truths), "cannot tell", "settled"]
     table = _table([*head, "true style", "true content"], rows)
