@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from laureate import __version__
-from laureate.commands.serve_limits import Guard, Queue, RequestError, configuration
+from laureate.commands.serve_limits import MAX_BODY, Guard, Queue, RequestError, configuration
 from laureate.config.params import Params
 from laureate.core import secrets
 from laureate.core.errors import LaureateError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from laureate.sampling.generator import Generator
 
 KEY = "LAUREATE_KEY"  # environment variable; if set, clients must send its value as their key
+EDITS = "/v1/images/edits"
 MAX_PICTURES = 4  # in one request
 MAX_LETTERS = 2000  # of a prompt
 MAX_SIDE = 1024  # pixels
@@ -188,8 +189,9 @@ def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
         return JSONResponse(made | {"data": data})
 
     # a plain route: FastAPI's own form parsing would put a photo into a temporary file
-    app.add_route("/v1/images/edits", edit, methods=["POST"])
-    return Guard(app, key)
+    app.add_route(EDITS, edit, methods=["POST"])
+    # a form is a little larger than its photo
+    return Guard(app, key, {EDITS: int(studio.params.crawl.megabytes * 2**20) + MAX_BODY})
 
 
 def _drawn(studio: Generator, body: Generation, seeds: list[int], size: tuple[int, int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +86,9 @@ class Guard:
     An unexpected error of `app` is logged to a file and named on stderr.
     """
 
-    def __init__(self, app: Any, key: Secret | None) -> None:
-        self.app, self.key = app, key
+    def __init__(self, app: Any, key: Secret | None, uploads: Mapping[str, int] | None = None) -> None:
+        """`uploads`: paths that take a form with files => most bytes of their bodies; others take JSON."""
+        self.app, self.key, self.uploads = app, key, uploads or {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -102,7 +103,7 @@ class Guard:
 
         try:
             self._check_key(scope)
-            body = await _body(scope, receive)
+            body = await _body(scope, receive, self.uploads.get(scope["path"]))
         except RequestError as error:
             await _answer(error, send)
             return
@@ -125,11 +126,15 @@ class Guard:
             raise RequestError(401, "Incorrect API key provided.", "invalid_api_key")
 
 
-async def _body(scope: Any, receive: Any) -> bytes | None:
-    """The body of a request; None if the client went away. Raises RequestError for too large or too slow."""
-    too_large = RequestError(413, f"the body has more than {MAX_BODY} bytes", "request_too_large")
+async def _body(scope: Any, receive: Any, upload: int | None) -> bytes | None:
+    """The body of a request; None if the client went away. `upload`: most bytes of a form with files.
+
+    Raises RequestError for a body that is too large, too slow, or not JSON where no form is expected.
+    """
+    most = MAX_BODY if upload is None else upload
+    too_large = RequestError(413, f"the body has more than {most} bytes", "request_too_large")
     length = _header(scope, b"content-length")
-    if length.isdigit() and int(length[:20]) > MAX_BODY:
+    if length.isdigit() and int(length[:20]) > most:
         raise too_large
     parts, size = [], 0
     try:
@@ -140,14 +145,15 @@ async def _body(scope: Any, receive: Any) -> bytes | None:
                     return None
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > MAX_BODY:
+                if size > most:
                     raise too_large
                 if not message.get("more_body"):
                     break
     except TimeoutError:
         raise RequestError(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
     body = b"".join(parts)
-    _check_kind(scope, body)
+    if upload is None:
+        _check_kind(scope, body)
     return body
 
 
