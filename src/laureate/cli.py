@@ -4,7 +4,6 @@ A verb validates the parameters first and imports the module that does its work 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,6 +21,7 @@ STAGES = {
     "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "test differences between the models and write the table",
+    "select": "copy the scores of one row of the table, which `dvc exp show` shows",
     "report": "write the HTML report",
 }
 BESIDE = {
@@ -29,27 +29,26 @@ BESIDE = {
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
     "museum": "serve the simulated museum site on loopback",
+    "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
     "card": "write an adapter and its model card into one folder",
     "push": "upload that folder to a model hub; without --yes, print what would be sent",
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
+    "ranks": "keep one DVC experiment per rank of a finished study",
+    "replicate": "compare the results with those of a git revision",
+    "portrait": "redraw a photo of a person in the style of the study",
+    "poster": "lay out a portrait and texts as a poster",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
 
 
 def program() -> int:
-    """Run `main` as the only code of this process => exit status.
-
-    The garbage collector runs less often and not at exit: torch and diffusers create many objects that live
-    as long as the process, and scanning them takes a stage more than a second.
-    """
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -59,13 +58,13 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     this process, so packages that the stage does not need may be blocked.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verb, debug = "laureate", False
+    verb, debug, status = "laureate", False, 0
     with console.guarded():
         try:
             options = _options(words)
             verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
             if verb in BESIDE:
-                _beside(verb, file, options)
+                status = _beside(verb, file, options)
             else:
                 _stage(verb, file, options, alone)
             sys.stdout.flush()
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
             raise
         except BaseException as error:  # noqa: BLE001
             return failures.report(error, verb, words, debug)
-    return 0
+    return status
 
 
 def _options(words: Sequence[str]) -> dict[str, Any]:
@@ -90,9 +89,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -101,8 +98,9 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them."""
+def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them. Gives the
+    exit status that `run` gives, or 0."""
     command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
@@ -113,7 +111,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    command(**options)
+    return command(**options) or 0
 
 
 def _port(text: str) -> int:
@@ -151,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
@@ -175,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    against = commands["replicate"].add_argument
+    against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
+    against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
+    _portrait(commands["portrait"])
+    _poster(commands["poster"])
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
@@ -190,3 +194,64 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `laureate score`."""
+    option = parser.add_argument
+    option("--reference", required=True, metavar="DIR", help="pictures of the style that is wanted")
+    option("folders", nargs="+", metavar="NAME=DIR", help="a model and its pictures; the first is the base")
+    words = "pictures to show but not to compare, such as other real ones; again for each"
+    option("--beside", action="append", default=[], metavar="NAME=DIR", help=words)
+    option("--by", metavar="KEY", help="split the one folder by a setting, such as lora_weight or steps")
+    words = "NAME or KIND=SOURCE, again for each: who looks (default: all judges that are there)"
+    option("--judge", action="append", default=[], metavar="JUDGE", help=words)
+    option("--html", metavar="FILE", help="write a page")
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
+    option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
+    words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
+    option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)
+
+
+def _portrait(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate portrait`."""
+    add = parser.add_argument
+    add("photo", metavar="PHOTO", help="a picture of one person: JPEG, PNG, WebP, TIFF or GIF")
+    add("--model", metavar="NAME", help="baseline or rank-N (default: params.selected)")
+    add("--prompt", metavar="TEXT", help="instead of the captioner's sentence")
+    strength = "in (0, 1]; less keeps more (default: 0.45, from the photo 0.75)"
+    add("--strength", type=float, metavar="X", help=strength)
+    add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
+    add("--steps", type=int, metavar="N", help="of which N x strength run (default: params.sample.steps)")
+    add("--seed", type=int, default=1, metavar="N", help="of the first portrait (default: 1)")
+    add("--n", type=int, default=1, metavar="N", help="portraits, each with the next seed (default: 1)")
+    ground = "make the ground paper or keep it (default: paper)"
+    add("--background", choices=("paper", "keep"), default="paper", help=ground)
+    tones = "draw from the photo in tones of ink, or as it is (default: ink)"
+    add("--start", choices=("ink", "photo"), default="ink", help=tones)
+    add("--mask", metavar="FILE", help="a picture of the photo's size, white where the person is")
+    add("--box", metavar="X,Y,W,H", help="the part of the photo to draw, in pixels")
+    add("--control", metavar="DIR", help="a line-art ControlNet for the base, in the layout of diffusers")
+    add(
+        "--control-end", type=float, default=0.3, metavar="X", help="when it ends (default: 0.3 of the steps)"
+    )
+    add("--out", metavar="FILE", help="a PNG (default: portraits/PHOTO-MODEL-SEED.png)")
+
+
+def _poster(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate poster`."""
+    add = parser.add_argument
+    add("portrait", metavar="PORTRAIT", help="a picture, such as what `laureate portrait` wrote")
+    add("--name", required=True, metavar="TEXT", help="who is shown")
+    add("--subject", required=True, metavar="TEXT", help="the head of the poster")
+    add("--contribution", default="", metavar="TEXT", help="what for, under the name")
+    add("--footer", default="", metavar="TEXT", help="the last line (default: none)")
+    add("--second", metavar="PORTRAIT", help="the portrait of a second person")
+    add("--second-name", metavar="TEXT", help="who is shown there")
+    fonts = "a font that is tried before DejaVu and STIX; may be given more than once"
+    add("--font", action="append", default=[], metavar="FILE", dest="fonts", help=fonts)
+    template = "one, two or a YAML file (default: by the number of people)"
+    add("--template", metavar="NAME", help=template)
+    add("--width", type=int, default=1080, metavar="N", help="of the poster in pixels (default: 1080)")
+    add("--no-note", action="store_false", dest="note", help="the note on awards in the metadata only")
+    add("--out", metavar="FILE", help="a PNG (default: PORTRAIT-poster.png beside the portrait)")

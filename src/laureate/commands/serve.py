@@ -1,6 +1,7 @@
 """`laureate serve`: serve the study's base and adapters behind OpenAI's images API.
 
-POST /v1/images/generations (prompt, model, n, size; `seed` is an extension) and GET /v1/models.
+POST /v1/images/generations (prompt, model, n, size; `seed` is an extension), POST /v1/images/edits (a photo
+in a form, see `serve_edits`) and GET /v1/models.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from laureate import __version__
-from laureate.commands.serve_limits import Guard, Queue, RequestError, configuration
+from laureate.commands.serve_limits import EDITS, Guard, Queue, RequestError, configuration
 from laureate.config.params import Params
 from laureate.core import secrets
 from laureate.core.errors import LaureateError
 
 if TYPE_CHECKING:
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
 KEY = "LAUREATE_KEY"  # environment variable; if set, clients must send its value as their key
 MAX_PICTURES = 4  # in one request
@@ -70,14 +71,15 @@ def run(params: Params, host: str, port: int) -> None:
     loopback without a key.
     """
     try:
+        import python_multipart  # noqa: F401  # what starlette reads forms with
         import uvicorn
     except ImportError:
         raise LaureateError("serving needs fastapi and uvicorn: pip install 'laureate[serve]'") from None
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
     key = secrets.from_environment(KEY)
     with listen(host, port, key is not None) as listening:
-        app = build(Studio(params), key)
+        app = build(Generator(params), key)
         address, at = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         print(f"http://{shown}:{at}/v1 serves the images API; stop it with Ctrl-C", flush=True)
@@ -100,7 +102,7 @@ def listen(host: str, port: int, has_key: bool) -> socket.socket:
         raise LaureateError(f"{host}:{port} is not available: {reason}; choose another --port") from None
 
 
-def build(studio: Studio, key: secrets.Secret | None = None) -> Guard:
+def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
     """The web application that draws with `studio`; clients must send `key` if there is one."""
     from fastapi import FastAPI, Request
     from fastapi.concurrency import run_in_threadpool
@@ -108,8 +110,12 @@ def build(studio: Studio, key: secrets.Secret | None = None) -> Guard:
     from fastapi.responses import JSONResponse
     from starlette.exceptions import HTTPException
 
+    from laureate.commands import serve_edits
+    from laureate.img2img.generator import PortraitGenerator
+
+    portraits = PortraitGenerator(studio.params, found=studio.found)
     app = FastAPI(title="laureate", version=__version__, docs_url=None, redoc_url=None)
-    queue = Queue()
+    queue, megabytes = Queue(), studio.params.crawl.megabytes
 
     def answer(error: RequestError) -> JSONResponse:
         return JSONResponse(error.body, error.status, headers=error.headers)
@@ -117,6 +123,10 @@ def build(studio: Studio, key: secrets.Secret | None = None) -> Guard:
     @app.exception_handler(RequestError)
     async def request_error(_: Request, error: RequestError) -> JSONResponse:
         return answer(error)
+
+    @app.exception_handler(serve_edits.BadForm)
+    async def bad_form(_: Request, error: serve_edits.BadForm) -> JSONResponse:
+        return answer(RequestError(error.status, error.message, error.code, error.param))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -151,13 +161,36 @@ def build(studio: Studio, key: secrets.Secret | None = None) -> Guard:
         async with queue.turn(request.is_disconnected):
             return await run_in_threadpool(_drawn, studio, body, seeds, size)
 
+    async def edit(request: Request) -> JSONResponse:
+        photo, form = await serve_edits.read(request.headers, request.stream(), megabytes)
+        _known(studio, form.model or portraits.default)
+        width, height = _size(form.size, studio)
+        if width != height:
+            raise RequestError(400, f"size: portraits are square, got {form.size}", "invalid_size", "size")
+        first = random_below(2**31) if form.seed is None else form.seed
+        async with queue.turn(request.is_disconnected):
+            drawn = await run_in_threadpool(serve_edits.draw, portraits, photo, form, width, first)
+        data = [
+            {
+                "b64_json": base64.b64encode(portrait.png()).decode("ascii"),
+                "revised_prompt": portrait.record["prompt"],
+                "seed": portrait.record["seed"],
+                "strength": portrait.record["strength"],
+            }
+            for portrait in drawn
+        ]
+        made = {"created": int(time.time()), "size": f"{width}x{height}", "output_format": "png"}
+        return JSONResponse(made | {"data": data})
+
+    # a plain route: FastAPI's own form parsing would put a photo into a temporary file
+    app.add_route(EDITS, edit, methods=["POST"])
     # FastAPI looks annotations up in the module, which does not import Request
     generate.__annotations__["request"] = Request
     app.post("/v1/images/generations")(generate)
-    return Guard(app, key)
+    return Guard(app, key, megabytes)
 
 
-def _drawn(studio: Studio, body: Generation, seeds: list[int], size: tuple[int, int]) -> dict[str, Any]:
+def _drawn(studio: Generator, body: Generation, seeds: list[int], size: tuple[int, int]) -> dict[str, Any]:
     """Draw, in a thread => the answer. `warning` says what was not read of the prompt, if anything."""
     read, cut = studio.read(body.prompt)
     pictures = studio.draw(body.model, body.prompt, seeds, size)
@@ -174,7 +207,7 @@ def _drawn(studio: Studio, body: Generation, seeds: list[int], size: tuple[int, 
     }
 
 
-def _known(studio: Studio, name: str) -> None:
+def _known(studio: Generator, name: str) -> None:
     if name not in studio.models:
         known = ", ".join(studio.models)
         raise RequestError(
@@ -182,7 +215,7 @@ def _known(studio: Studio, name: str) -> None:
         )
 
 
-def _size(text: str, studio: Studio) -> tuple[int, int]:
+def _size(text: str, studio: Generator) -> tuple[int, int]:
     """`256x128` => (256, 128); `auto` is the study's size. Raises RequestError if it cannot be drawn."""
     if text == "auto":
         return studio.params.drawn_at, studio.params.drawn_at
