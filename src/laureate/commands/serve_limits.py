@@ -133,7 +133,8 @@ class Guard:
 
 async def _body(scope: Any, receive: Any, limit: int, seconds: float) -> bytes | None:
     """The body of a request; None if the client went away. Raises RequestError for too large or too slow."""
-    too_large = RequestError(413, f"the body has more than {limit / 1e6:g} MB", "too_large")
+    param = "image" if scope["path"] == EDITS else None
+    too_large = RequestError(413, f"the body has more than {limit / 1e6:g} MB", "too_large", param)
     length = _header(scope, b"content-length")
     if length.isdigit() and int(length[:20]) > limit:
         raise too_large
