@@ -174,8 +174,8 @@ def bad_sample(study: Path) -> str:
 
 
 SPOILT = (
-    twin, caption, sizes, reference_sizes, not_a_number, one_picture, no_picture, one_reference,
-    two_pictures, one_prompt, two_references, black,
+    twin, caption, sizes, reference_sizes, not_a_number, one_picture, two_pictures,
+    one_prompt, two_references, no_picture, one_reference, black,
     constant, constant_reference, bad_row, bad_sample,
 )  # fmt: skip
 
