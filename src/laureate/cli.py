@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     this process, so packages that the stage does not need may be blocked.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verb, debug = "laureate", False
+    verb, debug, status = "laureate", False, 0
     with console.guarded():
         try:
             options = _options(words)
