@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import json
 import os
 import time
@@ -170,16 +169,13 @@ def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 def picture(data: str) -> Image:
     """Base64 of a PNG, JPEG or WebP => RGB picture. Raises Fault if it is none, or has over MAX_PIXELS."""
-    from PIL import Image
+    from laureate.imaging.image_io import PictureError, decode
 
     try:
-        with Image.open(
-            io.BytesIO(base64.b64decode(data, validate=True)), formats=["PNG", "JPEG", "WEBP"]
-        ) as p:
-            if p.width * p.height > MAX_PIXELS:
-                raise Fault(f"a picture of {p.width} × {p.height} pixels")
-            return p.convert("RGB")
-    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return decode(base64.b64decode(data, validate=True), MAX_PIXELS / 1e6)
+    except PictureError as error:
+        raise Fault(f"bytes that are not a picture: {error}") from None
+    except (binascii.Error, ValueError):
         raise Fault("bytes that are not a picture") from None
 
 

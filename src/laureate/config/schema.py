@@ -79,6 +79,7 @@ class Prepare(Section):
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words of captions
     confidence: Fraction = 0.6  # attributes that the captioner is less sure of are left out
+    png_captions: bool = False  # the prompts that A1111 and Forge write into PNG files are captions too
     captions: Name = "data/captions.yaml"  # captions by hand, used instead of the captioner's
 
 
