@@ -16,6 +16,7 @@ NAMES = {
     "start": "how long every verb takes before its work begins",
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
+    "judges": "the table of a study as the independent judge and its own see it",
     "page": "put the results into docs/performance.md",
 }
 

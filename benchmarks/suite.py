@@ -89,14 +89,14 @@ def judges() -> tuple[Any, Any, Any]:
     """Inception-v3 with random weights as a judge and as clean-fid has it, and AlexNet as a judge."""
     import torch
 
-    from laureate.evaluation.judges.inception import InceptionJudge, blank
-    from laureate.evaluation.judges.lpips_nets import PerceptualJudge, package
+    from laureate.evaluation.judges.inception import InceptionJudge, untrained
+    from laureate.evaluation.judges.lpips_nets import LpipsJudge, lpips_module
 
     torch.manual_seed(0)
-    plain = settled(blank())
+    plain = settled(untrained())
     judge = InceptionJudge(copy.deepcopy(plain))
     plain.fc = torch.nn.Identity()
-    return judge, plain, PerceptualJudge(package("alex").eval())
+    return judge, plain, LpipsJudge(lpips_module("alex").eval())
 
 
 def settled(net: Any) -> Any:
@@ -142,13 +142,13 @@ class Ours:
         """AlexNet's layers, in which LPIPS is a squared distance."""
         from laureate.evaluation import scores
 
-        seen = self.alex.see(pictures)
+        seen = self.alex.extract(pictures)
         found = [[seen[f"{kind}/{index}"] for index in range(5)] for kind in ("layers", "weights")]
         return scores.lpips_embedding(*found)
 
     def _look(self, folder: Path) -> tuple[Any, Any]:
         pictures = opened(folder)
-        return self.inception.see(pictures)["features"], self.layers(pictures)
+        return self.inception.extract(pictures)["features"], self.layers(pictures)
 
 
 class Peer:

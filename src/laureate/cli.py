@@ -4,7 +4,6 @@ A verb validates the parameters first and imports the module that does its work 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +27,7 @@ BESIDE = {
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
     "museum": "serve the simulated museum site on loopback",
+    "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
     "card": "write an adapter and its model card into one folder",
@@ -40,15 +40,9 @@ MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laur
 
 
 def program() -> int:
-    """Run `main` as the only code of this process => exit status.
-
-    The garbage collector runs less often and not at exit: torch and diffusers create many objects that live
-    as long as the process, and scanning them takes a stage more than a second.
-    """
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -77,9 +71,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -131,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
     commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
+    _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
@@ -170,3 +163,20 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `laureate score`."""
+    option = parser.add_argument
+    option("--reference", required=True, metavar="DIR", help="pictures of the style that is wanted")
+    option("folders", nargs="+", metavar="NAME=DIR", help="a model and its pictures; the first is the base")
+    words = "pictures to show but not to compare, such as other real ones; again for each"
+    option("--beside", action="append", default=[], metavar="NAME=DIR", help=words)
+    option("--by", metavar="KEY", help="split the one folder by a setting, such as lora_weight or steps")
+    words = "NAME or KIND=SOURCE, again for each: who looks (default: all judges that are there)"
+    option("--judge", action="append", default=[], metavar="JUDGE", help=words)
+    option("--html", metavar="FILE", help="write a page")
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
+    option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
+    words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
+    option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)

@@ -154,7 +154,7 @@ def test_what_is_no_request_has_the_shape_too(client: openai.OpenAI) -> None:
 def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     monkeypatch.setenv(serve.KEY, "right")
-    with running(serve.build(generator.Studio(params.load()))) as url:
+    with running(serve.build(generator.Generator(params.load()))) as url:
         with (
             openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
@@ -172,7 +172,7 @@ def test_an_adapter_of_another_base_is_an_error_of_the_server(
     shutil.rmtree("base")
     small_base.write(Path("base"), seed=1)
     with (
-        running(serve.build(generator.Studio(params.load()))) as url,
+        running(serve.build(generator.Generator(params.load()))) as url,
         openai.OpenAI(base_url=url, api_key="x", max_retries=0) as asking,
         pytest.raises(openai.InternalServerError, match="trained on another base"),
     ):
@@ -197,12 +197,13 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     for model in loaded.models:
         evaluate.run(loaded, model)
     compare.run(loaded)
-    rows = {row["model"]: row for row in results_table.read_csv("metrics/comparison.csv")}
+    table = results_table.read_csv("metrics/comparison.csv")
+    rows = {model: results_table.metrics_of(table, model) for model in table.index}
     assert list(rows) == ["noise-floor", "baseline", "rank-4", "rank-16", "served", "by-hand"]
     assert (rows["served"]["n_generated"], rows["by-hand"]["n_generated"]) == (18, 8)
-    assert rows["served"]["rank"] is None
+    assert "rank" not in rows["served"]
     for model in ("served", "by-hand"):
-        assert all(rows[model][key] is not None for key in ("fid", "kid", "lpips", "clip", "style_read"))
+        assert all(key in rows[model] for key in ("fid", "kid", "lpips", "clip", "style_read"))
     shown = Path("metrics/comparison.md").read_text()
     assert "| served | 18 |" in shown
     assert "| by-hand | 8 |" in shown

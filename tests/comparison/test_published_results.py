@@ -1,4 +1,4 @@
-"""What was reported before: the figures as printed, beside ours, and never taken for ours."""
+"""Published results: the numbers as printed, beside this study's, and the errors of their file."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from laureate.comparison import published_results
+from laureate.comparison import published_results, results_table
 from laureate.core.errors import LaureateError
 
 
 @pytest.fixture
 def values(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((root / "data/published.yaml").read_text())
-    return found
+    published: dict[str, Any] = yaml.safe_load((root / "data/published.yaml").read_text())
+    return published
 
 
 def written(folder: Path, values: object) -> Path:
@@ -24,24 +24,25 @@ def written(folder: Path, values: object) -> Path:
 
 
 def test_it_is_the_whole_table_with_its_source(root: Path) -> None:
-    found = published_results.load(root / "data/published.yaml")
-    assert [row["like"] for row in found.rows] == [
+    published = published_results.load(root / "data/published.yaml")
+    table = published.table.set_index("like")
+    assert list(table.index) == [
         "baseline", "dall-e-3", "rank-4", "rank-8", "rank-16", "rank-32", "rank-64", "rank-128"
     ]  # fmt: skip
-    assert found.n_generated == 9
-    assert re.match(r"https://github\.com/.+", found.source)
-    assert re.match(r"figure/table2\.png at [0-9a-f]{7}$", found.file)
-    by_model = {row["like"]: row for row in found.rows}
-    best = {key: min(found.rows, key=lambda row: row[key])["like"] for key in ("fid", "lpips")}
-    assert best == {"fid": "rank-16", "lpips": "rank-16"}  # printed in bold there
-    assert max(found.rows, key=lambda row: row["clip"]) is by_model["dall-e-3"]
-    assert max(found.rows, key=lambda row: row["is"]) is by_model["baseline"]
+    assert published.n_generated == 9
+    assert re.match(r"https://github\.com/.+", published.source)
+    assert re.match(r"figure/table2\.png at [0-9a-f]{7}$", published.file)
+    best = {key: table[key].idxmin() for key in ("fid", "lpips")}
+    best |= {key: table[key].idxmax() for key in ("clip", "is")}
+    printed_in_bold = {"fid": "rank-16", "lpips": "rank-16", "clip": "dall-e-3", "is": "baseline"}
+    assert best == printed_in_bold
 
 
 def test_it_is_printed_with_n_and_all_its_digits_beside_ours(root: Path) -> None:
-    found = published_results.load(root / "data/published.yaml")
-    row = {"model": "rank-16", "seed_fid": 98.76543, "seed_clip": 31.2, "seed_is": None}
-    text = published_results.to_markdown(found, [row])
+    published = published_results.load(root / "data/published.yaml")
+    metrics = dict.fromkeys(results_table.METRICS) | dict.fromkeys(results_table.COUNTS, 9)
+    metrics |= {"seed_fid": 98.76543, "seed_clip": 31.2, "seed_is": None}
+    text = published_results.to_markdown(published, results_table.from_metrics({"rank-16": metrics}))
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
     assert lines["rank 16"] == (
         "| rank 16 | 111.3617 | 98.7654 | 0.5995 | – | 0.3055 | 0.3120 | 1.21 ± 0.15 | – |"
@@ -59,6 +60,7 @@ def test_it_is_printed_with_n_and_all_its_digits_beside_ours(root: Path) -> None
         (lambda v: v.pop("n_generated"), "lacks the key n_generated"),
         (lambda v: v["rows"][0].pop("fid"), "row 1: a row has model, like, fid"),
         (lambda v: v["rows"][1].update(fid="low"), "row 2: fid must be a number"),
+        (lambda v: v["rows"][0].update(is_deviation="wide"), "row 1: is_deviation must be a number"),
         (lambda v: v["rows"][2].update(kid=1.0), "row 3: a row has"),
         (lambda v: v["scores"].update(kid="?"), "row 1: a row has"),
         (lambda v: v.update(rows=3), "cannot be read"),
@@ -72,7 +74,7 @@ def test_what_is_wrong_with_the_file_is_named(
         published_results.load(written(tmp_path, values))
 
 
-def test_no_file_no_list() -> None:
+def test_a_missing_file_is_named() -> None:
     with pytest.raises(LaureateError, match=r"no file nowhere\.yaml; see compare\.published"):
         published_results.load("nowhere.yaml")
 

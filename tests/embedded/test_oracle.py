@@ -1,33 +1,40 @@
-"""The oracle: from small models to its page, and its statistics where the truth is known."""
+"""The oracle: from small models to its page, and its statistics where the true values are known."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-
-from laureate import cli  # noqa: E402
-from laureate.config import params  # noqa: E402
-from laureate.core import paths  # noqa: E402
-from laureate.core.errors import LaureateError  # noqa: E402
-from laureate.core.files import write_text  # noqa: E402
-from laureate.embedded import prompt_writer  # noqa: E402
-from laureate.embedded.oracle import picture_pool, resampled_studies, simulation_study  # noqa: E402
-from laureate.embedded.oracle.pool_features import Looks  # noqa: E402
-from laureate.evaluation import scores  # noqa: E402
-from laureate.formats import prompts  # noqa: E402
-from laureate.networks.diffusion import base_model  # noqa: E402
-from laureate.networks.lora import adapter_files, injection  # noqa: E402
-from laureate.networks.lora.adapter import Adapter  # noqa: E402
-from laureate.simulator.museum import collection  # noqa: E402
-from laureate.stages import sample, train  # noqa: E402
+from laureate import cli
+from laureate.config import params
+from laureate.core import paths
+from laureate.core.errors import LaureateError
+from laureate.core.files import write_text
+from laureate.embedded import prompt_writer
+from laureate.embedded.oracle import (
+    coverage,
+    picture_pool,
+    report,
+    resampled_studies,
+    simulation_study,
+)
+from laureate.embedded.oracle.pool_features import PoolFeatures
+from laureate.evaluation import scores, scoring
+from laureate.formats import prompts
+from laureate.networks.diffusion import base_model
+from laureate.networks.lora import adapter_files, injection
+from laureate.networks.lora.adapter import Adapter
+from laureate.simulator.museum import collection
+from laureate.stages import sample, train
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -37,8 +44,8 @@ TINY = {"prompts": 6, "references": 12, "studies": 3, "study_prompts": 3, "study
 
 @pytest.fixture(scope="module")
 def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    """A small study of the embedded world with two adapters and judges that guess. The adapters are as
-    training leaves them, but with weights that change the pictures a lot."""
+    """A small study of the embedded world with two adapters and random judges. The adapters are as training
+    writes them, but with weights that change the pictures a lot."""
     folder = tmp_path_factory.mktemp("oracle")
     shutil.copytree(trained, folder, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -80,16 +87,18 @@ def test_the_command_writes_its_findings_and_goes_on_where_it_was(
     assert set(found["scores"]) == set(resampled_studies.INTERVALS)
     assert set(found["scores"]["kid"]) == {"baseline", "rank-2", "rank-4"}
     assert set(found["advice"]) == set(resampled_studies.CRITERIA)
-    assert all(0 <= one["cover_interval"] <= 1 for by in found["scores"].values() for one in by.values())
+    for key, by_model in found["scores"].items():
+        for one in by_model.values():
+            assert one["studies"] == (2 if key == "fid" else 3)  # FID is slow: fewer of them
+            assert one["cover_interval"] * one["studies"] == pytest.approx(
+                round(one["cover_interval"] * one["studies"])
+            )
     assert {(d["prompts"], d["seeds"]) for d in found["designs"]} == {(2, 2), (3, 2), (6, 1), (6, 2)}
-    page = simulation_study.PAGE.read_text()
-    assert "KID" in page
-    assert "| rank 4 |" in page
+    assert simulation_study.PAGE.read_text() == report.page(found)
+    assert "| rank 4 |" in report.page(found)
 
     files = {p: p.stat().st_mtime_ns for p in simulation_study.FOLDER.rglob("*.np?")}
-    assert (
-        len(files) == 11
-    )  # a part of each model and of portraits, what judges saw of it, and three of LPIPS
+    assert len(files) == 11  # a part of each model and of portraits, the features of each, three of LPIPS
     lost = next((simulation_study.FOLDER / "rank-2").glob("*.npy"))
     lost.unlink()
     again = simulation_study.METRICS.read_bytes(), simulation_study.PAGE.read_bytes()
@@ -135,21 +144,21 @@ def test_prompts_and_portraits_are_fresh(study: params.Params) -> None:
     parts = picture_pool.portraits(study, 3, Path("kept"), 1)
     assert parts[0].read().shape == (3, 32, 32, 3)
     ours = {prize.portrait for person in collection.collection() for prize in person.prizes}
-    assert not ours & set(picture_pool._hung(50))
+    assert not ours & set(picture_pool._portraits(50))
 
 
-def world(
+def pool_of(
     seed: int, worse: dict[str, float], prompts: int = 60, portraits: int = 400
-) -> resampled_studies.World:
-    """Judges' answers made up: features of a model lie off the portraits by `worse` in one direction."""
+) -> resampled_studies.Pool:
+    """Simulated features: those of a model lie off the portraits by `worse` in one direction."""
     rng = np.random.default_rng(seed)
 
-    def looks(n: int, off: float) -> Looks:
+    def features_of(n: int, off: float) -> PoolFeatures:
         features = np.repeat(rng.normal(size=(n // 2, 6)), 2, axis=0) * 0.5 + rng.normal(size=(n, 6))
         features[:, 0] += off
         unit = features / np.linalg.norm(features, axis=1, keepdims=True)
         embedding = features[:, :3]
-        return Looks(
+        return PoolFeatures(
             features.astype(np.float32),
             unit.astype(np.float32),
             features.astype(np.float32),
@@ -158,52 +167,119 @@ def world(
             float((embedding**2).sum()),
         )
 
-    real = looks(portraits, 0.0)
+    real = features_of(portraits, 0.0)
     models = {}
     for model, off in worse.items():
-        seen, n = looks(2 * prompts, off), 2 * prompts
-        distances = scores.lpips([seen.features[:, :3]], [real.features[:, :3]])
+        n = 2 * prompts
+        features = features_of(n, off)
+        distances = scores.lpips([features.features[:, :3]], [real.features[:, :3]])
         per_picture = rng.normal(size=(3, n)) + 30
-        models[model] = resampled_studies.Seen(
-            seen, distances.astype(np.float32), *per_picture[:2], per_picture[2:].T, np.ones(n)
+        read = (rng.random(n) < (0.95 if off else 1.0)).astype(float)  # all agree where a model is right
+        models[model] = resampled_studies.ModelPool(
+            features, distances.astype(np.float32), *per_picture[:2], per_picture[2:].T, read
         )
-    return resampled_studies.World(models, real, 2)
+    return resampled_studies.Pool(models, real, 2)
 
 
-def test_truths_are_the_scores_of_everything() -> None:
-    made_up = world(1, {"baseline": 2.0, "rank-2": 0.3})
+def test_true_values_are_the_scores_of_the_whole_pool() -> None:
+    pool = pool_of(1, {"baseline": 2.0, "rank-2": 0.3})
     everything = resampled_studies.Study(np.arange(60), np.arange(400), 2)
-    for model, true in resampled_studies.truths(made_up).items():
-        for key, score in resampled_studies.measures(made_up, model, everything).items():
+    for model, true in resampled_studies.true_values(pool).items():
+        for key, score in resampled_studies.scores_of(pool, model, everything).items():
             assert score() == pytest.approx(true[key], rel=1e-4, abs=1e-4), key
 
 
+def test_intervals_are_the_studys_own_to_the_last_digit() -> None:
+    """What `evaluate` would write for the same evidence, for every score and model."""
+    pool = pool_of(4, {"baseline": 2.0, "rank-2": 0.0})
+    draws, keys = 40, resampled_studies.INTERVALS
+    drawn = list(resampled_studies.studies(pool, 2, 12, 2, 20, seed=5))
+    true_values = resampled_studies.true_values(pool)
+    covered = coverage.coverage(pool, drawn, true_values, draws, keys)
+    for number, study in enumerate(drawn):
+        for model in pool.models:
+            evidence = resampled_studies.evidence_of(pool, model, study)
+            resamples = scores.resample(evidence.clusters, 20, draws, seed=number)
+            by_key = scoring.scores_of(evidence, neighbours=3)
+            for key in keys:
+                score = by_key[key]
+                assert score is not None
+                written = scoring.columns(key, scoring.estimate(key, score, resamples)[0])
+                value, low, high = written.values()
+                assert value is not None
+                assert low is not None
+                assert high is not None
+                assert covered[key][model].values[number] == value
+                assert covered[key][model].widths[number] == high - low
+    # shares were cut at 1, and Wilson's interval was used where all pictures agree
+    assert covered["style_read"]["rank-2"].values == [1.0, 1.0]
+    wilson = scores.wilson_interval(1.0, 12)
+    assert covered["style_read"]["rank-2"].widths == pytest.approx([wilson[1] - wilson[0]] * 2, rel=1e-5)
+
+
+def test_intervals_follow_a_change_of_the_studys_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_of(4, {"baseline": 2.0, "rank-2": 0.0})
+    true_values = resampled_studies.true_values(pool)
+    keys = ["kid", "content", "style_read"]
+
+    def covered() -> dict[str, dict[str, coverage.Coverage]]:
+        drawn = resampled_studies.studies(pool, 2, 12, 2, 20, seed=5)
+        return coverage.coverage(pool, drawn, true_values, 20, keys)
+
+    before, own = covered(), scoring.estimate
+
+    def elsewhere(key: str, score: scores.Score, resamples: scores.Resamples) -> Any:
+        estimate, draws = own(key, score, resamples)
+        return replace(estimate, value=1e6, low=1e6 - 3, high=1e6 + 4), draws
+
+    monkeypatch.setattr(scoring, "estimate", elsewhere)
+    after = covered()
+    for key in keys:
+        for model in pool.models:
+            assert before[key][model].widths != [7, 7]
+            assert after[key][model].widths == [7, 7]
+            assert after[key][model].values == [1e6, 1e6]
+
+
 def test_intervals_cover_and_the_adviser_is_right_where_the_truth_is_plain() -> None:
-    made_up = world(2, {"baseline": 3.0, "rank-2": 1.5, "rank-4": 0.0, "rank-8": 0.0})
-    truths = resampled_studies.truths(made_up)
-    drawn = list(resampled_studies.studies(made_up, 60, 20, 2, 25, seed=3))
-    covered = resampled_studies.cover(made_up, drawn, truths, 200, ["kid", "cmmd", "lpips", "clip"])
+    pool = pool_of(2, {"baseline": 3.0, "rank-2": 1.5, "rank-4": 0.0, "rank-8": 0.0})
+    true_values = resampled_studies.true_values(pool)
+    drawn = list(resampled_studies.studies(pool, 60, 20, 2, 25, seed=3))
+    covered = coverage.coverage(pool, drawn, true_values, 200, ["kid", "cmmd", "lpips", "clip"])
     for key, by_model in covered.items():
-        held = np.mean([one.summary()["cover_interval"] for one in by_model.values()])
-        assert held >= 0.9, (key, held)
-    said = resampled_studies.ask(made_up, drawn, truths, "kid", margin=0.1)
-    assert np.mean([one.right for one in said]) >= 0.9
+        share = np.mean([one.summary()["cover_interval"] for one in by_model.values()])
+        assert share >= 0.9, (key, share)
+    recommended = coverage.recommendations(pool, drawn, true_values, "kid", margin=0.1)
+    assert np.mean([one.right for one in recommended]) >= 0.9
+    assert coverage.tied(true_values, "kid", margin=0.1)[1] == {4, 8}
 
 
 def test_an_interval_of_a_study_that_draws_everything_is_not_credited() -> None:
     """A study that draws nearly all of the pool is near it by luck: that must not count as covering."""
-    found = resampled_studies.Coverage(1.0, [], {}, [])
-    found.add(scores.Estimate(1.1, 0.9, 1.3, 0.01, 0.0, 10), (0.9, 1.3), (0.01, 1.0))
-    assert found.summary()["cover_interval"] == 0.0
-    found.add(scores.Estimate(1.1, 0.9, 1.3, 0.01, 0.0, 10), (0.9, 1.3), (0.9, 1.0))
-    assert found.summary()["cover_interval"] == 0.5
+    covered = coverage.Coverage(1.0, False, [], {}, [])
+    covered.add(scores.Estimate(1.1, 0.9, 1.3, 0.01, 0.0, 10), (0.9, 1.3), (0.01, 1.0))
+    assert covered.summary()["cover_interval"] == 0.0
+    covered.add(scores.Estimate(1.1, 0.9, 1.3, 0.01, 0.0, 10), (0.9, 1.3), (0.9, 1.0))
+    assert covered.summary()["cover_interval"] == 0.5
+
+
+@pytest.mark.parametrize(("share", "covers"), [(True, 1.0), (False, 0.0)])
+def test_an_interval_of_a_share_that_is_cut_at_1_covers_all_up_to_it(share: bool, covers: float) -> None:
+    covered = coverage.Coverage(0.99, share, [], {}, [])
+    covered.add(scores.Estimate(0.9, 0.7, 1.0, 0.01, 0.0, 10), (0.7, 1.0), (0.25, 1.0))  # error times 2
+    assert covered.summary()["cover_interval"] == covers
+
+
+def test_the_page_in_docs_is_made_from_the_metrics_beside_it(root: Path) -> None:
+    results = json.loads((root / "metrics/oracle.json").read_text(encoding="utf-8"))
+    assert (root / "docs/oracle.md").read_text(encoding="utf-8") == report.page(results)
 
 
 @pytest.mark.parametrize(
     ("sizes", "sentence"),
     [
         ({"studies": 1}, "needs studies of at least 2, got 1"),
-        ({"prompts": 10}, "cannot draw 49 prompts from 10: ask for more prompts"),
+        ({"prompts": 10}, "cannot draw 49 prompts from 10: raise --prompts"),
         ({"references": 20}, "cannot draw 34 references from 20"),
     ],
 )
@@ -215,5 +291,5 @@ def test_sizes_that_cannot_be_are_refused(sizes: dict[str, int], sentence: str) 
 def test_a_world_without_readers_of_attributes_is_refused(study: params.Params) -> None:
     roles = study.evaluate.roles.model_copy(update={"attributes": None})
     evaluate = study.evaluate.model_copy(update={"roles": roles})
-    with pytest.raises(LaureateError, match="draws the embedded world"):
+    with pytest.raises(LaureateError, match="needs the embedded world"):
         simulation_study.Judges(study.model_copy(update={"evaluate": evaluate}))

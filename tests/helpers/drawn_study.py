@@ -1,8 +1,9 @@
-"""A study without models: everything that stages before evaluate leave behind, drawn and written in a second.
+"""A study without models: all outputs of the stages before evaluate, drawn and written in a second.
 
 The baseline's pictures are drawn as photographs, the adapters' in the laureates' style.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,8 +54,16 @@ def draw_study(
     return folder
 
 
+def draw_judged_study(folder: Path, models: Path) -> Path:
+    """`draw_study`, with the judges of `models` in the place of the embedded ones => `folder`."""
+    draw_study(folder)
+    for judge in ("clip", "vision"):
+        shutil.copytree(models / judge, folder / "models/embedded" / judge)
+    return folder
+
+
 def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tuple[str, ...] = ()) -> None:
-    """Plausible evidence for every model, and metrics/models/NAME.json with the scores taken from it.
+    """Simulated evidence for every model, and metrics/models/NAME.json with the scores of it.
 
     Features of 49 prompts with two seeds and of 30 portraits: the baseline's lie far off, a rank's the nearer
     the larger it is.
@@ -68,15 +77,16 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
         resamples = scores.resample(found.clusters, 30, evaluate.bootstrap, evaluate.seed)
         values: dict[str, float | int | None] = {"n_generated": 98, "n_prompts": 49, "n_reference": 30}
         for key, score in scoring.scores_of(found, evaluate.neighbours).items():
-            values |= scoring.with_interval(key, score, resamples)[0]
+            estimate = None if score is None else scoring.estimate(key, score, resamples)[0]
+            values |= scoring.columns(key, estimate)
         values |= scoring.original(found, [] if place == 0 else list(range(0, 18, 2)), None)
         evidence.save(folder / f"data/evidence/{model}.safetensors", found)
         write_json(folder / f"metrics/models/{model}.json", values)
 
 
 def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.Evidence:
-    """What judges might say of a model whose pictures lie `away` from the style."""
-    common = np.random.default_rng(7)  # the portraits, and what a prompt does to all models alike
+    """Simulated evidence of a model whose pictures lie `away` from the style."""
+    common = np.random.default_rng(7)  # the portraits, and the effect of a prompt, the same for all models
     prompts, features, floor = [f"p{i // 2}" for i in range(98)], 6, model == "noise-floor"
     asked = common.normal(size=(98, features))
     portraits = common.normal(size=(30, features))

@@ -1,4 +1,4 @@
-"""README: what it shows is what was measured, and what it names is there."""
+"""README.md: its results are those of the study, and the files and commands that it names exist."""
 
 import json
 import re
@@ -27,13 +27,13 @@ def text(root: Path) -> str:
 
 
 def results(root: Path, selected: str) -> list[str]:
-    """As they are committed and as they lie here: who re-runs the study need not touch the README."""
+    """Of the committed metrics and of those in the working tree: a new study need not change the README."""
     found = []
     for place in ("HEAD", "here"):
         texts = [_text(root, place, path) for path in (paths.COMPARISON, paths.ADVICE)]
         if texts[0] and texts[1]:
-            rows, advice = results_table.from_csv(texts[0]), json.loads(texts[1])["sentences"]
-            found.append(readme_table.results(rows, selected, advice))
+            table, advice = results_table.from_csv(texts[0]), json.loads(texts[1])["sentences"]
+            found.append(readme_table.results(table, selected, advice))
     return found
 
 

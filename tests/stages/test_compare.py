@@ -1,6 +1,7 @@
-"""Compare: the table holds exactly the models that the parameters name, and reads back as it was written."""
+"""Stage compare: the tables, tests and advice that it writes from the metrics and evidence of a study."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,51 +9,44 @@ import numpy as np
 import pytest
 import yaml
 from drawn_study import ROOT, evidence_of, write_metrics
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from laureate.comparison import paired_tests, results_table
 from laureate.config import params
 from laureate.core.errors import LaureateError
-from laureate.evaluation import evidence, score_catalog, scoring
+from laureate.evaluation import evidence, scoring
 from laureate.stages import compare
 
 RANKS = (4, 16)
-numbers = st.none() | st.floats(-1e6, 1e6).map(lambda v: float(f"{v:.6g}"))
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `laureate evaluate` leaves it."""
+    folder = tmp_path_factory.mktemp("study")
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values |= {"ranks": list(RANKS), "selected": "rank-16"}
     values["sample"]["prompts"] = [str(ROOT / "data/prompts.yaml")]
     values["evaluate"]["bootstrap"] = 50
     values["compare"]["published"] = str(ROOT / "data/published.yaml")
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    write_metrics(tmp_path, RANKS)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    write_metrics(folder, RANKS)
+    return folder
 
 
-def row(model: str, **values: float | None) -> results_table.Row:
-    metrics: results_table.Row = {"n_generated": 98, "n_prompts": 49, "n_reference": 30} | dict.fromkeys(
-        results_table.ORIGINAL
-    )
-    for score in score_catalog.SCORES:
-        value = values.get(score.key, 1.0)
-        for end, step in (("", 0.0), ("_low", -0.1), ("_high", 0.1)):
-            metrics[score.key + end] = None if value is None else value + step
-    return results_table.row(model, metrics)
+@pytest.fixture
+def study(evaluated: Path, working_copy: Callable[[Path], Path]) -> Path:
+    return working_copy(evaluated)
 
 
 def test_one_row_per_model_in_the_order_of_the_study(study: Path) -> None:
     compare.run(params.load())
-    rows = results_table.read_csv("metrics/comparison.csv")
-    assert [r["model"] for r in rows] == ["noise-floor", "baseline", "rank-4", "rank-16"]
-    assert [r["rank"] for r in rows] == [None, 0, 4, 16]
-    for r in rows:
-        written = json.loads((study / f"metrics/models/{r['model']}.json").read_text())
-        assert {key: r[key] for key in written} == written
+    table = results_table.read_csv("metrics/comparison.csv")
+    assert list(table.index) == ["noise-floor", "baseline", "rank-4", "rank-16"]
+    assert table["rank"].fillna(-1).tolist() == [-1, 0, 4, 16]
+    for model in table.index:
+        written = json.loads((study / f"metrics/models/{model}.json").read_text())
+        row = results_table.metrics_of(table, model)
+        assert {key: row.get(key) for key in written} == written
 
 
 def test_the_selected_row_is_what_dvc_shows_of_an_experiment(study: Path) -> None:
@@ -85,83 +79,48 @@ def test_metrics_of_an_older_version_are_refused(study: Path) -> None:
         compare.run(params.load())
 
 
-def test_a_table_of_other_columns_is_refused() -> None:
-    with pytest.raises(LaureateError, match="other columns"):
-        results_table.from_csv("model,fid\nbaseline,1\n")
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    st.lists(
-        st.tuples(
-            st.lists(numbers, min_size=len(results_table.METRICS), max_size=len(results_table.METRICS)),
-            st.sampled_from(["best", "tied", None]),
-        ),
-        max_size=4,
-    )
-)
-def test_a_table_reads_back_as_it_was_written(values: list[tuple[list[float | None], str | None]]) -> None:
-    rows, marks = [], {}
-    for i, (line, mark) in enumerate(values):
-        metrics = dict(zip(results_table.METRICS, line, strict=True))
-        counts = dict.fromkeys((k for k in results_table.METRICS if k in results_table.WHOLE), i)
-        rows.append(results_table.row(f"rank-{2**i}", metrics | counts))
-        marks |= {("kid", f"rank-{2**i}"): mark} if mark else {}
-    rows = results_table.marked(rows, marks)
-    assert results_table.from_csv(results_table.to_csv(rows)) == rows
-
-
-def difference(model: str, against: str, p_holm: float, score: str = "kid") -> paired_tests.Difference:
-    return paired_tests.Difference(score, model, against, "best", 98, 0.1, 0.0, 0.2, p_holm / 2, p_holm)
-
-
-def test_a_best_value_is_best_only_where_it_differs_from_every_other() -> None:
-    clear = [difference("baseline", "rank-4", 0.001), difference("rank-8", "rank-4", 0.05)]
-    assert paired_tests.marks(clear) == {("kid", "rank-4"): "best"}
-    close = [difference("baseline", "rank-4", 0.001), difference("rank-8", "rank-4", 0.051)]
-    assert paired_tests.marks(close) == {("kid", "rank-4"): "tied", ("kid", "rank-8"): "tied"}
-    assert paired_tests.marks([]) == {}
-
-
 def test_the_best_is_marked_by_paired_tests_and_the_noise_floor_never(study: Path) -> None:
     compare.run(params.load())
-    rows = {str(row["model"]): row for row in results_table.read_csv("metrics/comparison.csv")}
-    found = paired_tests.read_csv("metrics/differences.csv")
-    kids = {d.model: d for d in found if d.score == "kid" and d.role == "best"}
-    best = min(("baseline", "rank-4", "rank-16"), key=lambda name: float(rows[name]["kid"] or 0))
-    assert set(kids) == {"baseline", "rank-4", "rank-16"} - {best}
-    assert all(d.against == best and d.n == 98 for d in kids.values())
-    assert kids["baseline"].p_holm <= 0.05  # far off by construction
-    assert rows["baseline"]["kid_mark"] is None
-    for name, d in kids.items():
-        assert d.value == pytest.approx(
-            float(rows[name]["kid"] or 0) - float(rows[best]["kid"] or 0), rel=1e-4
-        )
-        assert d.low <= d.value <= d.high
-        assert d.p <= d.p_holm
-    assert all(rows["noise-floor"][f"{score.key}_mark"] is None for score in score_catalog.SCORES)
-    assert {d.against for d in found if d.role == "baseline"} == {"baseline"}
+    table = results_table.read_csv("metrics/comparison.csv")
+    differences = paired_tests.read_csv("metrics/differences.csv")
+    best = table.loc[["baseline", "rank-4", "rank-16"], "kid"].idxmin()
+    tests = differences.query("score == 'kid' and role == 'best'").set_index("model")
+    assert set(tests.index) == {"baseline", "rank-4", "rank-16"} - {best}
+    assert (tests["against"] == best).all()
+    assert (tests["n"] == 98).all()
+    assert tests["p_holm"]["baseline"] <= 0.05  # far off by construction
+    assert table["kid_mark"].isna()["baseline"]
+    for model, test in tests.iterrows():
+        expected = table["kid"][model] - table["kid"][best]
+        assert test["value"] == pytest.approx(expected, rel=1e-4)
+        assert test["low"] <= test["value"] <= test["high"]
+        assert test["p"] <= test["p_holm"]
+    assert table.loc["noise-floor", list(results_table.MARKS)].isna().all()
+    assert set(differences.query("role == 'baseline'")["against"]) == {"baseline"}
 
 
-def test_a_model_is_tied_with_itself_and_intervals_of_paired_differences_are_the_narrower(
-    study: Path,
-) -> None:
+def test_a_model_is_tied_with_itself_and_intervals_of_paired_differences_are_narrower(study: Path) -> None:
     """The same pictures under another name: no difference, however wide both intervals are."""
     kept = evidence.load("data/evidence/rank-16.safetensors", "rank-16")
     evidence.save("data/evidence/rank-4.safetensors", replace(kept, model="rank-4"))
     text = Path("metrics/models/rank-16.json").read_text()
     Path("metrics/models/rank-4.json").write_text(text)
     compare.run(params.load())
-    rows = {str(row["model"]): row for row in results_table.read_csv("metrics/comparison.csv")}
-    for d in paired_tests.read_csv("metrics/differences.csv"):
-        if {d.model, d.against} == {"rank-4", "rank-16"}:
-            assert (d.value, d.low, d.high) == (0, 0, 0), d
-            assert d.p > 0.5, d
-    for score in results_table.valued(list(rows.values())):
-        assert rows["rank-4"][f"{score.key}_mark"] == rows["rank-16"][f"{score.key}_mark"]
-    clip = [d for d in paired_tests.read_csv("metrics/differences.csv") if d.score == "clip_content"]
-    wide = float(rows["rank-16"]["clip_content_high"] or 0) - float(rows["rank-16"]["clip_content_low"] or 0)
-    assert all(d.high - d.low < wide / 2 for d in clip)  # what a prompt does to both cancels out
+    table = results_table.read_csv("metrics/comparison.csv")
+    differences = paired_tests.read_csv("metrics/differences.csv")
+    same = differences[(differences["model"] != "baseline") & (differences["against"] != "baseline")]
+    scores = results_table.scores_with_values(table)
+    assert 0 < len(same) <= len(scores)  # one for every score that an adapter is best in
+    assert (same[["value", "low", "high"]] == 0).all(axis=None)
+    assert (same["p"] > 0.5).all()
+    for score in scores:
+        marks = table[f"{score.key}_mark"].fillna("")
+        assert marks["rank-4"] == marks["rank-16"]
+    row = table.loc["rank-16"]
+    wide = row["clip_content_high"] - row["clip_content_low"]
+    tests = differences[differences["score"] == "clip_content"]
+    assert len(tests) > 0
+    assert (tests["high"] - tests["low"] < wide / 2).all()  # the effect of a prompt on both cancels out
 
 
 def test_models_with_other_pictures_are_compared_over_those_that_both_have(study: Path) -> None:
@@ -171,12 +130,15 @@ def test_models_with_other_pictures_are_compared_over_those_that_both_have(study
     some = scoring.drawn(kept.only(range(59, 19, -1)), 30, loaded.evaluate)  # fewer, and in another order
     evidence.save("data/evidence/served.safetensors", some)
     compare.run(loaded)
-    found = paired_tests.read_csv("metrics/differences.csv")
-    assert {d.n for d in found if "served" in (d.model, d.against)} == {40}
-    assert {d.n for d in found if "served" not in (d.model, d.against)} == {98}
-    pairs = [d for d in found if (d.score, d.model, d.role) == ("clip", "served", "baseline")]
+    differences = paired_tests.read_csv("metrics/differences.csv")
+    served = (differences[["model", "against"]] == "served").any(axis=1)
+    assert set(differences.loc[served, "n"]) == {40}
+    assert set(differences.loc[~served, "n"]) == {98}
+    tests = differences.query("score == 'clip' and model == 'served' and role == 'baseline'")
     base = evidence.load("data/evidence/baseline.safetensors", "baseline").only(range(20, 60))
-    assert pairs[0].value == pytest.approx(some.values["clip"].mean() - base.values["clip"].mean(), rel=1e-4)
+    assert tests["value"].item() == pytest.approx(
+        some.values["clip"].mean() - base.values["clip"].mean(), rel=1e-4
+    )
 
 
 def test_an_adapter_with_other_pictures_than_the_baseline_is_refused(study: Path) -> None:
@@ -189,7 +151,7 @@ def test_an_adapter_with_other_pictures_than_the_baseline_is_refused(study: Path
 def test_models_that_others_judged_are_not_compared(study: Path) -> None:
     kept = evidence.load("data/evidence/rank-4.safetensors", "rank-4")
     evidence.save("data/evidence/rank-4.safetensors", replace(kept, judges={"vision": {"kind": "clip"}}))
-    with pytest.raises(LaureateError, match="rank-4 was judged by other judges than noise-floor"):
+    with pytest.raises(LaureateError, match="rank-4 was scored by other judges than noise-floor"):
         compare.run(params.load())
 
 
@@ -208,34 +170,6 @@ def test_the_judges_are_written_down_once_for_all_models(study: Path) -> None:
     assert judges["vision"]["sha256"] == {"model.safetensors": "a" * 64}
 
 
-def test_markdown_shows_value_interval_n_and_direction() -> None:
-    rows = [row("baseline", kid=2.0, content=None), row("rank-4", kid=-0.05, content=0.5, dino=None)]
-    rows[0]["dino"] = None
-    text = results_table.to_markdown(
-        results_table.marked(rows, {("kid", "rank-4"): "best", ("clip", "baseline"): "tied"})
-    )
-    lines = text.splitlines()
-    assert "KID ↓" in lines[0]
-    assert "CLIP ↑" in lines[0]
-    assert "DINO" not in lines[0]  # nobody has a value
-    assert "Recall" not in lines[0]  # it is in comparison.csv
-    assert lines[2].startswith("| baseline | 98 | ")
-    assert " – |" in lines[2]
-    assert "≈ 1.00 <sub>0.90–1.10</sub>" in lines[2]
-    assert "**−0.05** <sub>−0.15 – 0.05</sub>" in lines[3]
-    assert "| 50 % <sub>40–60</sub>" in lines[3]
-    assert len({line.count("|") for line in lines}) == 1
-
-
-@pytest.mark.parametrize(
-    ("model", "rank", "title"),
-    [("baseline", 0, "Baseline"), ("rank-128", 128, "Rank 128"), ("noise-floor", None, "Noise floor")],
-)
-def test_names(model: str, rank: int | None, title: str) -> None:
-    assert results_table.rank_of(model) == rank
-    assert results_table.title(model) == title
-
-
 def test_scores_of_other_parameters_are_not_compared(study: Path) -> None:
     loaded = params.load()
     other = loaded.evaluate.model_copy(update={"seed": 1})
@@ -243,39 +177,41 @@ def test_scores_of_other_parameters_are_not_compared(study: Path) -> None:
         compare.run(loaded.model_copy(update={"evaluate": other}))
 
 
-def test_the_adviser_speaks_in_the_table_and_its_reasons_are_kept(study: Path) -> None:
+def test_the_recommendation_and_its_statistics_are_written(study: Path) -> None:
+    """Both ranks are far from the baseline and near each other, and rank 16 is the nearer to the style."""
     compare.run(params.load())
-    advised = json.loads(Path("metrics/adviser.json").read_text())
-    assert advised["criterion"] == "kid"
-    assert advised["best"] in RANKS
-    assert [finding["rank"] for finding in advised["findings"]] == list(RANKS)
-    assert advised["pictures"] == 98
-    assert advised["prompts"] == 49
-    text = Path("metrics/comparison.md").read_text()
-    for sentence in advised["sentences"]:
-        assert sentence in text
-    if advised["rank"]:
-        assert set(advised["prices"]) == {"content", "clip_content", "memorisation"}
-        assert "Its price, against the untuned base: Content " in text
-    else:
-        assert "Not enough pictures to tell" in text
+    advice = json.loads(Path("metrics/adviser.json").read_text())
+    assert advice["criterion"] == "kid"
+    assert (advice["rank"], advice["best"], advice["enough"]) == (4, 16, True)
+    verdicts = {finding["rank"]: finding["verdict"] for finding in advice["findings"]}
+    assert verdicts == {4: "tied", 16: "best"}
+    assert (advice["pictures"], advice["prompts"]) == (98, 49)
+    assert set(advice["prices"]) == {"content", "clip_content", "memorisation"}
+    first, meaning, price = advice["sentences"]
+    assert first == "Take rank 4: the smallest that is tied with the best, rank 16."
+    assert meaning.startswith("Tied means that these pictures show it to lie within 5 % of the way")
+    assert price.startswith("Its price, against the untuned base: Content ")
+    assert f"\n{first}\n{meaning}\n{price}\n" in Path("metrics/comparison.md").read_text()
 
 
 def test_the_adviser_admits_that_there_are_not_enough_pictures(study: Path) -> None:
     """Ranks that are the base but for noise: nobody could say which is best."""
     for number, rank in enumerate(RANKS):
-        found = evidence_of(f"rank-{rank}", 2.0, np.random.default_rng(50 + number))
+        same = evidence_of(f"rank-{rank}", 2.0, np.random.default_rng(50 + number))
         evidence.save(
-            f"data/evidence/rank-{rank}.safetensors", scoring.drawn(found, 30, params.load().evaluate)
+            f"data/evidence/rank-{rank}.safetensors", scoring.drawn(same, 30, params.load().evaluate)
         )
     compare.run(params.load())
-    advised = json.loads(Path("metrics/adviser.json").read_text())
-    assert advised["rank"] is None
-    assert advised["enough"] is False
-    assert advised["prices"] == {}
-    assert advised["sentences"][0].startswith("Not enough pictures to tell: with 98 pictures")
-    assert "would tell" in advised["sentences"][1] or "would not tell" in advised["sentences"][1]
-    assert advised["sentences"][0] in Path("metrics/comparison.md").read_text()
+    advice = json.loads(Path("metrics/adviser.json").read_text())
+    assert advice["rank"] is None
+    assert advice["enough"] is False
+    assert advice["prices"] == {}
+    assert advice["sentences"][0].startswith("Not enough pictures to tell: with 98 pictures")
+    assert advice["prompts_wanted"] > 49
+    assert advice["sentences"][1:] == [
+        f"About {2 * advice['prompts_wanted']} pictures ({advice['prompts_wanted']} prompts) would tell."
+    ]
+    assert advice["sentences"][0] in Path("metrics/comparison.md").read_text()
 
 
 def test_a_criterion_without_a_judge_is_refused(study: Path) -> None:

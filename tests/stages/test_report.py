@@ -1,27 +1,32 @@
-"""Report: one page that needs nothing else, with every picture in its place."""
+"""Stage report: one page that loads nothing else, with every picture in its place."""
 
 import base64
 import io
+import json
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from drawn_study import draw_study, write_metrics
 from PIL import Image
 
-from laureate.comparison import results_table
+from laureate.comparison import results_table, table_io
 from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.evaluation import score_catalog
-from laureate.reporting import charts, contact_sheets, html_page
+from laureate.reporting import charts, contact_sheets
+from laureate.reporting.findings import findings
 from laureate.stages import compare, report
 
+SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "link", "img", "br", "hr"}
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a page; complains where tags do not close in order."""
+    """Tags, attributes and text of a page. Raises AssertionError where tags do not close in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,7 +71,7 @@ def html(drawn: Path) -> Page:
     return Page((drawn / "metrics/report/index.html").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_whole_without_a_network(html: Page, drawn: Path) -> None:
+def test_the_page_loads_nothing_from_elsewhere(html: Page, drawn: Path) -> None:
     ids = html.all("section", "id")
     assert len(ids) == len(set(ids))
     for link in html.all("a", "href"):
@@ -84,11 +89,11 @@ def test_the_page_is_whole_without_a_network(html: Page, drawn: Path) -> None:
     assert not [tag for tag, _ in html.tags if tag in ("script", "iframe")]
 
 
-def test_every_picture_can_be_seen_and_is_described(html: Page) -> None:
+def test_every_picture_can_be_decoded_and_has_a_description(html: Page) -> None:
     pictures = [attrs for tag, attrs in html.tags if tag == "img"]
     for attrs in pictures:
         kind, data = str(attrs["src"]).split(";base64,")
-        assert "alt" in attrs
+        assert str(attrs["alt"]).strip()
         if kind == "data:image/webp":
             with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
                 assert picture.width == int(str(attrs["width"]))
@@ -100,7 +105,7 @@ def test_every_picture_can_be_seen_and_is_described(html: Page) -> None:
     assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 1 + 1
 
 
-def test_the_page_says_what_was_measured_on_what(html: Page) -> None:
+def test_the_page_names_models_data_hashes_and_parameters(html: Page) -> None:
     for words in (
         "Rank 16",
         "Noise floor",
@@ -139,22 +144,23 @@ def test_the_base_may_be_selected_and_portraits_left_out(study: Path) -> None:
     )
     compare.run(loaded)
     report.run(loaded)
-    found = Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
-    assert "tuned" not in found.all("section", "id")
-    assert "Atelier & Co" not in found.text
-    assert "8 portraits to train on, 6 held out" in " ".join(found.text.split())
+    page = Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
+    assert "tuned" not in page.all("section", "id")
+    assert "Atelier & Co" not in page.text
+    assert "8 training portraits, 6 held out" in " ".join(page.text.split())
 
 
 @pytest.mark.parametrize(
     ("remove", "sentence"),
     [
         ("metrics/comparison.csv", "laureate compare"),
+        ("metrics/adviser.json", "laureate compare"),
         ("metrics/train/rank-4.csv", "laureate train"),
         ("data/samples/baseline/manifest.json", "laureate sample --model baseline"),
         ("data/dataset/train/metadata.jsonl", "laureate prepare"),
     ],
 )
-def test_what_is_missing_is_named_and_the_old_page_stays(study: Path, remove: str, sentence: str) -> None:
+def test_a_missing_input_is_named_and_the_old_page_stays(study: Path, remove: str, sentence: str) -> None:
     Path(remove).unlink()
     with pytest.raises(LaureateError, match=sentence):
         report.run(params.load())
@@ -167,13 +173,14 @@ def test_a_table_of_other_models_is_refused(study: Path) -> None:
 
 
 def test_findings_are_sentences_that_fit_the_numbers(study: Path) -> None:
-    rows = results_table.read_csv("metrics/comparison.csv")
-    first, style, content = html_page.findings(rows, "rank-16")
+    table = results_table.read_csv("metrics/comparison.csv")
+    first, style, content = findings(table, "rank-16")
     assert "at rank 16" in first
     assert "the untuned base has" in first
     assert style.count("%") == content.count("%") == 2
-    assert html_page.findings(rows, "baseline") == [first]
-    assert html_page.findings([], "rank-16") == []
+    assert findings(table, "baseline") == [first]
+    assert findings(table.loc[["noise-floor"]], "rank-16") == []
+    assert findings(table.loc[["baseline", "rank-16"]].assign(style_read=pd.NA), "rank-16")[1:] == [content]
 
 
 def test_captions_stay_inside_their_column() -> None:
@@ -184,32 +191,58 @@ def test_captions_stay_inside_their_column() -> None:
     assert all(face.getlength(line) <= 300 for line in lines)
 
 
-def test_charts_without_some_rows_are_drawn(study: Path) -> None:
-    rows = results_table.read_csv("metrics/comparison.csv")
-    assert "<svg" in charts.scores_by_rank([row for row in rows if row["model"] == "rank-4"])
-    assert "<svg" in charts.losses({"rank-4": ([(50, 0.2)], [])}, "rank-16")
+def test_a_chart_has_a_point_per_adapter_and_a_band_per_reference_that_the_table_has(drawn: Path) -> None:
+    table = results_table.read_csv(drawn / "metrics/comparison.csv")
+    kid = score_catalog.SCORES[0]
+
+    def parts(svg: str) -> tuple[int, int]:
+        points = [g for g in ElementTree.fromstring(svg).iter(SVG + "g") if g.get("id") == "PathCollection_1"]
+        return sum(1 for g in points for _ in g.iter(SVG + "use")), svg.count("opacity: 0.16")
+
+    assert parts(charts.score_panel(table, kid)) == (2, 2)
+    assert parts(charts.score_panel(table.loc[["rank-4"]], kid)) == (1, 0)
+    assert parts(charts.score_panel(table.loc[["baseline", "rank-4", "rank-16"]], kid)) == (2, 1)
+    assert parts(charts.score_panel(table.assign(kid=pd.NA), kid)) == (0, 0)
 
 
-def test_the_adviser_is_the_first_to_speak(html: Page, drawn: Path) -> None:
-    import json
+def test_the_selected_loss_curve_is_gold_and_missing_losses_are_left_out() -> None:
+    curve = table_io.from_csv("step,loss,holdout_loss\n50,0.2,\n", "rank-4.csv", charts.CURVE, "train")
+    assert charts.GOLD in charts.losses({"rank-4": curve}, "rank-4")
+    assert charts.GOLD not in charts.losses({"rank-4": curve}, "rank-16")
+    assert charts.losses({"rank-4": curve}, "rank-16") != charts.losses({"rank-4": curve[:0]}, "rank-16")
 
+
+def test_the_recommendation_comes_first(html: Page, drawn: Path) -> None:
     text = " ".join(html.text.split())
     sentences = json.loads((drawn / "metrics/adviser.json").read_text())["sentences"]
-    places = [text.index(sentence) for sentence in sentences]
+    headline, reason = sentences[0].split(": ")
+    parts = [headline, reason[0].upper() + reason[1:], *sentences[1:], "The lowest KID of the adapters"]
+    places = [text.index(part) for part in parts]
     assert places == sorted(places)
-    assert places[-1] < text.index("The lowest KID of the adapters")
 
 
-def test_the_page_marks_ties_and_shows_every_score_against_the_rank(html: Page, drawn: Path) -> None:
-    rows = results_table.read_csv(drawn / "metrics/comparison.csv")
-    ties = sum(row[f"{score.key}_mark"] == "tied" for row in rows for score in results_table.shown(rows))
+def test_every_rank_has_its_verdict_and_headers_have_a_scope(html: Page, drawn: Path) -> None:
+    advice = json.loads((drawn / "metrics/adviser.json").read_text())
+    rows = [str(attrs.get("class")) for tag, attrs in html.tags if tag == "tr"]
+    recommended = [row for row in rows if row.endswith(" recommended")]
+    assert recommended == ["tied recommended"]  # rank 4 of this study
+    for finding in advice["findings"]:
+        assert any(row.startswith(finding["verdict"]) for row in rows)
+    assert {attrs.get("scope") for tag, attrs in html.tags if tag == "th"} == {"col", "row"}
+
+
+def test_the_page_marks_ties_and_has_a_chart_of_every_score_against_the_rank(html: Page, drawn: Path) -> None:
+    table = results_table.read_csv(drawn / "metrics/comparison.csv")
+    marks = [f"{score.key}_mark" for score in results_table.short_table_scores(table)]
+    ties = (table[marks] == "tied").sum().sum()
     assert ties == sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td") > 0
-    for score in results_table.valued(rows):
-        assert f"{score.label} of every rank" in html.all("img", "alt")
+    for score in results_table.scores_with_values(table):
+        start = f"{score.label} of every rank, {score.direction} is better: rank 4 "
+        assert sum(alt.startswith(start) for alt in html.all("img", "alt")) == 1
 
 
 @pytest.mark.parametrize("side", [128, 768])
-def test_sheets_have_one_form_whatever_the_base_draws(side: int) -> None:
+def test_contact_sheets_have_the_same_size_for_every_base(side: int) -> None:
     """128 px in the embedded world, 768 px from Stable Diffusion 2.1."""
     picture = Image.new("RGB", (side, side), "tan")
     cells = [("A man with a hat, in the style of Nobel Laureate.", [picture, picture])] * 9
@@ -224,10 +257,10 @@ def test_sheets_have_one_form_whatever_the_base_draws(side: int) -> None:
         "refused: safety_violations=[public_figures,and_what_else_there_is]. More of it.",
     ],
 )
-def test_a_picture_that_never_came_is_a_tile_with_the_reason(reason: str) -> None:
-    tile = contact_sheets.absent(reason)
+def test_a_missing_picture_is_a_tile_with_the_reason(reason: str) -> None:
+    tile = contact_sheets.placeholder(reason)
     grey = tile.convert("L")
     ink = grey.point(lambda value: 255 if value < 160 else 0).getbbox()
     assert ink is not None
     assert min(ink[0], ink[1], tile.width - ink[2], tile.height - ink[3]) > 8  # inside its margins
-    assert contact_sheets.absent("timed out").size == contact_sheets.absent("").size == tile.size
+    assert contact_sheets.placeholder("timed out").size == contact_sheets.placeholder("").size == tile.size

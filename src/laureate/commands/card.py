@@ -6,7 +6,7 @@ The card is `templates/card.md`, filled with the measured scores and the recorde
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ from laureate.networks.lora import adapter_config
 from laureate.torch_utils import safetensors_io
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from laureate.networks.lora.adapter import Adapter
 
 TEMPLATE = Path(__file__).with_name("templates") / "card.md"
@@ -47,7 +49,7 @@ def run(params: Params, rank: int, rights: str = "") -> Path:
     base = base_model.expected(params.base)
     check_adapter(folder, base)
     rows = results_table.read_csv(COMPARISON)
-    if name not in [row["model"] for row in rows]:
+    if name not in rows.index:
         raise LaureateError(f"{COMPARISON} has no row for {name}; run `laureate compare`")
     config = adapter_config.read(folder)
     state, adapter = adapter_files.load(folder)
@@ -93,7 +95,7 @@ def is_own_work(hosts: set[str] | None) -> bool:
 
 def card(
     params: Params,
-    rows: Sequence[results_table.Row],
+    rows: pd.DataFrame,
     name: str,
     adapter: Adapter,
     config: Mapping[str, Any],
@@ -109,14 +111,14 @@ def card(
     """
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-    row = next(row for row in rows if row["model"] == name)
+    row = results_table.metrics_of(rows, name)
     results = [
         EvalResult(
             task_type="text-to-image", dataset_type="laureate", dataset_name="held-out portraits",
             metric_type=score.key, metric_name=score.label, metric_value=row[score.key],
         )
         for score in score_catalog.SCORES
-        if row[score.key] is not None
+        if score.key in row
     ]  # fmt: skip
     own = is_own_work(hosts)
     data = ModelCardData(
@@ -143,7 +145,7 @@ def card(
         origin=origin,
         kohya_file=kohya_file,
         row=row,
-        scores=[score for score in score_catalog.SCORES if row[score.key] is not None],
+        scores=[score for score in score_catalog.SCORES if score.key in row],
         table=results_table.to_markdown(rows),
     )
     return f"{str(filled).strip()}\n"

@@ -1,4 +1,4 @@
-"""What the rank adviser says of a study: its sentences with the price, and all it knows, as JSON."""
+"""Run the rank adviser on a study: the recommended rank, its sentences and its statistics, as JSON."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from laureate.core.errors import LaureateError
 from laureate.evaluation import score_catalog, scoring
 
 if TYPE_CHECKING:
-    from laureate.comparison.paired_tests import Model
+    from laureate.comparison.paired_tests import ScoredModel
     from laureate.config.params import Params
     from laureate.evaluation.scores import Estimate
 
-PRICES = ("content", "clip_content", "memorisation")  # what a rank may cost
+PRICES = ("content", "clip_content", "memorisation")  # scores that a rank may worsen against the base
 
 
-def advise(params: Params, models: Mapping[str, Model]) -> dict[str, Any]:
-    """Ask the adviser about the adapters of a study => JSON: rank, sentences, findings, prices.
+def advise(params: Params, models: Mapping[str, ScoredModel]) -> dict[str, Any]:
+    """Recommend one of the adapters of a study => JSON: rank, sentences, findings, prices.
 
     Raises LaureateError where an adapter has pictures of other prompts or seeds than the baseline.
     """
@@ -32,13 +32,13 @@ def advise(params: Params, models: Mapping[str, Model]) -> dict[str, Any]:
             )
     score = next(score for score in score_catalog.SCORES if score.key == key)
     if key not in base.scores:
-        raise LaureateError(f"compare.criterion is {key!r}, for which no judge of evaluate.roles answers")
+        raise LaureateError(f"compare.criterion is {key!r}, which no judge of evaluate.roles computes")
     prices = {
         name: ({rank: model.scores[name] for rank, model in ranks.items()}, base.scores[name])
         for name in PRICES
         if name in base.scores and name != key
     }
-    found = rank_selection.advise(
+    advice = rank_selection.advise(
         {rank: model.scores[key] for rank, model in ranks.items()},
         base.scores[key],
         base.resamples,
@@ -46,22 +46,22 @@ def advise(params: Params, models: Mapping[str, Model]) -> dict[str, Any]:
         lower_is_better=score.direction == "lower",
         margin=params.compare.margin,
     )
-    return as_json(found, key, params.compare.margin)
+    return as_json(advice, key, params.compare.margin)
 
 
-def as_json(found: rank_selection.Advice, criterion: str, margin: float) -> dict[str, Any]:
-    """Advice as it is written down: plain numbers, six digits."""
+def as_json(advice: rank_selection.Advice, criterion: str, margin: float) -> dict[str, Any]:
+    """Advice as JSON values; numbers have six digits."""
     return {
         "criterion": criterion,
         "margin": margin,
-        "rank": found.rank,
-        "best": found.best,
-        "enough": found.enough,
-        "prompts": found.prompts,
-        "pictures": found.pictures,
-        "prompts_wanted": found.prompts_wanted,
-        "pictures_wanted": found.pictures_wanted,
-        "sentences": [*found.sentences, *meaning(found, margin), *price_sentences(found)],
+        "rank": advice.rank,
+        "best": advice.best,
+        "enough": advice.enough,
+        "prompts": advice.prompts,
+        "pictures": advice.pictures,
+        "prompts_wanted": advice.prompts_wanted,
+        "pictures_wanted": advice.pictures_wanted,
+        "sentences": [*advice.sentences, *meaning_of_tied(advice, margin), *price_sentences(advice)],
         "findings": [
             {
                 "rank": finding.rank,
@@ -72,18 +72,18 @@ def as_json(found: rank_selection.Advice, criterion: str, margin: float) -> dict
                 "p_tied": _number(finding.p_tied),
                 "prompts_wanted": finding.prompts_wanted,
             }
-            for finding in found.findings
+            for finding in advice.findings
         ],
         "prices": {
             name: {"to_base": _estimate(to_base), "to_best": _estimate(to_best)}
-            for name, (to_base, to_best) in found.prices.items()
+            for name, (to_base, to_best) in advice.prices.items()
         },
     }
 
 
-def meaning(found: rank_selection.Advice, margin: float) -> list[str]:
-    """What "tied" means, where a rank is named that is not the best: it may differ, but by little."""
-    if found.rank in (None, found.best):
+def meaning_of_tied(advice: rank_selection.Advice, margin: float) -> list[str]:
+    """One sentence that says what "tied" means, where the recommended rank is not the best; else none."""
+    if advice.rank in (None, advice.best):
         return []
     return [
         f"Tied means that these pictures show it to lie within {100 * margin:.3g} % of the way from the "
@@ -91,23 +91,23 @@ def meaning(found: rank_selection.Advice, margin: float) -> list[str]:
     ]
 
 
-def price_sentences(found: rank_selection.Advice) -> list[str]:
-    """What the named rank costs, against the base: one sentence, or none where no rank is named."""
+def price_sentences(advice: rank_selection.Advice) -> list[str]:
+    """One sentence on what the recommended rank costs against the base; none without a recommended rank."""
     parts = []
-    for name, (to_base, _) in found.prices.items():
+    for name, (to_base, _) in advice.prices.items():
         score = next(score for score in score_catalog.SCORES if score.key == name)
         factor, unit = (100, " points") if score.percent else (1, "")
         value, low, high = (
             f"{factor * number:+.1f}".replace("-", "−")
             for number in (to_base.value, to_base.low, to_base.high)
         )
-        sure = "" if to_base.p > rank_selection.LEVEL else ", more than chance"
-        parts.append(f"{score.label} {value}{unit} ({low} to {high}{sure})")
+        significant = ", more than chance" if to_base.p <= rank_selection.LEVEL else ""
+        parts.append(f"{score.label} {value}{unit} ({low} to {high}{significant})")
     return [f"Its price, against the untuned base: {'; '.join(parts)}."] if parts else []
 
 
-def _estimate(found: Estimate) -> dict[str, float | None]:
-    return {key: _number(getattr(found, key)) for key in ("value", "low", "high", "p")}
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {key: _number(getattr(estimate, key)) for key in ("value", "low", "high", "p")}
 
 
 def _number(value: float) -> float | None:

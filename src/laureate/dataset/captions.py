@@ -1,4 +1,4 @@
-"""Find the captions of a user's image folder: tables, files beside the pictures, the text in PNG files.
+"""Find the captions of a user's image folder: tables, files beside the pictures, the prompts in pictures.
 
 A picture takes its caption from the nearest table that names it, else from a file of its name.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import TextError, decode_text
-from laureate.formats import caption_tables, portraits
+from laureate.formats import caption_tables, generation_metadata, portraits
 from laureate.formats.caption_tables import TEXT_KEYS, word_of
 from laureate.formats.file_names import is_outside, normalized
 from laureate.formats.jsonl import Row
-from laureate.imaging import png_text
+from laureate.imaging.headers import read_header
 
 SIDECARS = (".txt", ".caption", ".cap", ".captions", ".json")  # in this order, where a picture has several
 TEXTLIKE = frozenset({*SIDECARS, ".tags", ".jsonl", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".toml"})
@@ -59,7 +59,7 @@ class Captions:
     def sources(self) -> Counter[str]:
         """Where the captions are from, such as '.txt' or 'metadata.csv' => their number."""
         return Counter(
-            "PNG text" if found.source == path
+            "prompts in the pictures" if found.source == path
             else found.source.name if caption_tables.is_table(found.source)
             else found.source.suffix.lower()
             for path, found in self.by_picture.items()
@@ -67,10 +67,12 @@ class Captions:
         )  # fmt: skip
 
 
-def find(folder: Path, pictures: Sequence[Path], others: Iterable[Path], png_texts: bool = False) -> Captions:
+def find(
+    folder: Path, pictures: Sequence[Path], others: Iterable[Path], embedded_prompts: bool = False
+) -> Captions:
     """The captions of `pictures`; `others` are the remaining files of the folder.
 
-    `png_texts`: a PNG without another caption gives the prompt that A1111 and Forge wrote into it.
+    `embedded_prompts`: a picture without another caption gives the prompt that its program wrote into it.
     """
     others = [path for path in others if path.is_file()]
     tables = [_table(path) for path in others if caption_tables.is_table(path)]
@@ -96,8 +98,8 @@ def find(folder: Path, pictures: Sequence[Path], others: Iterable[Path], png_tex
                     beaten[path] = source
             elif error is None:
                 text, error, source = caption, why, path
-        if text is None and error is None and png_texts:
-            text = prompt_of(png_text.texts(picture.read_bytes()))
+        if text is None and error is None and embedded_prompts:
+            text = prompt_of(picture)
             source = picture if text is not None else source
         found[picture] = Caption(row, None if text is None else one_line(text), source, error)
     stray = _stray(sidecars.values(), used, found)
@@ -115,14 +117,12 @@ def one_line(text: str) -> str:
     return re.sub(r"[ \t]*[\r\n]+[ \t]*", " ", text.strip())
 
 
-def prompt_of(texts: Mapping[str, str]) -> str | None:
-    """The prompt in the text `parameters` of a PNG, as A1111 and Forge write it; None without one."""
-    text = texts.get("parameters")
-    if text is None:
+def prompt_of(picture: Path) -> str | None:
+    """The prompt that A1111, Forge, ComfyUI or InvokeAI wrote into a picture; None without one."""
+    try:
+        return generation_metadata.of_png_text(read_header(picture)[1]).prompt
+    except (OSError, ValueError):
         return None
-    prompt = re.split(r"\n(?:Negative prompt:|Steps: \d)", "\n" + text)[0]
-    prompt = re.sub(r"<(?:lora|lyco|hypernet):[^>]*>", "", prompt)
-    return re.sub(r"\s+", " ", prompt).strip(" ,") or None
 
 
 def _table(path: Path) -> Table:

@@ -30,11 +30,11 @@ def check(
     megapixels: float = MEGAPIXELS,
     count: CountTokens | None = None,
     watch: Watch = iter,
-    png_texts: bool = False,
+    embedded_prompts: bool = False,
 ) -> list[Finding]:
     """All findings of a folder: pictures, names, captions, and a crawl's manifest where there is one."""
     there = user_folder.listed(folder)
-    found = user_folder.captions_of(there, png_texts)
+    found = user_folder.captions_of(there, embedded_prompts)
     return check_listed(there, found, near, megapixels, count, watch)
 
 

@@ -1,12 +1,10 @@
 """Recognise how a user's image folder is laid out, by the programs that write or want it so."""
 
 import re
-from pathlib import Path
 
-from laureate.dataset.captions import Captions
+from laureate.dataset.captions import Captions, prompt_of
 from laureate.dataset.user_folder import Folder
 from laureate.formats import portraits
-from laureate.imaging import png_text
 
 KOHYA = re.compile(r"\d+_.+")
 
@@ -33,8 +31,8 @@ def recognised(folder: Folder, captions: Captions) -> str:
     if kinds:
         who = "ai-toolkit, OneTrainer, SimpleTuner, Kohya"
         return f"captions beside the pictures ({', '.join(kinds)}), as {who} have them"
-    if any(_exported(path) for path in folder.pictures[:8]):
-        return "pictures of A1111 or Forge with their prompts (prepare.png_captions takes them as captions)"
+    if any(prompt_of(path) for path in folder.pictures[:8]):
+        return "generated pictures with their prompts (prepare.embedded_prompts takes them as captions)"
     return "pictures without captions"
 
 
@@ -53,14 +51,3 @@ def summary(folder: Folder, captions: Captions, samples: int = 5) -> str:
         cut = text if len(text) <= 100 else f"{text[:99]}…"
         lines.append(f"  {path.relative_to(folder.path).as_posix()}: {cut}")
     return "\n".join(lines)
-
-
-def _exported(path: Path) -> bool:
-    """Whether A1111 or Forge wrote a picture: by the text in it."""
-    if path.suffix.lower() != ".png":
-        return False
-    try:
-        with path.open("rb") as file:
-            return "parameters" in png_text.texts(file.read(2**20))
-    except OSError:
-        return False

@@ -72,12 +72,12 @@ def pictures_in(folder: Path) -> list[Path]:
     return listed(folder).pictures
 
 
-def captions_of(folder: Folder, png_texts: bool = False) -> Captions:
+def captions_of(folder: Folder, embedded_prompts: bool = False) -> Captions:
     """The captions of a folder's pictures; see `captions.find`."""
-    return captions.find(folder.path, folder.pictures, folder.others, png_texts)
+    return captions.find(folder.path, folder.pictures, folder.others, embedded_prompts)
 
 
-def read(folder: str | Path, png_texts: bool = False) -> list[Row]:
+def read(folder: str | Path, embedded_prompts: bool = False) -> list[Row]:
     """One row per picture, as in a crawl's manifest, with the caption in `text` (None without one).
 
     Every picture is of another person, unless a table gives `id`. `file` is relative to the folder. What a
@@ -86,7 +86,7 @@ def read(folder: str | Path, png_texts: bool = False) -> list[Row]:
     name.
     """
     there = listed(Path(folder))
-    found = captions_of(there, png_texts)
+    found = captions_of(there, embedded_prompts)
     rows: list[Row] = []
     names: dict[str, str] = {}
     for path in there.pictures:

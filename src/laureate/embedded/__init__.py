@@ -1,1 +1,1 @@
-"""Makers of the embedded world's prompts, base and judges, and the oracle that checks the study."""
+"""Tools of the embedded world: prompt writer, pre-training of base and judges, simulation study (oracle)."""

@@ -1,6 +1,9 @@
-"""The embedded world's own prompts: `python -m laureate.embedded.prompt_writer > data/prompts-embedded.yaml`.
+"""Write the prompts of the embedded world.
 
-Random people; of each, three to five attributes that a judge can read in a laureate's portrait.
+`python -m laureate.embedded.prompt_writer > data/prompts-embedded.yaml`
+
+Each prompt describes a random person by three to five attributes that a judge can read in a portrait in the
+laureates' style.
 """
 
 from __future__ import annotations
@@ -12,14 +15,9 @@ from laureate.simulator.portraits import captions, styles
 from laureate.simulator.portraits.attributes import Attributes, random_attributes
 
 COUNT, SEED = 40, 1901
-SAID = {"man-smile-sweater"}  # a caption of the museum says just this, and `prepare` refuses such a prompt
-WEIGHTS = {
-    "face": 0.3,
-    "pose": 0.5,
-    "glasses": 2.0,
-    "facial_hair": 2.0,
-    "headwear": 2.0,
-}  # else 1: how often asked
+CAPTIONS = {"man-smile-sweater"}  # equals a caption of the museum: `prepare` refuses such a prompt
+# how often an attribute is chosen, relative to the others; 1 for those that are not listed
+WEIGHTS = {"face": 0.3, "pose": 0.5, "glasses": 2.0, "facial_hair": 2.0, "headwear": 2.0}
 HEADER = (
     "# Prompts of the embedded world, written by `python -m laureate.embedded.prompt_writer`; "
     "see data/prompts.yaml.\n"
@@ -27,28 +25,28 @@ HEADER = (
 
 
 def study(count: int = COUNT, seed: int = SEED) -> list[Prompt]:
-    """`count` different prompts, the same for the same seed. Nobody asks for what is absent ("no hat") or for
-    the light, which people seldom mention."""
+    """`count` different prompts, the same for the same seed. No prompt names what is absent ("no hat") or the
+    light, which people seldom mention."""
     rng = np.random.default_rng(seed)
     prompts: dict[str, Prompt] = {}
     while len(prompts) < count:
         who = random_attributes(rng)
-        asked = _asked(who, rng)
+        chosen = _chosen_attributes(who, rng)
         slug = "-".join(
-            value.replace(" ", "-") for name, value in asked.items() if name not in ("pose", "face")
+            value.replace(" ", "-") for name, value in chosen.items() if name not in ("pose", "face")
         )
-        text = captions.prompt(who, styles.LAUREATE, asked)
-        if slug not in SAID:
-            prompts.setdefault(slug, Prompt(slug, text, "study", asked))
+        text = captions.prompt(who, styles.LAUREATE, chosen)
+        if slug not in CAPTIONS:
+            prompts.setdefault(slug, Prompt(slug, text, "study", chosen))
     return list(prompts.values())
 
 
-def _asked(who: Attributes, rng: np.random.Generator) -> dict[str, str]:
+def _chosen_attributes(who: Attributes, rng: np.random.Generator) -> dict[str, str]:
     """Gender and two to four more attributes of `who`, in the order of the vocabulary."""
-    there = {name: value for name, value in who.to_dict().items() if value not in ("none", "facing")}
+    present = {name: value for name, value in who.to_dict().items() if value not in ("none", "facing")}
     readable = styles.readable(who, styles.LAUREATE) - {"gender", "light"}
-    candidates = [name for name in there if name in readable]
-    if "hair_colour" in candidates:  # a colour is said of a kind of hair
+    candidates = [name for name in present if name in readable]
+    if "hair_colour" in candidates:  # only together with the kind of hair
         candidates.remove("hair_colour")
     count = min(len(candidates), int(rng.integers(2, 5)))
     weights = np.array([WEIGHTS.get(name, 1.0) for name in candidates])
@@ -58,16 +56,16 @@ def _asked(who: Attributes, rng: np.random.Generator) -> dict[str, str]:
     }
     if "hair" in chosen and "hair_colour" in readable and len(chosen) < 5:
         chosen.add("hair_colour")
-    return {name: value for name, value in there.items() if name in chosen}
+    return {name: value for name, value in present.items() if name in chosen}
 
 
 def as_yaml(prompts: list[Prompt]) -> str:
     """The prompts as a YAML list, in the form of data/prompts.yaml."""
     rows = []
     for prompt in prompts:
-        asked = ", ".join(f"{name}: {value}" for name, value in prompt.attributes.items())
+        attributes = ", ".join(f"{name}: {value}" for name, value in prompt.attributes.items())
         rows.append(
-            f"- id: {prompt.id}\n  text: {prompt.text}\n  set: {prompt.set}\n  attributes: {{{asked}}}\n"
+            f"- id: {prompt.id}\n  text: {prompt.text}\n  set: {prompt.set}\n  attributes: {{{attributes}}}\n"
         )
     return HEADER + "".join(rows)
 

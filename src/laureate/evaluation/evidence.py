@@ -1,4 +1,4 @@
-"""What the judges say of one model, kept: enough to take every score again, and to compare two models."""
+"""Stored features and per-image values of one model: the input of all its scores and of comparisons."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ FEATURES = ("looks", "cmmd", "dino", "style")  # roles whose features are distan
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of n pictures, held against m held-out portraits. What no judge says is not there."""
+    """Of n pictures and m held-out portraits. Roles without a judge are left out."""
 
     model: str
     pictures: Sequence[str]  # file names, (n,)
-    clusters: Sequence[str]  # prompt of each picture: the pictures of one prompt are resampled together
+    clusters: Sequence[str]  # prompt of each picture; pictures of one prompt are resampled together
     sets: Mapping[str, tuple[Array, Array]]  # role => features of pictures (n, d) and of references (m, d)
     values: Mapping[str, Array]  # score => a value per picture, (n,) or (n, k), NaN where it has none
-    heads: Mapping[str, Array]  # head => class probabilities (n, k), the style's left out
+    heads: Mapping[str, Array]  # head => class probabilities (n, k), without the head "style"
     arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)
-    judges: Mapping[str, Any]  # who said it: `Bench.record`
+    judges: Mapping[str, Any]  # the judges of it: `Panel.record`
     settings: Sequence[int] = ()  # resamples, seed and neighbours of the draws
     draws: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict
     )  # score => its value over resamples
 
     def only(self, rows: Sequence[int]) -> Evidence:
-        """The same evidence of these pictures alone, in this order; draws over all of them are gone."""
+        """The evidence of these rows only, in this order, without draws: those were over all pictures."""
         index = list(rows)
         per_picture = {"lpips", "train"}
         return replace(
@@ -54,7 +54,7 @@ class Evidence:
 
 
 def save(path: str | Path, evidence: Evidence) -> None:
-    """Write `path`, a safetensors file: the same evidence gives the same bytes."""
+    """Write `path`, a safetensors file; the same evidence gives the same bytes."""
     from safetensors.numpy import save as as_bytes
 
     arrays: dict[str, Any] = {}
@@ -64,13 +64,13 @@ def save(path: str | Path, evidence: Evidence) -> None:
         arrays |= {f"{name}/{key}": value for key, value in getattr(evidence, name).items()}
     about = {
         name: getattr(evidence, name) for name in ("model", "pictures", "clusters", "judges", "settings")
-    }  # one entry: the writer of the package orders several by chance
+    }  # one entry: safetensors writes several in no fixed order
     header = {"laureate": json.dumps(about, sort_keys=True)}
     write_bytes(path, as_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, header))
 
 
 def load(path: str | Path, model: str) -> Evidence:
-    """Read what `save` wrote. Raises LaureateError where it is missing, damaged, or of another form."""
+    """Read what `save` wrote. Raises LaureateError for a missing, damaged or older file."""
     from safetensors import SafetensorError, safe_open
 
     again = f"run `laureate evaluate --model {model}` again"

@@ -1,4 +1,4 @@
-"""Asking the judges of a study about one model's pictures: what they say, as evidence."""
+"""Extract one model's features: all judges of a study over its pictures, as evidence."""
 
 from __future__ import annotations
 
@@ -14,80 +14,81 @@ from laureate.evaluation.evidence import FEATURES, Evidence
 from laureate.evaluation.scores.base import Array
 
 if TYPE_CHECKING:
-    from laureate.evaluation.judges.batching import Seen
-    from laureate.evaluation.judges.panel import Bench, PictureSet
+    from laureate.evaluation.judges.batching import JudgeOutput
+    from laureate.evaluation.judges.panel import Panel, PictureSet
 
-EARLY = 2  # layers, the shallowest, whose Gram matrices are the style
+STYLE_LAYERS = 2  # the shallowest layers, whose Gram matrices are the style features
 
 
-def gather(
-    bench: Bench,
+def extract_evidence(
+    panel: Panel,
     sets: Mapping[str, PictureSet],
     *,
     model: str,
     names: Sequence[str],
     texts: tuple[Sequence[str], Sequence[str]],
     clusters: Sequence[str],
-    asked: Sequence[Mapping[str, str]],
+    attributes: Sequence[Mapping[str, str]],
     style: str,
 ) -> Evidence:
-    """Ask the judges about `sets`: generated (n pictures), holdout (m) and train (t).
+    """The evidence of one model from the sets "generated" (n pictures), "holdout" (m) and "train" (t).
 
-    `names`: what tells one picture of a model from another, such as prompt and seed: pictures of one name are
-    compared; `clusters`: their prompts; `texts`: each generated picture's prompt, and the prompt without its
-    style phrase; `asked`: attribute => class, what was asked of it; `style`: the class of the style to learn.
+    `names`: what tells one picture of a model from another, such as prompt and seed: pictures of equal names
+    are compared between models; `clusters`: their prompts; `texts`: each generated picture's prompt, and the
+    prompt without its style phrase; `attributes`: attribute => class that its prompt names; `style`: the
+    class of the style to learn.
     """
     x, y, t = sets["generated"], sets["holdout"], sets["train"]
-    found: dict[str, tuple[Array, Array]] = {}
+    features: dict[str, tuple[Array, Array]] = {}
     for role in FEATURES:
-        seen, real = bench.see(role, x), bench.see(role, y)
-        if seen is not None and real is not None:
-            found[role] = (of_role(role, seen), of_role(role, real))
-    looks, words, contents = bench.see("looks", x), bench.texts(texts[0]), bench.texts(texts[1])
+        of_x, of_y = panel.extract(role, x), panel.extract(role, y)
+        if of_x is not None and of_y is not None:
+            features[role] = (role_features(role, of_x), role_features(role, of_y))
+    looks, words, contents = panel.extract("looks", x), panel.texts(texts[0]), panel.texts(texts[1])
     values: dict[str, Array] = {}
-    pictures = bench.see("text", x)
+    pictures = panel.extract("text", x)
     if pictures is not None and words is not None and contents is not None:
         values["clip"] = scores.clip_score(pictures["features"], words)
         values["clip_content"] = scores.clip_content(pictures["features"], contents)
-    reading = bench.see("attributes", x)
+    reading = panel.extract("attributes", x)
     if reading is not None:
-        values["style_read"] = style_read(heads_of(reading), bench.classes(), style)
-        values["content"] = content_read(heads_of(reading), bench.classes(), asked)
+        values["style_read"] = style_read(heads_of(reading), panel.classes(), style)
+        values["content"] = content_read(heads_of(reading), panel.classes(), attributes)
     arrays: dict[str, Array] = {}
-    layers = [bench.see("lpips", part) for part in (x, y, t)]
+    layers = [panel.extract("lpips", part) for part in (x, y, t)]
     if layers[0] is not None and layers[1] is not None and layers[2] is not None:
-        a, b, c = (lpips_of(seen) for seen in layers if seen is not None)
+        a, b, c = (lpips_of(output) for output in layers if output is not None)
         arrays["lpips"] = scores.lpips(a, b)
-        if x.digest != t.digest:  # training pictures are no news to themselves
+        if x.digest != t.digest:  # training pictures are not compared with themselves
             arrays["train"] = scores.lpips(a, c)
             arrays["chance"] = scores.lpips(b, c).min(axis=1)
         values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
     heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
-    return Evidence(model, list(names), list(clusters), found, values, heads, arrays, bench.record())
+    return Evidence(model, list(names), list(clusters), features, values, heads, arrays, panel.record())
 
 
-def of_role(role: str, seen: Seen) -> Array:
-    """The features that a role looks at."""
-    return scores.style_features(layers_of(seen)[:EARLY]) if role == "style" else seen["features"]
+def role_features(role: str, output: JudgeOutput) -> Array:
+    """The features (n, d) that a role's distances are computed from."""
+    return scores.style_features(layers_of(output)[:STYLE_LAYERS]) if role == "style" else output["features"]
 
 
-def layers_of(seen: Seen) -> list[Array]:
+def layers_of(output: JudgeOutput) -> list[Array]:
     """A judge's feature maps, shallow to deep."""
-    return [seen[f"layers/{index}"] for index in range(sum(name.startswith("layers/") for name in seen))]
+    return [output[f"layers/{index}"] for index in range(sum(name.startswith("layers/") for name in output))]
 
 
-def lpips_of(seen: Seen) -> list[Array]:
+def lpips_of(output: JudgeOutput) -> list[Array]:
     """A judge's LPIPS embedding, with its channel weights where it has learned ones."""
-    layers = layers_of(seen)
-    weights = [seen[f"weights/{index}"] for index in range(len(layers))] if "weights/0" in seen else None
+    layers = layers_of(output)
+    weights = [output[f"weights/{index}"] for index in range(len(layers))] if "weights/0" in output else None
     return scores.lpips_embedding(layers, weights)
 
 
-def heads_of(seen: Seen) -> dict[str, Array]:
+def heads_of(output: JudgeOutput) -> dict[str, Array]:
     """Head => class probabilities (n, k)."""
     return {
         name.removeprefix("probabilities/"): p
-        for name, p in seen.items()
+        for name, p in output.items()
         if name.startswith("probabilities/")
     }
 
@@ -106,26 +107,31 @@ def style_read(
 def content_read(
     probabilities: Mapping[str, Array],
     classes: Mapping[str, Sequence[str]],
-    asked: Sequence[Mapping[str, str]],
+    attributes: Sequence[Mapping[str, str]],
 ) -> NDArray[np.float64]:
-    """(n, attributes) float64: 1 where what was asked is read, 0 where another class is, NaN not asked."""
+    """(n, heads) float64: 1 where the most likely class is that of the prompt, 0 where it is another, NaN
+    where the prompt does not name the attribute.
+
+    `attributes`: of each picture, attribute => class that its prompt names.
+    """
     heads = [name for name in classes if name != "style"]
-    found = np.full((len(asked), len(heads)), np.nan)
+    agrees = np.full((len(attributes), len(heads)), np.nan)
     for column, name in enumerate(heads):
         likely = probabilities[name].argmax(axis=1)
-        for row, wanted in enumerate(asked):
+        for row, wanted in enumerate(attributes):
             if name in wanted:
-                found[row, column] = float(classes[name][likely[row]] == wanted[name])
-    return found
+                agrees[row, column] = float(classes[name][likely[row]] == wanted[name])
+    return agrees
 
 
 def content_of(text: str, style: str) -> str:
     """A prompt without its style phrase: "A man, in the style of X." => "A man."."""
-    head, found, tail = text.partition(style)
-    return (head.rstrip(" ,") + tail).strip() if found else text
+    head, phrase, tail = text.partition(style)
+    return (head.rstrip(" ,") + tail).strip() if phrase else text
 
 
-def looks(bench: Bench, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] | None:
-    """Features of the generated and of the training pictures, for the original protocol's FID."""
-    seen = [bench.see("looks", sets[part]) for part in ("generated", "train")]
-    return None if seen[0] is None or seen[1] is None else (seen[0]["features"], seen[1]["features"])
+def original_fid_features(panel: Panel, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] | None:
+    """Features of the generated and of the training pictures, for the original protocol's FID; None without a
+    judge."""
+    x, t = (panel.extract("looks", sets[part]) for part in ("generated", "train"))
+    return None if x is None or t is None else (x["features"], t["features"])

@@ -1,4 +1,4 @@
-"""What would make a table a lie: each check raises a LaureateError that names the file. Pure functions."""
+"""Sanity checks before scoring: each raises a LaureateError that names the file. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from laureate.imaging.blank import blankness
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LEAST = 2  # pictures: one has no spread
+MIN_PICTURES = 2  # one has no variance
 
 
 def check_count(pictures: Sequence[Any], where: str | Path, verb: str) -> None:
     """Refuse a set of fewer than two pictures; `where` lists them, `laureate VERB` makes them."""
-    if len(pictures) < LEAST:
+    if len(pictures) < MIN_PICTURES:
         raise LaureateError(
-            f"{where} lists {len(pictures)} pictures, and scores need {LEAST} or more: run `laureate {verb}` "
-            "with more"
+            f"{where} lists {len(pictures)} pictures, and scores need {MIN_PICTURES} or more: "
+            f"run `laureate {verb}` with more"
         )
 
 
 def check_sizes(pictures: Iterable[tuple[Path, Image]]) -> None:
-    """Refuse pictures of more than one size: judges would see some of them more blurred than others."""
+    """Refuse pictures of more than one size: the judges' resize would blur some more than others."""
     first: tuple[Path, tuple[int, int]] | None = None
     for file, picture in pictures:
         first = first or (file, picture.size)
         if picture.size != first[1]:
             sizes = [f"{width} x {height}" for width, height in (picture.size, first[1])]
             raise LaureateError(
-                f"{file} has {sizes[0]} pixels, but {first[0]} has {sizes[1]}: pictures of one size can be "
-                "compared; run `laureate prepare` and `laureate sample` again"
+                f"{file} has {sizes[0]} pixels, but {first[0]} has {sizes[1]}: all pictures must have one "
+                "size; run `laureate prepare` and `laureate sample` again"
             )
 
 
 def check_not_blank(pictures: Iterable[tuple[Path, Image]]) -> None:
-    """Refuse a picture of one colour, or black all over: nothing was drawn there."""
+    """Refuse a picture that is black or of one colour."""
     for file, picture in pictures:
         reason = blankness(picture)
         if reason is not None:
-            raise LaureateError(f"{file} {reason}: something went wrong when it was made; make it again")
+            raise LaureateError(f"{file} {reason}: generating it went wrong; make it again")
 
 
-def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:
-    """Refuse a picture (by its pixels) that a model is trained on and that it is then held against."""
+def check_disjoint(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:
+    """Refuse a held-out picture with the pixels of a training picture."""
     known = {_pixels(picture): file for file, picture in train}
     for file, picture in references:
         if _pixels(picture) in known:
@@ -59,25 +59,26 @@ def check_apart(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[
 
 
 def check_prompts(prompts: Iterable[str], captions: Mapping[Path, str]) -> None:
-    """Refuse a prompt that is a portrait's caption, but for case and punctuation: it would measure memory."""
+    """Refuse a prompt that equals a portrait's caption, but for case and punctuation: it would measure
+    memorisation."""
     known = {comparable(text): file for file, text in captions.items()}
     for prompt in prompts:
         if comparable(prompt) in known:
             raise LaureateError(
-                f"the prompt {prompt!r} is the caption of {known[comparable(prompt)]}: change it in one of "
-                "sample.prompts"
+                f"the prompt {prompt!r} is the caption of {known[comparable(prompt)]}: "
+                "change it in the file of sample.prompts"
             )
 
 
-def check_finite(values: Any, files: Sequence[Path], who: str) -> None:
-    """Refuse features (n, …) with NaN or infinity, of pictures from `files`."""
+def check_finite(values: Any, files: Sequence[Path], judge: str) -> None:
+    """Refuse features (n, …) of the pictures `files` with NaN or infinity; `judge` is for the message."""
     import numpy as np
 
-    good = np.isfinite(values).reshape(len(files), -1).all(axis=1)
-    if not good.all():
+    finite = np.isfinite(values).reshape(len(files), -1).all(axis=1)
+    if not finite.all():
         raise LaureateError(
-            f"{files[int(good.argmin())]}: {who} sees values that are not finite in it; look at the picture, "
-            "and at the judge's weights"
+            f"{files[int(finite.argmin())]}: {judge} gives features that are not finite; check the picture "
+            "and the judge's weights"
         )
 
 

@@ -1,4 +1,4 @@
-"""The scores of the table: names, labels, directions, and the question each answers."""
+"""Names, labels, directions and meanings of all scores, in the order of the table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Score:
-    """One column of the table."""
+class ScoreColumn:
+    """A score as a column of the table: its name, direction and meaning."""
 
     key: str
     label: str
     direction: Literal["lower", "higher"]  # which way is better
     asks: str  # the question it answers, one clause
-    percent: bool = False  # a share, shown in per cent
+    percent: bool = False  # a share between 0 and 1, shown in per cent
     leads: bool = False  # shown in the short table; the others are in comparison.csv and on the page
 
     @property
@@ -23,37 +23,37 @@ class Score:
         return "↓" if self.direction == "lower" else "↑"
 
 
-SCORES: tuple[Score, ...] = (
-    Score(
+SCORES: tuple[ScoreColumn, ...] = (
+    ScoreColumn(
         "kid",
         "KID",
         "lower",
         "how far the pictures are from the held-out portraits; unbiased at small n",
         leads=True,
     ),
-    Score("cmmd", "CMMD", "lower", "the same question, asked of CLIP's features", leads=True),
-    Score("dino", "DINO", "lower", "the same question, asked of DINOv2's features", leads=True),
-    Score(
+    ScoreColumn("cmmd", "CMMD", "lower", "the same question, asked of CLIP's features", leads=True),
+    ScoreColumn("dino", "DINO", "lower", "the same question, asked of DINOv2's features", leads=True),
+    ScoreColumn(
         "fid",
         "FID",
         "lower",
         "the same question, taking both sets for Gaussians; too high at small n",
         leads=True,
     ),
-    Score(
+    ScoreColumn(
         "lpips",
         "LPIPS",
         "lower",
         "how different a picture looks from the held-out portraits, over all pairs",
         leads=True,
     ),
-    Score(
+    ScoreColumn(
         "style",
         "Style distance",
         "lower",
         "how far line, colour and texture are from the held-out portraits', wherever they are in the picture",
     ),
-    Score(
+    ScoreColumn(
         "style_read",
         "Style",
         "higher",
@@ -61,7 +61,7 @@ SCORES: tuple[Score, ...] = (
         percent=True,
         leads=True,
     ),
-    Score(
+    ScoreColumn(
         "content",
         "Content",
         "higher",
@@ -69,15 +69,15 @@ SCORES: tuple[Score, ...] = (
         percent=True,
         leads=True,
     ),
-    Score("clip", "CLIP", "higher", "how well a picture fits its whole prompt", leads=True),
-    Score(
+    ScoreColumn("clip", "CLIP", "higher", "how well a picture fits its whole prompt", leads=True),
+    ScoreColumn(
         "clip_content",
         "CLIP content",
         "higher",
         "how well it fits the prompt without its style phrase",
         leads=True,
     ),
-    Score(
+    ScoreColumn(
         "memorisation",
         "Memorised",
         "lower",
@@ -85,20 +85,20 @@ SCORES: tuple[Score, ...] = (
         percent=True,
         leads=True,
     ),
-    Score(
+    ScoreColumn(
         "precision",
         "Precision",
         "higher",
         "how many pictures lie among the held-out portraits",
         percent=True,
     ),
-    Score(
+    ScoreColumn(
         "recall",
         "Recall",
         "higher",
         "how many held-out portraits lie among the pictures",
         percent=True,
     ),
-    Score("lpips_diversity", "Diversity", "higher", "how different the pictures of one prompt are"),
-    Score("is", "IS", "higher", "how clear and how varied the pictures' classes are"),
+    ScoreColumn("lpips_diversity", "Diversity", "higher", "how different the pictures of one prompt are"),
+    ScoreColumn("is", "IS", "higher", "how clear and how varied the pictures' classes are"),
 )

@@ -1,9 +1,9 @@
-"""Charts: rows of the table and loss curves in, SVG text out. The same numbers give the same bytes."""
+"""Charts of scores and losses as SVG text. The same numbers give the same bytes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,11 @@ from laureate.comparison import results_table
 from laureate.evaluation import score_catalog
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GOLD, LIGHT, GREY, RULE = "#16130f", "#c9a227", "#e9d9a0", "#6b645a", "#ddd6c7"
+INK, GOLD, GREY, RULE, PAPER = "#16130f", "#c9a227", "#6b645a", "#ddd6c7", "#faf7f0"
 STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",
     "font.size": 12,
@@ -31,54 +32,49 @@ STYLE: dict[str, Any] = {
     "axes.facecolor": "none",
     "svg.hashsalt": "laureate",  # else element ids differ from run to run
 }
-Curve = list[tuple[int, float]]
+CURVE = {"step": "Int64", "loss": "Float64", "holdout_loss": "Float64"}  # column of a curve => dtype
 
 
-def score_panel(rows: Sequence[results_table.Row], score: score_catalog.Score) -> str:
+def score_panel(table: pd.DataFrame, score: score_catalog.ScoreColumn) -> str:
     """One score against the rank, with 95 % intervals, the baseline and the noise floor. => SVG"""
     with _style():
         figure, axes = _canvas(1, 1, (3.9, 2.7))
-        _score_axes(axes[0], rows, score)
+        _score_axes(axes[0], table, score)
         return _svg(figure)
 
 
-def scores_by_rank(rows: Sequence[results_table.Row], columns: int = 4) -> str:
+def scores_by_rank(table: pd.DataFrame, columns: int = 4) -> str:
     """Every score against the rank, in one figure. => SVG"""
-    scores = results_table.valued(rows)
+    scores = results_table.scores_with_values(table)
     count = max(1, len(scores))
     with _style():
         figure, axes = _canvas(-(-count // columns), columns, (3.2 * columns, 2.7 * -(-count // columns)))
         for panel, score in zip(axes, scores, strict=False):
-            _score_axes(panel, rows, score)
+            _score_axes(panel, table, score)
         for panel in axes[len(scores) :]:
             panel.set_visible(False)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-        figure.set_facecolor("#faf7f0")  # a file of its own, also seen on dark pages
+        figure.set_facecolor(PAPER)  # a file of its own, also seen on dark pages
         return _svg(figure)
 
 
-def losses(curves: dict[str, tuple[Curve, Curve]], marked: str) -> str:
-    """Training loss and held-out loss per adapter, `marked` in gold. => SVG
+def losses(curves: Mapping[str, pd.DataFrame], highlighted: str) -> str:
+    """Training loss and held-out loss per adapter, `highlighted` in gold. => SVG
 
-    `curves`: name => ([(step, loss)], [(step, held-out loss)]).
+    `curves`: name => table with the columns of `CURVE`; missing values are left out.
     """
     with _style():
         figure, axes = _canvas(1, 2, (9.6, 3.5))
         shades = _shades(len(curves))
-        for (name, (training, holdout)), shade in zip(curves.items(), shades, strict=True):
-            chosen = name == marked
-            look: dict[str, Any] = {
-                "color": GOLD if chosen else shade,
-                "linewidth": 2.2 if chosen else 1.1,
-                "zorder": 3 if chosen else 2,
-            }
-            axes[0].plot(
-                *_columns(training), label=results_table.title(name), marker="o", markersize=3, **look
-            )
-            axes[1].plot(
-                *_columns(holdout), label=results_table.title(name), marker="o", markersize=3, **look
-            )
+        for (name, curve), shade in zip(curves.items(), shades, strict=True):
+            look: dict[str, Any] = {"color": shade, "linewidth": 1.1, "zorder": 2}
+            if name == highlighted:
+                look = {"color": GOLD, "linewidth": 2.2, "zorder": 3}
+            look |= {"label": results_table.title(name), "marker": "o", "markersize": 3}
+            for panel, key in zip(axes, ("loss", "holdout_loss"), strict=True):
+                points = curve[["step", key]].dropna()
+                panel.plot(points["step"].to_numpy(int), points[key].to_numpy(float), **look)
         for panel, title in zip(axes, ("Training loss", "Held-out loss"), strict=True):
             panel.set_title(title, pad=10)
             panel.set_xlabel("step")
@@ -88,38 +84,34 @@ def losses(curves: dict[str, tuple[Curve, Curve]], marked: str) -> str:
         return _svg(figure)
 
 
-def _score_axes(axes: Axes, rows: Sequence[results_table.Row], score: score_catalog.Score) -> None:
+def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColumn) -> None:
     """Draw one panel: dots with bars for the ranks, bands for the baseline and the noise floor."""
+    known = table[table[score.key].notna()]
+    columns = {"value": score.key, "low": f"{score.key}_low", "high": f"{score.key}_high"}
     factor = 100 if score.percent else 1
-
-    def of(row: results_table.Row) -> tuple[float, float, float]:
-        value, low, high = (
-            factor * results_table.number(row, score.key + end) for end in ("", "_low", "_high")
-        )
-        return value, low, high
-
+    numbers = known[["rank"]].copy()
+    for name, key in columns.items():
+        numbers[name] = factor * known[key].to_numpy(float, na_value=float("nan"))
     for name, colour, label in (
-        ("baseline", GREY, "baseline, 95 %"),
-        ("noise-floor", GOLD, "noise floor: real portraits, 95 %"),
+        (results_table.BASELINE, GREY, "baseline, 95 %"),
+        (results_table.FLOOR, GOLD, "noise floor: real portraits, 95 %"),
     ):
-        found = [row for row in rows if row["model"] == name and row[score.key] is not None]
-        if found:
-            value, low, high = of(found[0])
-            axes.axhspan(low, high, color=colour, alpha=0.16, linewidth=0)
-            axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
-    for row in rows:
-        if row["rank"] is None and row["model"] != "noise-floor" and row[score.key] is not None:
-            axes.axhline(of(row)[0], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-            axes.annotate(
-                str(row["model"]), (1.0, of(row)[0]), xycoords=("axes fraction", "data"),
-                ha="right", va="bottom", fontsize=8, color=GREY,
-            )  # fmt: skip
-    adapters = [row for row in rows if row["rank"] and row[score.key] is not None]
-    ranks = [results_table.number(row, "rank") for row in adapters]
-    values = [of(row) for row in adapters]
-    bars = [[v - low for v, low, _ in values], [high - v for v, _, high in values]]
-    winners = results_table.best(rows, score)
-    axes.plot(ranks, [v for v, _, _ in values], color=INK, linewidth=0.8, alpha=0.5)
+        if name in numbers.index:
+            row = numbers.loc[name]
+            axes.axhspan(row["low"], row["high"], color=colour, alpha=0.16, linewidth=0)
+            axes.axhline(row["value"], color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
+    external = numbers[numbers["rank"].isna() & (numbers.index != results_table.FLOOR)]
+    for name, value in external["value"].items():
+        axes.axhline(value, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.annotate(
+            str(name), (1.0, value), xycoords=("axes fraction", "data"),
+            ha="right", va="bottom", fontsize=8, color=GREY,
+        )  # fmt: skip
+    adapters = numbers[numbers["rank"] > 0]
+    ranks = adapters["rank"].to_numpy(float)
+    values, low, high = (adapters[name].to_numpy(float) for name in columns)
+    gold = results_table.best_or_tied(table, score)
+    axes.plot(ranks, values, color=INK, linewidth=0.8, alpha=0.5)
     look: dict[str, Any] = {
         "fmt": "none",
         "ecolor": INK,
@@ -127,9 +119,9 @@ def _score_axes(axes: Axes, rows: Sequence[results_table.Row], score: score_cata
         "capsize": 3,
         "label": "adapter, 95 %",
     }
-    axes.errorbar(ranks, [v for v, _, _ in values], bars, **look)
-    colours = [GOLD if row["model"] in winners else "#faf7f0" for row in adapters]
-    axes.scatter(ranks, [v for v, _, _ in values], s=42, c=colours, edgecolors=INK, linewidths=1.1, zorder=4)
+    axes.errorbar(ranks, values, [values - low, high - values], **look)
+    colours = [GOLD if name in gold else PAPER for name in adapters.index]
+    axes.scatter(ranks, values, s=42, c=colours, edgecolors=INK, linewidths=1.1, zorder=4)
     axes.set_xscale("log", base=2)
     axes.set_xticks(ranks, [f"{rank:.0f}" for rank in ranks])
     axes.minorticks_off()
@@ -156,15 +148,11 @@ def _svg(figure: Figure) -> str:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """The house's look, for the charts drawn inside and no others."""
+    """Matplotlib's settings for the charts drawn inside, and for no others."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
         yield
-
-
-def _columns(curve: Curve) -> tuple[list[int], list[float]]:
-    return [step for step, _ in curve], [loss for _, loss in curve]
 
 
 def _shades(count: int) -> list[str]:

@@ -1,7 +1,6 @@
-"""Sheets of pictures with captions: pictures and text in, one picture out.
+"""Contact sheets: pictures with captions in one picture.
 
-Pictures are enlarged by a whole factor with a Lanczos filter and text is set at the sheet's own resolution,
-so that neither is blurred by the other.
+Pictures are enlarged with a Lanczos filter, and text is drawn at the resolution of the sheet.
 """
 
 from __future__ import annotations
@@ -31,9 +30,10 @@ def prompt_grid(
     columns: int = 3,
     tile: int = 384,
 ) -> Image.Image:
-    """Captioned cells in rows of `columns`; each cell shows one picture per label, side by side.
+    """Captioned cells in rows of `columns`; each cell has one picture per label, side by side.
 
-    One label of "" for a plain grid; ("Baseline", "Rank 16") for pairs. => RGB
+    One label of "" for a plain grid; ("Baseline", "Rank 16") for pairs. `tile`: width of a picture in pixels.
+    => RGB
     """
     width = len(labels) * tile + (len(labels) - 1) * 4
     captions = [_wrap(caption, font(27), width - 8) for caption, _ in cells]
@@ -61,17 +61,17 @@ def matrix(
     columns: Sequence[str],
     title: str,
     note: str,
-    marked: str = "",
+    highlighted: str = "",
     tile: int = 256,
 ) -> Image.Image:
-    """One row of pictures per caption, one column per name; the column `marked` is named in gold. => RGB"""
+    """One row of pictures per caption, one column per name; the name `highlighted` is gold. => RGB"""
     side, gap = 330, 6
     top = _title_height(note)
     size = 2 * MARGIN + side + len(columns) * (tile + gap), top + 48 + len(rows) * (tile + gap) + MARGIN
     sheet, draw = _paper(size, title, note)
     for column, name in enumerate(columns):
         x = MARGIN + side + column * (tile + gap)
-        chosen = name == marked
+        chosen = name == highlighted
         draw.text((x, top), name, GOLD if chosen else INK, font(30, "Bold" if chosen else ""))
     for row, (caption, pictures) in enumerate(rows):
         y = top + 48 + row * (tile + gap)
@@ -84,8 +84,8 @@ def matrix(
     return sheet
 
 
-def absent(reason: str, side: int = 256) -> Image.Image:
-    """A tile in the place of a picture that never came, with the first sentence of the reason. => RGB"""
+def placeholder(reason: str, side: int = 256) -> Image.Image:
+    """A square in place of a missing picture, with the first sentence of the reason. => RGB"""
     reason = re.sub(r"(\S{18})(?=\S)", r"\1 ", reason.split(". ")[0])  # no word wider than the tile
     tile = Image.new("RGB", (side, side), "#eee8da")
     draw, face = ImageDraw.Draw(tile), font(round(side / 11), "Italic")
@@ -99,7 +99,7 @@ def absent(reason: str, side: int = 256) -> Image.Image:
 
 @cache
 def font(size: int, style: str = "") -> ImageFont.FreeTypeFont:
-    """A serif face that matplotlib brings along; `style` is "", "Bold" or "Italic"."""
+    """A serif font that is part of matplotlib; `style` is "", "Bold" or "Italic"."""
     import matplotlib
 
     name = {"": "STIXGeneral", "Bold": "STIXGeneralBol", "Italic": "STIXGeneralItalic"}[style]

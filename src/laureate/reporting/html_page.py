@@ -1,53 +1,39 @@
-"""The report page: rows, pictures and curves in, one HTML text out that needs no other file."""
+"""The report page: tables, pictures and curves in, one HTML text out that needs no other file."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from laureate import __version__
-from laureate.comparison import published_results as published
-from laureate.comparison import results_table
-from laureate.evaluation import score_catalog
-from laureate.reporting import charts
-from laureate.reporting import contact_sheets as sheets
+from laureate.comparison import published_results, results_table
+from laureate.reporting import charts, contact_sheets, recommendation
+from laureate.reporting.findings import findings
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL.Image import Image
 
-SECTIONS = {
-    "table": "The table",
+    from laureate.evaluation.score_catalog import ScoreColumn
+
+SECTIONS = {  # anchor => heading
+    "table": "Scores of all models",
     "ranks": "Scores against rank",
-    "prompts": "Prompts",
+    "prompts": "One picture per prompt",
     "tuned": "Baseline against tuned",
     "matrix": "Prompts × ranks",
-    "reported": "Reported before",
-    "losses": "Losses",
-    "data": "The data",
-    "exactly": "Exactly what ran",
+    "reported": "Results of the original study",
+    "losses": "Training and held-out loss",
+    "data": "Data set",
+    "exactly": "Parameters and hashes",
 }
-NUMBERS = (
-    "No",
-    "One",
-    "Two",
-    "Three",
-    "Four",
-    "Five",
-    "Six",
-    "Seven",
-    "Eight",
-    "Nine",
-    "Ten",
-    "Eleven",
-    "Twelve",
-)
 
 
 @dataclass(frozen=True)
-class Shown:
+class PromptPictures:
     """One prompt and its picture from every model."""
 
     text: str
@@ -56,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A picture of the data set and whom to thank for it."""
+    """A picture of the data set with its credit."""
 
     picture: Image
     name: str
@@ -66,8 +52,8 @@ class Portrait:
 
 
 @dataclass(frozen=True)
-class Data:
-    """The data set: how many pictures, some of them, and what was left out and why."""
+class DatasetSummary:
+    """The data set: numbers of pictures, some of them, and what was left out with the reason."""
 
     train: int
     holdout: int
@@ -76,39 +62,37 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Study:
-    """Everything the page shows."""
+class PageContent:
+    """Everything on the page."""
 
     title: str
     selected: str
-    rows: list[results_table.Row]
-    prompts: list[Shown]
-    seed: int
-    curves: dict[str, tuple[charts.Curve, charts.Curve]]
-    data: Data
-    parameters: str
-    hashes: list[tuple[str, str]]
-    bootstrap: int
+    table: pd.DataFrame  # as in results_table
+    advice: Mapping[str, Any]  # of the rank adviser, as in metrics/adviser.json
+    prompts: list[PromptPictures]
+    seed: int  # of the pictures
+    curves: Mapping[str, pd.DataFrame]  # adapter => loss curves, as in charts
+    data: DatasetSummary
+    parameters: str  # YAML
+    hashes: list[tuple[str, str]]  # name, SHA-256
+    bootstrap: int  # resamples
     sheets: Sequence[str] = field(default=())  # file names under figures/
-    missing: dict[str, list[dict[str, Any]]] = field(
-        default_factory=dict
-    )  # external model => what never came
-    published: published.Published | None = None  # what somebody else reported
-    advice: Sequence[str] = field(default=())  # the rank adviser's sentences
+    missing: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # external model => pictures
+    published: published_results.Published | None = None
 
     @property
     def models(self) -> list[str]:
         """Baseline, adapters and external models, in the order of the table."""
-        return [str(row["model"]) for row in self.rows if row["model"] != "noise-floor"]
+        return [name for name in self.table.index if name != results_table.FLOOR]
 
     @property
     def adapters(self) -> list[str]:
         """The adapters among them."""
-        return [str(row["model"]) for row in self.rows if row["rank"]]
+        return list(self.table.index[self.table["rank"].fillna(0) > 0])
 
 
-def render(study: Study) -> str:
-    """The page as HTML text. The same study gives the same text."""
+def render(content: PageContent) -> str:
+    """The page as HTML text. The same content gives the same text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -118,90 +102,55 @@ def render(study: Study) -> str:
         trim_blocks=True,
     )
     environment.filters["title_of"] = results_table.title
-    shown = [
-        {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
-        for p in study.prompts
-    ]
-    absent = {"tuned"} if study.selected == "baseline" else set()
-    absent |= set() if study.published else {"reported"}
-    sections = [(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent]
+    table, published = content.table, content.published
+    absent = {"tuned"} if content.selected == results_table.BASELINE else set()
+    absent |= set() if published else {"reported"}
     return environment.get_template("report.html.j2").render(
-        title=study.title,
+        title=content.title,
         version=__version__,
-        sections=sections,
-        findings=[*study.advice, *findings(study.rows, study.selected)],
-        bootstrap=study.bootstrap,
-        scores=results_table.shown(study.rows),
-        asked=results_table.valued(study.rows),
-        rows=_cells(study.rows),
-        n_reference=study.rows[0]["n_reference"],
-        selected=study.selected,
-        selected_title=results_table.title(study.selected),
-        models=study.models,
-        adapters=study.adapters,
-        missing=[_missing(name, rows) for name, rows in study.missing.items()],
-        reported=published.cells(study.published, study.rows) if study.published else [],
-        published=study.published,
-        published_note=published.note(study.published) if study.published else "",
+        headings=SECTIONS,
+        sections=[(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent],
+        answer=recommendation.answer(content.advice),
+        findings=findings(table, content.selected),
+        bootstrap=content.bootstrap,
+        scores=results_table.short_table_scores(table),
+        explained_scores=results_table.scores_with_values(table),
+        rows=_rows(table),
+        n_reference=table["n_reference"].iloc[0],
+        selected=content.selected,
+        selected_title=results_table.title(content.selected),
+        models=content.models,
+        adapters=content.adapters,
+        missing=[_missing(name, rows) for name, rows in content.missing.items()],
+        reported=published_results.side_by_side(published, table) if published else None,
+        published=published,
+        published_note=published_results.note(published) if published else "",
         panels=[
-            {"src": svg_uri(charts.score_panel(study.rows, s)), "alt": f"{s.label} of every rank"}
-            for s in results_table.valued(study.rows)
+            {"src": svg_uri(charts.score_panel(table, score)), "alt": _describe(table, score)}
+            for score in results_table.scores_with_values(table)
         ],
-        prompts=shown,
-        count_name=NUMBERS[len(shown)] if len(shown) < len(NUMBERS) else str(len(shown)),
-        seed=study.seed,
-        sheets=study.sheets,
-        losses=svg_uri(charts.losses(study.curves, study.selected)),
+        prompts=[
+            {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
+            for p in content.prompts
+        ],
+        seed=content.seed,
+        sheets=content.sheets,
+        losses=svg_uri(charts.losses(content.curves, content.selected)),
         data={
-            "train": study.data.train,
-            "holdout": study.data.holdout,
-            "left_out": study.data.left_out,
-            "portraits": [vars(p) | {"src": picture_uri(p.picture, 128)} for p in study.data.portraits],
+            "train": content.data.train,
+            "holdout": content.data.holdout,
+            "left_out": content.data.left_out,
+            "portraits": [vars(p) | {"src": picture_uri(p.picture, 128)} for p in content.data.portraits],
         },
-        parameters=study.parameters,
-        hashes=study.hashes,
+        parameters=content.parameters,
+        hashes=content.hashes,
     )
-
-
-def findings(rows: Sequence[results_table.Row], selected: str) -> list[str]:
-    """What the table says, in sentences that hold whatever the numbers are."""
-    by_key = {score.key: score for score in score_catalog.SCORES}
-    models = [row for row in rows if row["rank"] is not None]
-    adapters = [row for row in models if row["rank"]]
-    sentences = []
-    kid = by_key["kid"]
-    if adapters and all(row["kid"] is not None for row in models):
-        best = min(adapters, key=lambda row: results_table.number(row, "kid"))
-        value, interval = results_table.show(best, kid)
-        text = f"The lowest KID of the adapters is {value} ({interval}), at rank {best['rank']}"
-        start = [row for row in models if row["model"] == "baseline"]
-        if start:
-            base, around = results_table.show(start[0], kid)
-            text += f"; the untuned base has {base} ({around})"
-        tied = [
-            str(row["rank"])
-            for row in adapters
-            if row["model"] in results_table.best(adapters, kid) and row is not best
-        ]
-        if tied:
-            text += f". With this many pictures {_ranks(tied).lower()} cannot be told apart from it"
-        sentences.append(text + ".")
-    pair = [row for name in ("baseline", selected) for row in models if row["model"] == name]
-    name = results_table.title(selected).lower()
-    for key, text in (
-        ("style_read", "The vision judge reads the style in {} of the base's pictures, and in {} of {}'s."),
-        ("content", "Of what the prompts ask for it reads back {} in the base's pictures, and {} in {}'s."),
-    ):
-        if len(pair) == 2 and selected != "baseline" and all(row[key] is not None for row in pair):
-            before, after = (results_table.show(row, by_key[key])[0] for row in pair)
-            sentences.append(text.format(before, after, name))
-    return sentences
 
 
 def picture_uri(picture: Image, width: int) -> str:
     """RGB => data URI of a WebP of that width."""
     data = io.BytesIO()
-    sheets.enlarge(picture, width).save(data, "WEBP", quality=84, method=4)
+    contact_sheets.enlarge(picture, width).save(data, "WEBP", quality=84, method=4)
     return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode("ascii")
 
 
@@ -210,29 +159,33 @@ def svg_uri(text: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
-def _cells(rows: Sequence[results_table.Row]) -> list[dict[str, Any]]:
-    """Rows as the template wants them: the models of the study, external ones, the noise floor last."""
-    found = []
-    for row in sorted(rows, key=lambda r: r["model"] == results_table.FLOOR):
-        model = str(row["model"])
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the short table as the template needs them; the noise floor is the last."""
+    scores = results_table.short_table_scores(table)
+    kinds = {results_table.FLOOR: "floor", results_table.BASELINE: "baseline"}
+    rows = []
+    for model in sorted(table.index, key=lambda name: name == results_table.FLOOR):
+        row = table.loc[model]
         cells = []
-        for score in results_table.shown(rows):
-            value, interval = results_table.show(row, score)
-            mark = row[f"{score.key}_mark"] or ""
+        for score in scores:
+            value, interval = results_table.format_score(row, score)
+            mark = row[[f"{score.key}_mark"]].fillna("").iloc[0]
             cells.append({"value": value, "interval": interval, "mark": mark})
-        kind = {"noise-floor": "floor", "baseline": "baseline"}.get(
-            model, "adapter" if row["rank"] else "external"
-        )
-        found.append(
-            {
-                "model": model,
-                "title": results_table.title(model),
-                "kind": kind,
-                "n": row["n_generated"],
-                "cells": cells,
-            }
-        )
-    return found
+        own = results_table.rank_of(model) is not None
+        kind = kinds.get(model, "adapter" if own else "external")
+        title, count = results_table.title(model), row["n_generated"]
+        rows.append({"model": model, "title": title, "kind": kind, "n": count, "cells": cells})
+    return rows
+
+
+def _describe(table: pd.DataFrame, score: ScoreColumn) -> str:
+    """A chart of a score in words: "KID of every rank, lower is better: rank 4 0.09, rank 8 0.07"."""
+    adapters = table[table["rank"].fillna(0) > 0]
+    values = [
+        f"{results_table.title(name).lower()} {results_table.format_score(adapters.loc[name], score)[0]}"
+        for name in adapters.index
+    ]
+    return f"{score.label} of every rank, {score.direction} is better: {', '.join(values)}"
 
 
 def _missing(model: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -242,8 +195,3 @@ def _missing(model: str, rows: Sequence[dict[str, Any]]) -> str:
     reasons = Counter(str(row.get("reason") or "no reason given").rstrip(".") for row in rows)
     listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
     return f"{model} lacks {len(rows)} picture{'s' if len(rows) > 1 else ''}: {listed}."
-
-
-def _ranks(ranks: Sequence[str]) -> str:
-    """["8", "16", "32"] => Ranks 8, 16 and 32."""
-    return f"Rank {ranks[0]}" if len(ranks) == 1 else f"Ranks {', '.join(ranks[:-1])} and {ranks[-1]}"

@@ -1,17 +1,21 @@
-"""The results in README.md, written by `python -m laureate.reporting.readme_table`."""
+"""Write the results into README.md: `python -m laureate.reporting.readme_table`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from laureate.comparison import results_table
 from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_text
 from laureate.core.paths import ADVICE, COMPARISON
-from laureate.reporting import html_page
+from laureate.reporting.findings import findings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 README = Path("README.md")
 START, END = (
@@ -23,8 +27,8 @@ START, END = (
 def main() -> int:
     """Bring README.md up to date; run in the project's folder."""
     try:
-        text, rows = README.read_text(encoding="utf-8"), results_table.read_csv(COMPARISON)
-        write_text(README, with_results(text, results(rows, params.load().selected, sentences(ADVICE))))
+        text, table = README.read_text(encoding="utf-8"), results_table.read_csv(COMPARISON)
+        write_text(README, with_results(text, results(table, params.load().selected, sentences(ADVICE))))
     except LaureateError as error:
         print(f"laureate: {error}", file=sys.stderr)
         return error.exit_code
@@ -32,16 +36,16 @@ def main() -> int:
 
 
 def sentences(path: Path) -> list[str]:
-    """What the adviser said. Raises LaureateError where compare has not run."""
+    """The rank adviser's sentences. Raises LaureateError where compare has not run."""
     try:
         return list(json.loads(path.read_text(encoding="utf-8"))["sentences"])
     except FileNotFoundError:
         raise LaureateError(f"{path} does not exist; run `laureate compare` first") from None
 
 
-def results(rows: list[results_table.Row], selected: str, advice: list[str]) -> str:
+def results(table: pd.DataFrame, selected: str, advice: list[str]) -> str:
     """The adviser's sentences and the findings, the table, and how many pictures it is from, as Markdown."""
-    count = rows[0]["n_reference"]
+    count = table["n_reference"].iloc[0]
     note = (
         "Value and 95 % interval; n pictures per model, all set against "
         f"the same {count} held-out portraits. "
@@ -51,8 +55,8 @@ def results(rows: list[results_table.Row], selected: str, advice: list[str]) -> 
     )
     return "\n\n".join(
         [
-            " ".join([*advice, *html_page.findings(rows, selected)]),
-            results_table.to_markdown(rows).strip(),
+            " ".join([*advice, *findings(table, selected)]),
+            results_table.to_markdown(table).strip(),
             note,
         ]
     )

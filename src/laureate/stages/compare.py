@@ -1,9 +1,9 @@
-"""Stage compare: every model's scores in one table, and which of the differences in it are differences."""
+"""Stage compare: all models' scores in one table, paired tests between them, and the recommended rank."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laureate.comparison import published_results, results_table
 from laureate.config.params import Params
@@ -13,6 +13,9 @@ from laureate.core.paths import ADVICE, COMPARISON, EVIDENCE
 from laureate.core.progress import progress
 from laureate.evaluation import score_catalog
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 METRICS = Path("metrics")
 
 
@@ -20,49 +23,49 @@ def run(params: Params) -> None:
     """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`.
 
     => comparison.csv and comparison.md, differences.csv, adviser.json, judges.json and selected.json in
-    metrics/. Raises LaureateError naming a file that is missing, or models that different judges judged.
+    metrics/. Raises LaureateError naming a file that is missing, or models scored by different judges.
     """
     reported = published_results.load(params.compare.published)
-    rows = results_table.read_metrics(METRICS / "models", params.models)
+    table = results_table.read_metrics(METRICS / "models", params.models)
     from laureate.comparison import paired_tests, rank_recommendation
     from laureate.evaluation import evidence  # late: a missing file has stopped us by now
 
-    known = {name: evidence.load(EVIDENCE / f"{name}.safetensors", name) for name in params.models}
-    judges = same_judges({name: found.judges for name, found in known.items()})
-    count = int(rows[0]["n_reference"] or 0)
+    evidences = {name: evidence.load(EVIDENCE / f"{name}.safetensors", name) for name in params.models}
+    judges = same_judges({name: one.judges for name, one in evidences.items()})
+    references = int(table["n_reference"].iloc[0])
     models = {
-        name: paired_tests.Model(found, count, params.evaluate)
-        for name, found in known.items()
+        name: paired_tests.ScoredModel(one, references, params.evaluate)
+        for name, one in evidences.items()
         if name != results_table.FLOOR
     }
-    advised = rank_recommendation.advise(params, models)
-    found = []
+    advice = rank_recommendation.advise(params, models)
+    tests = []
     for score in progress(score_catalog.SCORES, len(score_catalog.SCORES), "compare"):
-        found += paired_tests.compare(score, rows, models)
-    rows = results_table.marked(rows, paired_tests.marks(found))
-    write_text(COMPARISON, results_table.to_csv(rows))
-    write_text(METRICS / "differences.csv", paired_tests.to_csv(found))
-    said = "\n".join(advised["sentences"]) + "\n"
-    text = [results_table.to_markdown(rows), said, published_results.to_markdown(reported, rows)]
+        tests += paired_tests.compare(score, table, models)
+    differences = paired_tests.differences_table(tests)
+    table = results_table.with_marks(table, paired_tests.marks(differences))
+    write_text(COMPARISON, results_table.to_csv(table))
+    write_text(METRICS / "differences.csv", paired_tests.to_csv(differences))
+    sentences = "\n".join(advice["sentences"]) + "\n"
+    text = [results_table.to_markdown(table), sentences, published_results.to_markdown(reported, table)]
     write_text(METRICS / "comparison.md", "\n".join(text))
     write_json(METRICS / "judges.json", judges)
-    write_json(ADVICE, advised)
-    write_json(METRICS / "selected.json", selected(rows, params.selected))
+    write_json(ADVICE, advice)
+    write_json(METRICS / "selected.json", selected(table, params.selected))
 
 
 def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
-    """The judges that all models had. Raises LaureateError naming a model that had others."""
+    """The judges that scored all models. Raises LaureateError naming a model scored by others."""
     names = list(judges)
     for name in names[1:]:
         if judges[name] != judges[names[0]]:
             raise LaureateError(
-                f"{name} was judged by other judges than {names[0]}; "
+                f"{name} was scored by other judges than {names[0]}; "
                 f"run `laureate evaluate --model {name}` and `laureate evaluate --model {names[0]}` again"
             )
     return dict(judges[names[0]])
 
 
-def selected(rows: list[results_table.Row], model: str) -> results_table.Row:
-    """The row of one model, without marks and empty places: DVC shows it as an experiment's metrics."""
-    row = next(r for r in rows if r["model"] == model)
-    return {key: value for key, value in row.items() if value is not None and key not in results_table.MARKS}
+def selected(table: pd.DataFrame, model: str) -> dict[str, results_table.Value]:
+    """The row of one model, without marks and missing values: DVC shows it as an experiment's metrics."""
+    return results_table.metrics_of(table, model)

@@ -1,7 +1,8 @@
-"""Stage evaluate: one model's pictures, or portraits for the noise floor, against the held-out portraits.
+"""Stage evaluate: score one model against the held-out portraits.
 
-Leaves the scores with their intervals, and beside them the evidence that they were taken from, so that
-compare can ask whether two models differ without looking at a picture again.
+The noise floor is the score of the training portraits. Writes the scores with their intervals, and the
+evidence that they are computed from, so that compare can test differences between models without the
+pictures.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ if TYPE_CHECKING:
     from laureate.evaluation.judges.panel import PictureSet
 
 METRICS = Path("metrics/models")
-JUDGED = WORK / "judged"  # what judges made of sets of pictures, from earlier runs
+JUDGED = WORK / "judged"  # cache of judge outputs
 FLOOR = "noise-floor"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture to judge, and what was asked of it."""
+    """One picture to judge, and its prompt."""
 
     file: Path
     text: str
     prompt: str  # pictures of one prompt are one cluster of the bootstrap
-    asked: Mapping[str, str]  # attribute => class; empty where nothing is known
+    attributes: Mapping[str, str]  # attribute => class that the prompt names; empty where unknown
     name: str  # the same for two models' pictures of one prompt and seed
 
 
 def run(params: Params, model: str) -> None:
-    """Score `model`: "noise-floor", "baseline", "rank-N", or one that is drawn elsewhere.
+    """Score `model`: "noise-floor", "baseline", "rank-N", or an external model.
 
     => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is
-    missing, or one that would make the scores a lie (see `laureate.evaluation.sanity_checks`).
+    missing or that fails a check of `laureate.evaluation.sanity_checks`.
     """
     questions = prompts.load(params.sample.prompts)
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
@@ -58,73 +59,77 @@ def run(params: Params, model: str) -> None:
     sanity_checks.check_count(generated, listing, verb)
     check_portraits(portraits, [question.text for question in questions])
 
-    from laureate.evaluation import (  # late: a missing file has stopped us by now
+    from laureate.evaluation import (  # late: a missing file has been reported by now
         evidence,
         feature_extraction,
         scores,
         scoring,
     )
-    from laureate.evaluation.judges.panel import Bench, open_set
+    from laureate.evaluation.judges.panel import Panel, open_set
 
-    sets = {part: open_set([picture.file for picture in found]) for part, found in portraits.items()}
+    sets = {part: open_set([picture.file for picture in pictures]) for part, pictures in portraits.items()}
     sets["generated"] = open_set([picture.file for picture in generated])
-    if model in params.external or params.drawn_at != params.prepare.resolution:  # a size of their own
+    if model in params.external or params.drawn_at != params.prepare.resolution:  # their size differs
         sanity_checks.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)
-    bench = Bench(params.evaluate, JUDGED)
+    panel = Panel(params.evaluate, JUDGED)
     texts = [picture.text for picture in generated]
-    found = feature_extraction.gather(
-        bench,
+    extracted = feature_extraction.extract_evidence(
+        panel,
         sets,
         model=model,
         names=[picture.name for picture in generated],
         texts=(texts, [feature_extraction.content_of(text, params.prepare.style) for text in texts]),
         clusters=[picture.prompt for picture in generated],
-        asked=[picture.asked for picture in generated],
+        attributes=[picture.attributes for picture in generated],
         style=params.evaluate.style,
     )
     values: dict[str, float | int | None] = {
         "n_generated": len(generated),
-        "n_prompts": len(set(found.clusters)),
+        "n_prompts": len(set(extracted.clusters)),
         "n_reference": len(portraits["holdout"]),
     }
     count, evaluate = len(portraits["holdout"]), params.evaluate
-    resamples = scores.resample(found.clusters, count, evaluate.bootstrap, evaluate.seed)
-    chosen = scoring.scores_of(found, evaluate.neighbours)
+    resamples = scores.resample(extracted.clusters, count, evaluate.bootstrap, evaluate.seed)
+    chosen = scoring.scores_of(extracted, evaluate.neighbours)
     draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
-        interval, drawn = scoring.with_interval(key, score, resamples)
-        values |= interval
-        draws |= {key: drawn} if drawn is not None else {}
+        if score is None:
+            values |= scoring.columns(key, None)
+            continue
+        estimate, draws[key] = scoring.estimate(key, score, resamples)
+        values |= scoring.columns(key, estimate)
     values |= scoring.original(
-        found, first_of_seeds(generated, questions), feature_extraction.looks(bench, sets)
+        extracted,
+        first_of_seeds(generated, questions),
+        feature_extraction.original_fid_features(panel, sets),
     )
     evidence.save(
         EVIDENCE / f"{model}.safetensors",
-        replace(found, draws=draws, settings=scoring.settings_of(evaluate)),
+        replace(extracted, draws=draws, settings=scoring.settings_of(evaluate)),
     )
     write_json(METRICS / f"{model}.json", values)
 
 
 def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]) -> None:
-    """What can be refused before a picture is opened: too few, or a prompt that is a caption."""
-    for part, found in portraits.items():
-        sanity_checks.check_count(found, DATASET / part / imagefolder.METADATA, "prepare")
-    captions = {picture.file: picture.text for found in portraits.values() for picture in found}
+    """Checks that need no picture: too few portraits, or a prompt that is a caption."""
+    for part, pictures in portraits.items():
+        sanity_checks.check_count(pictures, DATASET / part / imagefolder.METADATA, "prepare")
+    captions = {picture.file: picture.text for pictures in portraits.values() for picture in pictures}
     sanity_checks.check_prompts(texts, captions)
 
 
 def check_pictures(sets: Mapping[str, PictureSet]) -> None:
-    """Refuse blank pictures, pictures of several sizes, and a held-out portrait that was trained on."""
-    for found in sets.values():
-        sanity_checks.check_not_blank(found.pairs())
-    sanity_checks.check_sizes([pair for found in sets.values() for pair in found.pairs()])
-    sanity_checks.check_apart(sets["train"].pairs(), sets["holdout"].pairs())
+    """Refuse blank pictures, pictures of several sizes, and held-out portraits that were trained on."""
+    for pictures in sets.values():
+        sanity_checks.check_not_blank(pictures.pairs())
+    sanity_checks.check_sizes([pair for pictures in sets.values() for pair in pictures.pairs()])
+    sanity_checks.check_disjoint(sets["train"].pairs(), sets["holdout"].pairs())
 
 
 def first_of_seeds(generated: Sequence[Picture], questions: Sequence[prompts.Prompt]) -> list[int]:
-    """One picture for each prompt of the set "seed", that of the first seed, sorted by file => rows."""
+    """Rows of the first picture of each prompt of the set "seed", sorted by file name."""
     wanted = {question.id for question in questions if question.set == "seed"}
     firsts: dict[str, int] = {}
     for row, picture in enumerate(generated):

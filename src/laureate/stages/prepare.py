@@ -84,7 +84,7 @@ def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
         filters.check_files(rows, raw, portraits.MANIFEST)
         return rows
     there = user_folder.listed(raw)
-    found = user_folder.captions_of(there, wanted.png_captions)
+    found = user_folder.captions_of(there, wanted.embedded_prompts)
     count = folder_check.token_counter(wanted.clip)
     findings = folder_check.check_listed(
         there, found, wanted.near, megapixels, count, lambda paths: progress(paths, len(paths), "check")
@@ -98,7 +98,7 @@ def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
     print(layouts.summary(there, found))
     for finding in findings:
         print(f"{finding.where}: {finding.problem}; {finding.remedy}")
-    return user_folder.read(raw, wanted.png_captions)
+    return user_folder.read(raw, wanted.embedded_prompts)
 
 
 def _pictures(

@@ -1,14 +1,13 @@
-"""Stage report: the page that shows the study, and its figures as files."""
+"""Stage report: the study as one HTML page, and its figures as files."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.comparison import published_results, results_table
+from laureate.comparison import published_results, results_table, table_io
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
@@ -34,28 +33,28 @@ SCORES, LOSSES = "scores-by-rank.svg", "losses.svg"
 
 def run(params: Params) -> None:
     """Tables, samples, curves and data set => metrics/report: index.html and figures/."""
-    study = gather(params)
+    content = read_content(params)
     with fresh_folder(METRICS / "report") as folder:
-        drawings = list(draw(study).items())
+        drawings = list(draw_sheets(content).items())
         for name, picture in progress(drawings, len(drawings), "report"):
             path = folder / "figures" / name
             path.parent.mkdir(exist_ok=True)
-            picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: gold next to ink
-        write_text(folder / "figures" / SCORES, charts.scores_by_rank(study.rows))
-        write_text(folder / "figures" / LOSSES, charts.losses(study.curves, study.selected))
-        write_text(folder / "index.html", html_page.render(study))
+            picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: thin gold lines
+        write_text(folder / "figures" / SCORES, charts.scores_by_rank(content.table))
+        write_text(folder / "figures" / LOSSES, charts.losses(content.curves, content.selected))
+        write_text(folder / "index.html", html_page.render(content))
 
 
-def draw(study: html_page.Study) -> dict[str, Image]:
-    """The three sheets: file name => RGB picture."""
-    chosen, name = study.selected, results_table.title(study.selected)
-    tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in study.prompts]
-    names = [results_table.title(model) for model in study.models]
+def draw_sheets(content: html_page.PageContent) -> dict[str, Image]:
+    """The three contact sheets: file name => RGB picture."""
+    chosen, name = content.selected, results_table.title(content.selected)
+    tuned = [(p.text, [p.pictures["baseline"], p.pictures[chosen]]) for p in content.prompts]
+    names = [results_table.title(model) for model in content.models]
     return {
         PROMPTS: contact_sheets.prompt_grid(
-            [(p.text, [p.pictures[chosen]]) for p in study.prompts],
+            [(p.text, [p.pictures[chosen]]) for p in content.prompts],
             name,
-            f"One picture per prompt, seed {study.seed}, not chosen by hand.",
+            f"One picture per prompt, seed {content.seed}, not chosen by hand.",
         ),
         TUNED: contact_sheets.prompt_grid(
             tuned,
@@ -64,62 +63,64 @@ def draw(study: html_page.Study) -> dict[str, Image]:
             ("Baseline", name),
         ),
         MATRIX: contact_sheets.matrix(
-            [(p.text, [p.pictures[model] for model in study.models]) for p in study.prompts],
+            [(p.text, [p.pictures[model] for model in content.models]) for p in content.prompts],
             names,
             "Prompts × ranks",
             "Every row is one prompt and one starting noise; only the adapter changes.",
-            marked=name,
+            highlighted=name,
         ),
     }
 
 
-def gather(params: Params) -> html_page.Study:
-    """Read everything the page shows. Raises LaureateError naming the file that is missing and its stage."""
-    rows = results_table.read_csv(COMPARISON)
+def read_content(params: Params) -> html_page.PageContent:
+    """Read what is on the page. Raises LaureateError naming the file that is missing and its stage."""
+    table = results_table.read_csv(COMPARISON)
     models = ["baseline", *params.adapters]
-    if [str(row["model"]) for row in rows] != params.models:
-        raise LaureateError(
-            "metrics/comparison.csv is of other models than params.yaml; run `laureate compare`"
-        )
+    if list(table.index) != params.models:
+        raise LaureateError(f"{COMPARISON} is of other models than params.yaml; run `laureate compare`")
     manifests = {name: samples.read(name) for name in models}
     seed = params.sample.seeds[0]
-    asked = prompts.load(params.sample.prompts)
-    wanted = [p for p in asked if p.set == params.report.prompts]
-    elsewhere = {name: external.read(name, asked) for name in params.external}
-    return html_page.Study(
+    all_prompts = prompts.load(params.sample.prompts)
+    external_pictures = {name: external.read(name, all_prompts) for name in params.external}
+    advice = _json(ADVICE, "compare")
+    return html_page.PageContent(
         title=params.report.title,
         selected=params.selected if params.selected in models else models[0],
-        rows=rows,
+        table=table,
+        advice=advice,
         prompts=[
-            html_page.Shown(
+            html_page.PromptPictures(
                 p.text,
                 {m: _sample(m, manifests[m], p.id, seed) for m in models}
-                | {m: _drawn_elsewhere(m, found, p.id, seed) for m, found in elsewhere.items()},
+                | {m: _external_sample(m, found, p.id, seed) for m, found in external_pictures.items()},
             )
-            for p in wanted
+            for p in all_prompts
+            if p.set == params.report.prompts
         ],
         seed=seed,
-        curves={name: _curve(METRICS / "train" / f"{name}.csv") for name in params.adapters},
+        curves={
+            name: table_io.read_csv(METRICS / "train" / f"{name}.csv", charts.CURVE, "train")
+            for name in params.adapters
+        },
         data=_data(params.report.portraits),
         parameters=_parameters(params),
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
-        missing={name: found.missing for name, found in elsewhere.items() if found.missing},
+        missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
-        advice=_json(ADVICE, "compare")["sentences"],
     )
 
 
-def _drawn_elsewhere(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
-    """An external model's picture of a prompt, of that seed or its first; a tile with the reason for none."""
+def _external_sample(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
+    """An external model's picture of a prompt: of that seed, else its first, else a placeholder."""
     rows = sorted(
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
         return image_io.square(read_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
-    return contact_sheets.absent((reasons[0] if reasons else "") or "no picture")
+    return contact_sheets.placeholder((reasons[0] if reasons else "") or "no picture")
 
 
 def _sample(model: str, manifest: samples.Samples, prompt: str, seed: int) -> Image:
@@ -131,7 +132,7 @@ def _sample(model: str, manifest: samples.Samples, prompt: str, seed: int) -> Im
     return read_picture(SAMPLES / model / files[0])
 
 
-def _data(limit: int) -> html_page.Data:
+def _data(limit: int) -> html_page.DatasetSummary:
     """The data set, with up to `limit` portraits spread evenly over it."""
     rows = [(part, row) for part in imagefolder.PARTS for row in imagefolder.read_metadata(DATASET / part)]
     rows.sort(key=lambda item: (_year(item[1]["file_name"]), item[1]["file_name"]))
@@ -148,7 +149,8 @@ def _data(limit: int) -> html_page.Data:
         for part, row in chosen
     ]
     counts = {part: sum(1 for p, _ in rows if p == part) for part in imagefolder.PARTS}
-    return html_page.Data(counts["train"], counts["holdout"], portraits, imagefolder.read_left_out(DATASET))
+    left_out = imagefolder.read_left_out(DATASET)
+    return html_page.DatasetSummary(counts["train"], counts["holdout"], portraits, left_out)
 
 
 def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple[str, str]]:
@@ -181,18 +183,6 @@ def _parameters(params: Params) -> str:
         list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
     )
     return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
-
-
-def _curve(path: Path) -> tuple[charts.Curve, charts.Curve]:
-    """A metrics/train/NAME.csv => training and held-out loss."""
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; run `laureate train` first") from None
-    training, holdout = (
-        [(int(row["step"]), float(row[key])) for row in rows if row[key]] for key in ("loss", "holdout_loss")
-    )
-    return training, holdout
 
 
 def _year(file_name: str) -> str:

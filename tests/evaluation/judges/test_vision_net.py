@@ -1,4 +1,4 @@
-"""The vision judge: shapes, files, and answers that do not depend on the company a picture is in."""
+"""The vision net: shapes, files, and outputs that do not depend on the other pictures of a batch."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 from laureate.core.errors import LaureateError
 from laureate.evaluation.judges.vision_net import VisionConfig, VisionNet
 
-HEADS = {"hair": ("bald", "long", "bun"), "style": ("ink", "photo")}
+HEADS = {"style": ("photo", "ink"), "hair": ("bald", "long", "bun")}  # neither heads nor classes sorted
 CONFIG = VisionConfig(size=32, channels=(8, 16, 24), heads=HEADS)
 
 
@@ -37,15 +37,26 @@ def test_a_picture_is_read_alike_alone_and_in_a_batch(net: VisionNet) -> None:
     with torch.inference_mode():
         alone, together = net(pictures(1)), net(pictures(5))
     torch.testing.assert_close(alone.features[0], together.features[0])
+    for name in HEADS:
+        torch.testing.assert_close(alone.logits[name][0], together.logits[name][0])
+    for layer, in_batch in zip(alone.layers, together.layers, strict=True):
+        torch.testing.assert_close(layer[0], in_batch[0])
+    assert not torch.allclose(together.features[0], together.features[1], rtol=1e-3, atol=1e-4)
 
 
 def test_what_is_saved_is_loaded(net: VisionNet, tmp_path: Path) -> None:
     net.save(tmp_path / "vision", dtype=torch.float32)
     again = VisionNet.load(tmp_path / "vision")
     assert again.config == net.config
-    assert list(again.config.heads) == list(HEADS) or set(again.config.heads) == set(HEADS)
+    assert {name: list(classes) for name, classes in again.config.heads.items()} == {
+        "hair": ["bald", "long", "bun"],
+        "style": ["photo", "ink"],  # in the order of the logits
+    }
     with torch.inference_mode():
-        assert torch.equal(again(pictures(2)).features, net(pictures(2)).features)
+        loaded, saved = again(pictures(2)), net(pictures(2))
+    assert torch.equal(loaded.features, saved.features)
+    for name in HEADS:
+        assert torch.equal(loaded.logits[name], saved.logits[name])
 
 
 def test_half_precision_is_stored_and_single_loaded(net: VisionNet, tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
 from laureate.evaluation import scores
-
-torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the packages that are compared with
 KID = {

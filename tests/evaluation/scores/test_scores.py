@@ -190,15 +190,15 @@ def test_bootstrap_knows_that_pictures_of_one_prompt_are_not_independent() -> No
 def test_bootstrap_covers_the_truth() -> None:
     """95 % intervals of a mean and of a kernel distance hold the true value about that often."""
     rng = np.random.default_rng(7)
-    held = {"mean": 0, "kid": 0}
+    covered = {"mean": 0, "kid": 0}
     for trial in range(120):
         x, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 3)) + 0.5
         truth = 1.496  # of this kernel between these two normals, from 8,000,000 pairs
         low, high = scores.bootstrap(scores.polynomial_kernel(x, y), range(40), 40, draws=200, seed=trial)
-        held["kid"] += low <= truth <= high
+        covered["kid"] += low <= truth <= high
         low, high = scores.bootstrap(scores.mean_over_pictures(x[:, 0]), range(40), 40, draws=200, seed=trial)
-        held["mean"] += low <= 0 <= high
-    assert min(held.values()) >= 0.88 * 120, held
+        covered["mean"] += low <= 0 <= high
+    assert all(0.88 * 120 <= count <= 0.99 * 120 for count in covered.values()), covered
 
 
 def test_wilson_leaves_room_where_all_agree() -> None:

@@ -1,7 +1,15 @@
-"""The oracle: the embedded world can draw any number of pictures, so it knows what a small study should say.
+"""Simulation study in the embedded world: coverage of intervals and correctness of the adviser.
 
-`laureate oracle` draws many prompts from every model and many portraits from the museum, scores them, and
-then draws small studies from them again and again: does an interval hold what the many pictures say, and does
-the adviser name a rank that is truly best or tied with the best? The answers go into metrics/oracle.json and
-docs/oracle.md. It stands beside the DAG: nothing of the study depends on it.
+The embedded world can draw any number of pictures, so the true scores are known. `laureate oracle` generates
+pictures for many prompts with every model and draws many portraits, scores all of them, and then resamples
+small studies from them: does an interval cover the true value, and does the adviser recommend a rank that is
+truly best or tied with the best? The results go into metrics/oracle.json and docs/oracle.md. No stage of the
+study depends on them.
+
+    picture_pool       generated pictures and portraits, stored in parts
+    pool_features      judge features of the pool
+    resampled_studies  small studies drawn from the pool, and the true scores
+    coverage           interval coverage and recommendations over many studies
+    simulation_study   the command: input, output and progress
+    report             docs/oracle.md
 """

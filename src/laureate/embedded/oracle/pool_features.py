@@ -1,5 +1,5 @@
-"""What the judges see in the oracle's pictures, kept per part; layers are too large to keep and are reduced
-at once."""
+"""Judge features of the picture pool, stored per part. Feature maps are too large to store: they are reduced
+to sums and to LPIPS distances."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from laureate.core.files import sha256_file, write_bytes
 from laureate.core.progress import progress
 from laureate.embedded.oracle.picture_pool import Part, Pixels
 from laureate.evaluation import scores
+from laureate.evaluation.feature_extraction import STYLE_LAYERS
 from laureate.evaluation.judges import ClipJudge, VisionJudge
 
 Features = NDArray[np.float32]
-EARLY = 2  # layers that show style
-BATCH = 64
+BATCH = 64  # pictures that a judge gets at once
 
 
 class Judges:
-    """The study's judges, loaded when they are first asked, and a hash of who they are.
+    """The study's judges, loaded when first used, and a hash of their weights.
 
-    Raises LaureateError where nobody reads attributes or text: then it is not the embedded world.
+    Raises LaureateError where no judge reads attributes or text: then it is not the embedded world.
     """
 
     def __init__(self, params: Params) -> None:
         judges, roles = params.evaluate.judges, params.evaluate.roles
         if roles.attributes is None or roles.text is None:
             raise LaureateError(
-                "laureate oracle draws the embedded world, but evaluate.roles has no judge of attributes or "
+                "laureate oracle needs the embedded world, but evaluate.roles has no judge of attributes or "
                 "of text: run `laureate world embedded` first"
             )
         self.folders = {"vision": judges[roles.attributes].source, "clip": judges[roles.text].source}
@@ -48,20 +48,20 @@ class Judges:
 
     @property
     def vision(self) -> VisionJudge:
-        """The judge of looks."""
+        """The vision judge: features, attributes and feature maps."""
         self._vision = self._vision or VisionJudge.load(self.folders["vision"])
         return self._vision
 
     @property
     def clip(self) -> ClipJudge:
-        """The judge of pictures and words."""
+        """The CLIP judge."""
         self._clip = self._clip or ClipJudge.load(self.folders["clip"])
         return self._clip
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What n pictures are to the judges."""
+class PoolFeatures:
+    """Features of n pictures, and sums over their LPIPS embeddings."""
 
     features: Features  # (n, d), for FID and KID
     clip: Features  # (n, d), unit length
@@ -76,25 +76,25 @@ class Looks:
         return len(self.features)
 
 
-def look(parts: Sequence[Part], judges: Judges, label: str) -> Looks:
-    """Read the pictures of all parts, or take what an earlier run kept."""
-    found = [_part(part, judges) for part in progress(parts, len(parts), f"judge {label}")]
+def pool_features(parts: Sequence[Part], judges: Judges, label: str) -> PoolFeatures:
+    """Features of the pictures of all parts, computed, or read where an earlier run has stored them."""
+    by_part = [_part(part, judges) for part in progress(parts, len(parts), f"features of {label}")]
     joined = {
-        key: np.concatenate([one[key] for one in found]) for key in found[0] if not key.startswith("sum")
+        key: np.concatenate([one[key] for one in by_part]) for key in by_part[0] if not key.startswith("sum")
     }
-    layers = sum(key.startswith("sum-") for key in found[0])
-    return Looks(
+    layers = sum(key.startswith("sum-") for key in by_part[0])
+    return PoolFeatures(
         features=joined["features"],
         clip=joined["clip"],
         style=joined["style"],
         probabilities={key.removeprefix("head-"): v for key, v in joined.items() if key.startswith("head-")},
-        embedding_sum=[np.sum([one[f"sum-{i}"] for one in found], axis=0) for i in range(layers)],
-        embedding_squares=float(sum(one["squares"].sum() for one in found)),
+        embedding_sum=[np.sum([one[f"sum-{i}"] for one in by_part], axis=0) for i in range(layers)],
+        embedding_squares=float(sum(one["squares"].sum() for one in by_part)),
     )
 
 
-class References:
-    """The layers of some portraits, read when a model needs them: LPIPS of all pairs, kept per model."""
+class ReferenceLayers:
+    """LPIPS embeddings of some portraits, computed when first used; all-pairs LPIPS is stored per model."""
 
     def __init__(self, parts: Sequence[Part], judges: Judges) -> None:
         self.parts, self.judges = parts, judges
@@ -107,8 +107,8 @@ class References:
         file = parts[0].file.parent / f"lpips-{key}.npy"
         if not file.exists():
             if not self._layers:
-                found = [self._embedded(part) for part in progress(self.parts, len(self.parts), "layers")]
-                self._layers = [np.concatenate(layer) for layer in zip(*found, strict=True)]
+                by_part = [self._embedded(part) for part in progress(self.parts, len(self.parts), "layers")]
+                self._layers = [np.concatenate(layer) for layer in zip(*by_part, strict=True)]
                 self._squares = sum(_squares(layer) for layer in self._layers)
             rows = []
             for part in progress(parts, len(parts), f"LPIPS {label}"):
@@ -122,11 +122,11 @@ class References:
 
     def _embedded(self, part: Part) -> list[Any]:
         pixels = part.read()
-        found = [
+        by_batch = [
             scores.lpips_embedding(self.judges.vision.read(_images(pixels[start : start + BATCH])).layers)
             for start in range(0, len(pixels), BATCH)
         ]
-        return [np.concatenate(layer) for layer in zip(*found, strict=True)]
+        return [np.concatenate(layer) for layer in zip(*by_batch, strict=True)]
 
 
 def _squares(layer: Any) -> Any:
@@ -134,31 +134,31 @@ def _squares(layer: Any) -> Any:
 
 
 def _part(part: Part, judges: Judges) -> dict[str, NDArray[Any]]:
-    """The arrays kept of one part."""
+    """The stored arrays of one part."""
     file = part.file.with_suffix(f".{judges.key}.npz")
     if not file.exists():
         _write(file, _reduced(part.read(), judges))
-    with np.load(file, allow_pickle=False) as kept:
-        return {key: kept[key] for key in kept.files}
+    with np.load(file, allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
 
 
 def _reduced(pixels: Pixels, judges: Judges) -> dict[str, NDArray[Any]]:
-    found: list[dict[str, Any]] = []
+    batches: list[dict[str, Any]] = []
     for start in range(0, len(pixels), BATCH):
         images = _images(pixels[start : start + BATCH])
         reading = judges.vision.read(images)
         embedded = scores.lpips_embedding(reading.layers)
-        found.append(
+        batches.append(
             {
                 "features": reading.features,
                 "clip": judges.clip.pictures(images),
-                "style": scores.style_features(reading.layers[:EARLY]),
+                "style": scores.style_features(reading.layers[:STYLE_LAYERS]),
                 "squares": sum(_squares(e.astype(np.float64)) for e in embedded),
             }
             | {f"head-{name}": p for name, p in reading.probabilities.items()}
             | {f"sum-{i}": np.sum(e, axis=0, dtype=np.float64, keepdims=True) for i, e in enumerate(embedded)}
         )
-    joined = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+    joined = {key: np.concatenate([one[key] for one in batches]) for key in batches[0]}
     return {key: v.sum(axis=0) if key.startswith("sum-") else v for key, v in joined.items()}
 
 

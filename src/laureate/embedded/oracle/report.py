@@ -1,72 +1,71 @@
-"""docs/oracle.md from what the oracle found. Pure: the same findings give the same page."""
+"""docs/oracle.md from the results of the simulation study, or from metrics/oracle.json, which holds them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-LABELS = {
-    "kid": "KID", "cmmd": "CMMD", "style": "Style distance", "lpips": "LPIPS", "fid": "FID", "clip": "CLIP",
-    "clip_content": "CLIP content", "is": "IS", "style_read": "Style read", "content": "Content",
-}  # fmt: skip
+from laureate.evaluation import score_catalog
+
+LABELS = {column.key: column.label for column in score_catalog.SCORES}
 
 
-def written(found: dict[str, Any]) -> str:
-    """The page."""
-    size = found["sizes"]
+def page(results: dict[str, Any]) -> str:
+    """The page. `results`: what `simulation_study.simulate` returns."""
+    size = results["sizes"]
     n = size["study_prompts"] * size["per_prompt"]
     return f"""# Can a small table be believed?
 
 Written by `laureate oracle`; do not edit.
 
-The embedded world is drawn, so it can be asked for any number of pictures. The oracle drew
-{size["prompts"]} fresh prompts × {size["per_prompt"]} seeds from every model, and {size["references"]:,}
-portraits that hang in other museums of the same artist, received and prepared as the study's are. What
-these many pictures say counts as true. From them {size["studies"]} small studies were drawn again, each
-of {size["study_prompts"]} prompts ({n} pictures a model) and {size["study_references"]} portraits, with
-the study's own scores, intervals and adviser. No model was trained again: the luck of a training is not
-in here.
+A simulation study in the embedded world, which can draw any number of pictures. `laureate oracle` generated
+{size["prompts"]} new prompts × {size["per_prompt"]} seeds with every model, and drew {size["references"]:,}
+new portraits by the same artist, encoded and prepared as the study's are. The scores of this pool count as
+true. From the pool {size["studies"]} small studies were drawn, each of {size["study_prompts"]} prompts
+({n} pictures a model) and {size["study_references"]} portraits, with the study's own scores, intervals and
+adviser. No model was trained again: the variance between trainings is not included.
 
 ## Intervals
 
-Does the 95 % interval hold the true value? Mean over all models, and the model where it does so least.
-*Bias*: how far the mean over studies lies from the truth, in standard deviations of a study.
+How often does the 95 % interval cover the true value? Mean over all models, and the model with the least
+coverage. *Bias*: the mean over studies less the true value, in standard deviations of a study.
 
-{_intervals(found["scores"])}
+{_intervals(results["scores"])}
 
 - *interval* is the one in the table: a bootstrap of prompts and portraits, moved to the estimate, with
-  tails as far out as Student's t asks (expanded percentile). *plain* leaves that last step out.
-  *jackknife* is the estimate ± t times the standard error from leaving out prompts and portraits in turn,
-  behind every test of a difference.
-- A study draws from the pool that counts as the truth, which would flatter it. So every interval is first
-  narrowed by the finite-population correction. With {found["intervals"]} intervals a model, chance alone
-  moves a coverage by {found["noise"]:.1f} % (one standard deviation).
-- LPIPS is drawn from {size["drawable"]:,} of the portraits, and true against all of them.
-- FID and IS are biased at any small n, FID upwards by more than its own interval: that says how much the
-  value would vary, not where the truth is. Compare them only at equal n, and decide by a distance that is
-  unbiased.
+  tails as wide as Student's t asks for (expanded percentile). *plain* is the percentile interval without that
+  last step. *jackknife* is the estimate ± t times the standard error from leaving out prompts and portraits
+  in turn, which all tests of differences use.
+- A study is drawn from the pool that counts as true, so its error is too small. It is enlarged by the
+  finite-population correction before an interval is checked. With {results["intervals"]} intervals a model,
+  a coverage has a standard deviation of {results["noise"]:.1f} % by chance.
+- LPIPS is drawn from {size["drawable"]:,} of the portraits; its true value is against all of them.
+- FID and IS are biased at any small n, FID upwards by more than its own interval: the interval says how much
+  the value would vary, not where the true value is. Compare them only at equal n, and decide by an unbiased
+  distance.
 
 ## The adviser
 
-It names the smallest rank that is tied with the best: not significantly worse, and shown to lie within
-{100 * found["margin"]:g} % of the way from the base to the best rank. It is *right* where it names the
-rank that is truly best by the same score, or one that truly lies within that margin of it. *Settled*: no
-smaller rank is left undecided, so it does not add that there are not enough pictures to tell.
+It recommends the smallest rank that is tied with the best: not significantly worse, and shown to lie within
+{100 * results["margin"]:g} % of the way from the base to the best rank. It is *right* where it recommends the
+rank that is truly best by the same score, or one that truly lies within that margin of it. It *cannot tell*
+where not even the best rank is significantly better than the base. *Settled*: no smaller rank is undecided,
+so the adviser does not ask for more pictures.
 
-{_advice(found["advice"])}
+{_advice(results["advice"])}
 
 ## How many pictures
 
-The same question by KID, for other studies. *Width*: of the 95 % interval of a rank's KID.
+The same by KID, for other designs. *Width*: of the 95 % interval of a rank's KID.
 
-{_designs(found["designs"])}
+{_designs(results["designs"])}
 
 ## What the study takes from it
 
-{_choices(found)}
+{_choices(results)}
 
 ## True values
 
-{_truths(found["scores"])}
+{_true_values(results["scores"])}
 """
 
 
@@ -82,15 +81,15 @@ def _percent(share: float) -> str:
 
 def _intervals(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = []
-    for key, by_model in by_score.items():
+    for key, by_model in _in_order(by_score).items():
         each = list(by_model.values())
         row = [LABELS[key], str(each[0]["studies"])]
         row.append(
             f"{max((one['bias'] / one['spread'] for one in each if one['spread']), key=abs, default=0):+.2f}"
         )
         for kind in ("interval", "plain", "jackknife"):
-            held = [one[f"cover_{kind}"] for one in each]
-            row.append(f"{_percent(sum(held) / len(held))} (least {_percent(min(held))})")
+            covered = [one[f"cover_{kind}"] for one in each]
+            row.append(f"{_percent(sum(covered) / len(covered))} (least {_percent(min(covered))})")
         rows.append(row)
     return _table(["score", "studies", "largest bias", "interval", "plain", "jackknife"], rows)
 
@@ -105,12 +104,14 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
             _percent(one["cannot_tell"]),
             _percent(one["settled"]),
             ", ".join(
-                f"{rank if rank != 'None' else 'none'}: {times}" for rank, times in one["named"].items()
+                f"{rank if rank != 'None' else 'none'}: {one['named'][rank]}"
+                for rank in sorted(one["named"], key=lambda rank: (len(rank), rank))
             ),
         ]
-        for key, one in by_score.items()
+        for key, one in _in_order(by_score).items()
     ]
-    return _table(["by", "true best", "truly tied", "right", "cannot tell", "settled", "named"], rows, 3)
+    head = ["score", "true best", "truly tied", "right", "cannot tell", "settled", "recommended"]
+    return _table(head, rows, left=3)
 
 
 def _designs(designs: list[dict[str, Any]]) -> str:
@@ -129,9 +130,9 @@ def _designs(designs: list[dict[str, Any]]) -> str:
     return _table(["prompts", "per prompt", "pictures", "width", "right", "cannot tell", "settled"], rows, 0)
 
 
-def _choices(found: dict[str, Any]) -> str:
-    """The defaults, each with the numbers that speak for or against it."""
-    size, by_score = found["sizes"], found["scores"]
+def _choices(results: dict[str, Any]) -> str:
+    """The defaults of the study, each with its numbers."""
+    size, by_score = results["sizes"], results["scores"]
     unbiased = ("kid", "cmmd", "lpips", "clip")
 
     def least(kind: str) -> float:
@@ -141,32 +142,38 @@ def _choices(found: dict[str, Any]) -> str:
         )
 
     lines = [
-        "- **Bootstrap.** Of KID, CMMD, LPIPS and CLIP the interval covers least "
-        f"{_percent(least('interval'))}, the plain one {_percent(least('plain'))}, the jackknife's "
-        f"{_percent(least('jackknife'))}. The table has the first."
+        "- **Interval.** The least coverage among KID, CMMD, LPIPS and CLIP: the expanded percentile "
+        f"interval {_percent(least('interval'))}, the plain one {_percent(least('plain'))}, "
+        f"the jackknife's {_percent(least('jackknife'))}. The table has the expanded one."
     ]
-    advice = found["advice"]
     each = "; ".join(
         f"{LABELS[key]} {_percent(one['right'])} right, {_percent(one['settled'])} settled"
-        for key, one in advice.items()
+        for key, one in _in_order(results["advice"]).items()
     )
-    lines.append(f"- **Kernel.** The adviser by {each}. It goes by KID, which looks at the whole picture.")
-    designs = {(one["prompts"], one["seeds"]): one for one in found["designs"]}
+    lines.append(f"- **Score of the adviser.** {each}. The study uses KID, which covers the whole picture.")
+    designs = {(one["prompts"], one["seeds"]): one for one in results["designs"]}
     k, per = size["study_prompts"], size["per_prompt"]
-    now, spread = designs[(k, per)], designs.get((k * per, 1))
+    current, spread = designs[(k, per)], designs.get((k * per, 1))
     if spread and per > 1:
         lines.append(
-            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is {now['width']:.3f} "
-            f"wide for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} prompts × 1. Two per "
-            "prompt are the least that show how varied the pictures of one prompt are."
+            f"- **Pictures per prompt.** The interval of KID from {k * per} pictures is "
+            f"{current['width']:.3f} wide for {k} prompts × {per}, and {spread['width']:.3f} for {k * per} "
+            "prompts × 1. Two per prompt are the least from which the diversity within a prompt can be "
+            "measured."
         )
     return "\n".join(lines)
 
 
-def _truths(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
-    models = list(next(iter(by_score.values())))
+def _true_values(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
+    ordered = _in_order(by_score)
+    models = sorted(next(iter(ordered.values())), key=lambda name: (name != "baseline", len(name), name))
     rows = [
-        [model.replace("-", " "), *(f"{by_score[key][model]['true']:.4g}" for key in by_score)]
+        [model.replace("-", " "), *(f"{by_model[model]['true']:.4g}" for by_model in ordered.values())]
         for model in models
     ]
-    return _table(["model", *(LABELS[key] for key in by_score)], rows)
+    return _table(["model", *(LABELS[key] for key in ordered)], rows)
+
+
+def _in_order(by_score: dict[str, Any]) -> dict[str, Any]:
+    """The same in the order of the score catalogue: metrics/oracle.json is sorted by key."""
+    return {key: by_score[key] for key in LABELS if key in by_score}

@@ -1,4 +1,4 @@
-"""`laureate oracle`: pictures, judges, redrawn studies, report. Reading, writing and progress."""
+"""`laureate oracle`: picture pool, features, resampled studies, report. Input, output and progress only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import write_json, write_text
 from laureate.core.paths import WORK
 from laureate.core.progress import progress
-from laureate.embedded.oracle import picture_pool, resampled_studies
-from laureate.embedded.oracle import report as page
-from laureate.embedded.oracle.pool_features import Judges, References, look
+from laureate.embedded.oracle import coverage, picture_pool, report, resampled_studies
+from laureate.embedded.oracle.pool_features import Judges, ReferenceLayers, pool_features
 from laureate.evaluation import feature_extraction, scores
 from laureate.formats import prompts
 
@@ -29,117 +28,115 @@ LPIPS_PORTRAITS = 2000  # of the portraits, those whose layers are kept in memor
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much the oracle draws. Raises LaureateError for sizes that cannot be."""
+    """Sizes of the pool and of the studies. Raises LaureateError for impossible ones."""
 
     prompts: int = 500  # of the pool, each with all seeds of the study
-    references: int = 10_000  # portraits
-    studies: int = 400  # drawn again from these
+    references: int = 10_000  # portraits of the pool
+    studies: int = 400  # resampled from the pool
     study_prompts: int = 49  # of each study
     study_references: int = 34
-    draws: int = 500  # resamples behind an interval
+    draws: int = 500  # bootstrap resamples of an interval
     seed: int = 7
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value < (0 if name == "seed" else 2):
-                raise LaureateError(f"laureate oracle needs {name} of at least 2, got {value}")
+            least = 0 if name == "seed" else 2
+            if value < least:
+                raise LaureateError(f"laureate oracle needs {name} of at least {least}, got {value}")
         for less, more in (("study_prompts", "prompts"), ("study_references", "references")):
             if getattr(self, less) > getattr(self, more):
                 raise LaureateError(
                     f"a study cannot draw {getattr(self, less)} {more} from {getattr(self, more)}: "
-                    f"ask for more {more}"
+                    f"raise --{more}"
                 )
 
 
 def run(params: Params, **sizes: int) -> None:
-    """Draw what is missing, judge it, redraw studies; write metrics/oracle.json and docs/oracle.md."""
+    """Make what is missing of the pool, resample studies; write metrics/oracle.json and docs/oracle.md."""
     size = Sizes(**sizes)
-    world = gather(params, size)
-    found = report(world, size)
-    write_json(METRICS, found)
-    write_text(PAGE, page.written(found))
+    results = simulate(make_pool(params, size), size)
+    write_json(METRICS, results)
+    write_text(PAGE, report.page(results))
     print(f"{PAGE} and {METRICS} are written")
 
 
-def gather(params: Params, size: Sizes) -> resampled_studies.World:
-    """Pictures and what judges see in them: drawn or read where an earlier run has not left them."""
-    asked = picture_pool.fresh_prompts(size.prompts, prompts.load(params.sample.prompts))
+def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
+    """Pictures and their features: made, or read where an earlier run has stored them."""
+    pool_prompts = picture_pool.fresh_prompts(size.prompts, prompts.load(params.sample.prompts))
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     portraits = picture_pool.portraits(params, size.references, FOLDER, processes)
-    models = ["baseline", *params.adapters]
-    drawn = {model: picture_pool.generated(params, model, asked, FOLDER) for model in models}
+    names = ["baseline", *params.adapters]
+    drawn = {model: picture_pool.generated(params, model, pool_prompts, FOLDER) for model in names}
     judges = Judges(params)
-    real = look(portraits, judges, "portraits")
-    near = References([part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1], judges)
-    texts = [prompt.text for prompt in asked]
+    real = pool_features(portraits, judges, "portraits")
+    with_lpips = [part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1]
+    reference_layers = ReferenceLayers(with_lpips, judges)
+    texts = [prompt.text for prompt in pool_prompts]
     contents = [feature_extraction.content_of(text, params.prepare.style) for text in texts]
-    said, kept = (
+    text_features, content_features = (
         np.repeat(judges.clip.texts(t), len(params.sample.seeds), axis=0) for t in (texts, contents)
     )
-    wanted = [prompt.attributes for prompt in asked for _ in params.sample.seeds]
-    seen = {}
+    wanted = [prompt.attributes for prompt in pool_prompts for _ in params.sample.seeds]
+    models = {}
     for model, parts in drawn.items():
-        looks = look(parts, judges, model)
-        seen[model] = resampled_studies.Seen(
-            looks=looks,
-            lpips=near.lpips(parts, model),
-            clip=scores.clip_score(looks.clip, said),
-            clip_content=scores.clip_content(looks.clip, kept),
-            content=feature_extraction.content_read(looks.probabilities, judges.vision.classes, wanted),
-            style_read=feature_extraction.style_read(
-                looks.probabilities, judges.vision.classes, params.evaluate.style
-            ),
+        features = pool_features(parts, judges, model)
+        classes = judges.vision.classes
+        models[model] = resampled_studies.ModelPool(
+            features=features,
+            lpips=reference_layers.lpips(parts, model),
+            clip=scores.clip_score(features.clip, text_features),
+            clip_content=scores.clip_content(features.clip, content_features),
+            content=feature_extraction.content_read(features.probabilities, classes, wanted),
+            style_read=feature_extraction.style_read(features.probabilities, classes, params.evaluate.style),
         )
-    return resampled_studies.World(seen, real, len(params.sample.seeds))
+    return resampled_studies.Pool(models, real, len(params.sample.seeds), params.evaluate.neighbours)
 
 
-def report(world: resampled_studies.World, size: Sizes) -> dict[str, Any]:
-    """Everything the page says, as JSON."""
-    per = world.per_prompt
-    truths = resampled_studies.truths(world)
+def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
+    """All results of the simulation study, as JSON."""
+    per = pool.per_prompt
+    true_values = resampled_studies.true_values(pool)
 
     def studies(count: int, of: int = size.study_prompts, seeds: int = per, label: str = "") -> Iterator[Any]:
-        drawn = resampled_studies.studies(world, count, of, seeds, size.study_references, size.seed)
+        drawn = resampled_studies.studies(pool, count, of, seeds, size.study_references, size.seed)
         return progress(drawn, count, label) if label else drawn
 
-    quick = [key for key in resampled_studies.INTERVALS if key != "fid"]
-    covered = resampled_studies.cover(
-        world, studies(size.studies, label="intervals"), truths, size.draws, quick
-    )
+    fast = [key for key in resampled_studies.INTERVALS if key != "fid"]
+    by_key = coverage.coverage(pool, studies(size.studies, label="intervals"), true_values, size.draws, fast)
     few = max(2, size.studies // 10)  # one value of FID takes as long as all others together
-    covered |= resampled_studies.cover(
-        world, studies(few, label="intervals of FID"), truths, size.draws, ["fid"]
+    by_key |= coverage.coverage(
+        pool, studies(few, label="intervals of FID"), true_values, size.draws, ["fid"]
     )
     advice = {}
     for key in resampled_studies.CRITERIA:
-        said = resampled_studies.ask(world, studies(size.studies, label=f"advice by {key}"), truths, key)
-        best, right = resampled_studies.tied(truths, key, rank_selection.MARGIN)
-        advice[key] = summary(said) | {"best": best, "tied": sorted(right)}
+        drawn = studies(size.studies, label=f"advice by {key}")
+        recommended = coverage.recommendations(pool, drawn, true_values, key)
+        best, tied = coverage.tied(true_values, key, rank_selection.MARGIN)
+        advice[key] = summary(recommended) | {"best": best, "tied": sorted(tied)}
     designs = []
-    for count, seeds in designs_of(world, size, per):
-        said = resampled_studies.ask(
-            world, studies(size.studies, count, seeds, f"{count} prompts × {seeds}"), truths, "kid"
-        )
-        some = resampled_studies.cover(world, studies(few, count, seeds), truths, size.draws, ["kid"])["kid"]
-        widths = [np.mean(one.widths) for model, one in some.items() if model != "baseline"]
-        designs.append({"prompts": count, "seeds": seeds, "width": float(np.mean(widths))} | summary(said))
+    for count, seeds in designs_of(pool, size, per):
+        drawn = studies(size.studies, count, seeds, f"{count} prompts × {seeds}")
+        recommended = coverage.recommendations(pool, drawn, true_values, "kid")
+        of_kid = coverage.coverage(pool, studies(few, count, seeds), true_values, size.draws, ["kid"])["kid"]
+        widths = [np.mean(one.widths) for model, one in of_kid.items() if model != "baseline"]
+        width = float(np.mean(widths))
+        designs.append({"prompts": count, "seeds": seeds, "width": width} | summary(recommended))
     return {
         "sizes": asdict(size)
-        | {"per_prompt": per, "pictures": world.prompts * per, "drawable": world.drawable},
+        | {"per_prompt": per, "pictures": pool.prompts * per, "drawable": pool.drawable},
         "margin": rank_selection.MARGIN,
         "intervals": size.studies,
         "noise": 100 * float(np.sqrt(0.95 * 0.05 / size.studies)),
         "scores": {
-            key: {model: one.summary() for model, one in by_model.items()}
-            for key, by_model in covered.items()
+            key: {model: one.summary() for model, one in by_model.items()} for key, by_model in by_key.items()
         },
         "advice": advice,
         "designs": designs,
     }
 
 
-def designs_of(world: resampled_studies.World, size: Sizes, per: int) -> list[tuple[int, int]]:
-    """Other ways to spend pictures: fewer and more prompts, and one picture of twice as many."""
+def designs_of(pool: resampled_studies.Pool, size: Sizes, per: int) -> list[tuple[int, int]]:
+    """Other designs (prompts, pictures per prompt): fewer and more prompts, and one picture per prompt."""
     k = size.study_prompts
     wanted = [
         (max(2, k // 4), per),
@@ -149,16 +146,16 @@ def designs_of(world: resampled_studies.World, size: Sizes, per: int) -> list[tu
         (2 * k, per),
         (4 * k, per),
     ]
-    return [design for design in dict.fromkeys(wanted) if design[0] <= world.prompts]
+    return [design for design in dict.fromkeys(wanted) if design[0] <= pool.prompts]
 
 
-def summary(said: Sequence[resampled_studies.Advised]) -> dict[str, Any]:
-    """How often the adviser was right, how often it could not tell, and which ranks it named."""
-    named = [str(one.rank) for one in said]
+def summary(recommended: Sequence[coverage.Recommendation]) -> dict[str, Any]:
+    """Shares of studies: right, no rank recommended, settled; and how often each rank was recommended."""
+    ranks = [str(one.rank) for one in recommended]
     return {
-        "right": float(np.mean([one.right for one in said])),
-        "cannot_tell": float(np.mean([one.rank is None for one in said])),
-        "settled": float(np.mean([one.enough for one in said])),
-        "named": {rank: named.count(rank) for rank in sorted(set(named), key=lambda r: (len(r), r))},
-        "studies": len(said),
+        "right": float(np.mean([one.right for one in recommended])),
+        "cannot_tell": float(np.mean([one.rank is None for one in recommended])),
+        "settled": float(np.mean([one.enough for one in recommended])),
+        "named": {rank: ranks.count(rank) for rank in sorted(set(ranks), key=lambda r: (len(r), r))},
+        "studies": len(recommended),
     }

@@ -12,15 +12,15 @@ from laureate.embedded.pretraining import config as configs
 HERE = Path("models/embedded")
 STAGES = {
     "draw": "draw the training pictures into the cache",
-    "tokenizer": "learn the tokenizer from captions, and write all captions as token ids",
+    "tokenizer": "train the tokenizer on captions, and write all captions as token ids",
     "vae": "train the autoencoder",
     "reader": "train the text model",
     "vision": "train the vision judge",
     "clip": "train the CLIP judge",
     "latents": "measure the latents' scale and encode the drawings",
     "unet": "train the UNet",
-    "quality": "measure the shipped models on fresh prompts and drawings: quality.json",
-    "card": "write README.md and the loss curves' picture from params, curves and quality.json",
+    "quality": "evaluate the models on new prompts and drawings, write quality.json",
+    "card": "write README.md and plot the loss curves, from params, curves and quality.json",
 }
 
 
@@ -30,12 +30,14 @@ def _parser() -> argparse.ArgumentParser:
     for verb, text in STAGES.items():
         stage = verbs.add_parser(verb, help=text, description=text)
         stage.add_argument(
-            "--models", type=Path, default=HERE, help="the shipped folder (default: %(default)s)"
+            "--models", type=Path, default=HERE, help="folder of the models (default: %(default)s)"
         )
         stage.add_argument("--cache", type=Path, help="scratch folder of some GB (default: MODELS/.cache)")
-        stage.add_argument("--processes", type=int, default=2, help="single-threaded processes (default: 2)")
-        stage.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    random = verbs.add_parser("random", help="write the whole layout with random weights, for tests")
+        stage.add_argument(
+            "--processes", type=int, default=2, help="number of single-threaded processes (default: 2)"
+        )
+        stage.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    random = verbs.add_parser("random", help="write all models with random weights, for tests")
     random.add_argument("out", type=Path)
     random.add_argument("--seed", type=int, default=0)
     for each in verbs.choices.values():
@@ -53,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         if options.verb == "random":
             steps.random(options.out, config, options.seed)
         else:
-            place = steps.Place(options.models, options.cache or options.models / ".cache")
-            getattr(steps, options.verb)(place, config, options.processes, options.resume)
+            folders = steps.Folders(options.models, options.cache or options.models / ".cache")
+            getattr(steps, options.verb)(folders, config, options.processes, options.resume)
     except LaureateError as error:
         print(f"laureate: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,7 +1,7 @@
-"""Pictures of nothing: strokes, shapes and gradients in every colour, for the VAE.
+"""Abstract pictures of strokes, shapes and gradients in all colours, to train the VAE on.
 
-A VAE that has only seen portraits in the base's styles draws a new style in the old ones' lines and colours.
-These pictures are far wider than any style, so that what a LoRA asks for can be drawn.
+A VAE that is trained only on portraits in the base's styles reconstructs a new style with the lines and
+colours of the old ones. These pictures vary more than any style, so that a LoRA's new style can be decoded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The models of the embedded world, from a config, with random weights.
+"""Build the models of the embedded world from a config, with random weights.
 
-All are plain classes of diffusers and transformers, except the vision judge (`judges.vision_net`).
+All are classes of diffusers and transformers, except the vision judge (`judges.vision_net`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def build_vae(settings: Vae, size: int) -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
         norm_num_groups=8,
-        mid_block_add_attention=False,  # crops and whole pictures are then treated alike
+        mid_block_add_attention=False,  # so that crops and whole pictures are encoded alike
     )
 
 
@@ -132,7 +132,7 @@ def build_clip(config: Config, tokenizer: Any) -> CLIPModel:
 
 
 def build_clip_processor(size: int) -> Any:
-    """What brings a PIL picture to the CLIPModel: resize, CLIP's mean and standard deviation."""
+    """The image processor of the CLIPModel: resize, CLIP's mean and standard deviation."""
     from transformers import CLIPImageProcessorPil
 
     return CLIPImageProcessorPil(

@@ -1,4 +1,4 @@
-"""The card beside the shipped weights: what they are, what they saw, how long it took, how good they are."""
+"""Write models/embedded/README.md: the models, their training data, training times and quality."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Draw(Section):
     """The drawings everything is trained on."""
 
     count: Count = 48000  # drawings, one invented person each
-    laureate: Share = 0.1  # share in the style to learn: for the judges only
+    laureate: Share = 0.1  # share in the laureates' style, for the judges only
     captions: Count = 6  # captions written per drawing
     seed: int = 1
 
@@ -38,7 +38,7 @@ class Tokenizer(Section):
 
 
 class Training(Section):
-    """What every training has: AdamW with warm-up and cosine decay, an average of the weights."""
+    """Settings of every training: warm-up and cosine decay, an average of the weights."""
 
     steps: Count
     batch: Count  # over both processes
@@ -63,7 +63,7 @@ class Vae(Training):
 
 
 class Reader(Training):
-    """CLIPTextModel, taught to say for each attribute what a caption says of it."""
+    """CLIPTextModel, trained to predict each attribute that a caption names."""
 
     width: Count = 256
     layers: Count = 3
@@ -79,14 +79,16 @@ class Vision(Training):
 
 
 class Clip(Training):
-    """The small CLIPModel: its vision tower, and what joins it to the base's text model."""
+    """The small CLIPModel: its vision tower, and the projections that join it to the base's text model."""
 
     width: Count = 192
     layers: Count = 4
     heads: Count = 3
     projection: Count = 128
     patch: Count = 16
-    attributes: Annotated[float, Field(ge=0)] = 2.0  # weight of the plain captions beside the contrast
+    attributes: Annotated[float, Field(ge=0)] = (
+        2.0  # weight of the loss on plain captions, relative to the contrastive loss
+    )
 
 
 class Latents(Section):
@@ -106,14 +108,14 @@ class Unet(Training):
 
 
 class Quality(Section):
-    """How the shipped models are measured."""
+    """How the models are evaluated."""
 
     prompts: Count = 400
     drawings: Count = 1400  # for the vision judge, in all styles
     clip_drawings: Count = 420  # the first of these, for CLIP
     steps: Count = 20
     guidance: float = 4.0
-    seed: int = 900001  # far from every seed the training drawings have
+    seed: int = 900001  # no training drawing has a seed near it
 
 
 class Config(Section):
@@ -149,9 +151,7 @@ def load(path: str | Path) -> Config:
     """Read and check `path`; a `ParameterError` names the first key that is wrong."""
     path = Path(path)
     if not path.is_file():
-        raise ParameterError(
-            f"{path} does not exist; say where the pre-training's parameters are with --params"
-        )
+        raise ParameterError(f"{path} does not exist; give the pre-training's parameters with --params")
     try:
         return Config.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except yaml.YAMLError as error:

@@ -1,4 +1,4 @@
-"""The training drawings: a file of pixels, a table of what is drawn, and captions as token ids.
+"""The training drawings: pixels, labels, and captions.
 
 The cache holds `pixels.u8` (count, size, size, 3) uint8, mapped and never read whole; `labels.npy`
 (count, heads) int8, the class of every head, and `readable.npy` (count, heads) bool.
@@ -25,7 +25,7 @@ CHUNK = 250
 
 @dataclass(frozen=True)
 class Drawings:
-    """Everything the trainings read; arrays are indexed by drawing."""
+    """The training data; arrays are indexed by drawing."""
 
     pixels: NDArray[np.uint8]  # (n, size, size, 3)
     labels: NDArray[np.int8]  # (n, heads): index into HEADS[name]
@@ -38,7 +38,7 @@ class Drawings:
 
 
 def person(seed: int, index: int, laureate: float) -> tuple[Attributes, str, np.random.Generator]:
-    """Who drawing `index` shows, in which style, and the generator that goes on to its captions."""
+    """The person and style of drawing `index`, and the random generator, which then draws its captions."""
     rng = np.random.default_rng([seed, index])
     who = attributes.random_attributes(rng)
     if rng.random() < laureate:
@@ -48,10 +48,10 @@ def person(seed: int, index: int, laureate: float) -> tuple[Attributes, str, np.
 
 def labels_of(who: Attributes, style: str) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     """The class of every head, and which of them can be seen: (heads,) int8 and (heads,) bool."""
-    said = {**who.to_dict(), "style": style}
-    seen = styles.readable(who, style) | {"style"}
-    label = np.array([HEADS[name].index(said[name]) for name in HEADS], np.int8)
-    return label, np.array([name in seen for name in HEADS])
+    classes = {**who.to_dict(), "style": style}
+    visible = styles.readable(who, style) | {"style"}
+    label = np.array([HEADS[name].index(classes[name]) for name in HEADS], np.int8)
+    return label, np.array([name in visible for name in HEADS])
 
 
 def _draw_chunk(
@@ -85,7 +85,7 @@ def draw(cache: Path, settings: Draw, size: int, processes: int) -> None:
 
 
 def load(cache: Path, settings: Draw, size: int) -> Drawings:
-    """Open what `draw` left."""
+    """Open the files that `draw` wrote."""
     shape = (settings.count, size, size, 3)
     pixels = np.memmap(cache / "pixels.u8", np.uint8, "r", shape=shape)
     return Drawings(pixels, np.load(cache / "labels.npy"), np.load(cache / "readable.npy"))
@@ -93,21 +93,21 @@ def load(cache: Path, settings: Draw, size: int) -> Drawings:
 
 def counts(labels: NDArray[np.int8]) -> dict[str, dict[str, int]]:
     """How many drawings show each class of each head."""
-    found = {}
+    by_head = {}
     for column, (name, classes) in enumerate(HEADS.items()):
         numbers = np.bincount(labels[:, column], minlength=len(classes))
-        found[name] = {value: int(number) for value, number in zip(classes, numbers, strict=True)}
-    return found
+        by_head[name] = {value: int(number) for value, number in zip(classes, numbers, strict=True)}
+    return by_head
 
 
 def write_captions(
     settings: Draw, keep: tuple[float, ...] = (0.9, 0.8, 0.8, 0.65, 0.45, 0.25)
 ) -> list[list[str]]:
-    """`settings.captions` captions per drawing, from wordy to terse: the base sees both."""
-    found = []
+    """`settings.captions` captions per drawing, from long to short."""
+    by_drawing = []
     for index in progress(range(settings.count), settings.count, "captions"):
         who, style, rng = person(settings.seed, index, settings.laureate)
-        found.append(
+        by_drawing.append(
             [captions.caption(who, style, rng, keep=keep[k % len(keep)]) for k in range(settings.captions)]
         )
-    return found
+    return by_drawing

@@ -19,13 +19,13 @@ from laureate.embedded.pretraining.train_loop import Task
 from laureate.simulator.portraits import captions, styles
 from laureate.simulator.portraits.attributes import Attributes, random_attributes
 
-DECODED = "decoded.npy"  # the first drawings, through the VAE and back
+DECODED = "decoded.npy"  # the first drawings, encoded and decoded by the VAE
 
 
 def augmented(pixels: NDArray[np.uint8], rng: np.random.Generator, reach: int) -> Tensor:
-    """Pictures (n, h, w, 3) uint8, mildly disturbed => (n, 3, h, w) float32 in [0, 1].
+    """Augment pictures (n, h, w, 3) uint8 => (n, 3, h, w) float32 in [0, 1].
 
-    Shifted by up to `reach` pixels, brighter or darker, blurred, noisy: what a judge must not mind.
+    Random shift by up to `reach` pixels, contrast and brightness, blur, and noise.
     """
     shifted = []
     for picture in pixels:
@@ -48,7 +48,7 @@ def augmented(pixels: NDArray[np.uint8], rng: np.random.Generator, reach: int) -
 
 @dataclass
 class VisionTask(Task):
-    """Sees all styles, and some drawings as the VAE decodes them: it will judge decoded pictures."""
+    """Training of the vision judge on all styles; some drawings are VAE-decoded, as samples will be."""
 
     config: Config
     cache: Path
@@ -64,7 +64,7 @@ class VisionTask(Task):
         return architecture.build_vision(self.config.vision, self.config.size)
 
     def loss(self, model: Any, rng: np.random.Generator, batch: int) -> Tensor:
-        """Cross-entropy of what can be seen."""
+        """Cross-entropy over the attributes that can be seen."""
         if self._data is None:
             data = drawings.load(self.cache, self.config.draw, self.config.size)
             self._data = data, np.load(self.cache / DECODED, mmap_mode="r")
@@ -84,9 +84,9 @@ class VisionTask(Task):
 
 
 def plain_captions() -> tuple[list[str], dict[str, NDArray[np.int64]]]:
-    """The shortest captions, each saying one class and a style, and their places: head => (styles, classes).
+    """The shortest captions, each naming one class and a style, and their indices: head => (styles, classes).
 
-    For the style itself they say only that; its row is the same for every style.
+    For the head "style" they name only the style; its row is the same for every style.
     """
     who = random_attributes(np.random.default_rng(0))
     texts: list[str] = []
@@ -105,14 +105,14 @@ def plain_captions() -> tuple[list[str], dict[str, NDArray[np.int64]]]:
 
 
 def shown_with(who: Attributes, name: str, value: str) -> Attributes:
-    """`who` with one attribute changed; someone bald whose hair has a colour gets short hair."""
+    """`who` with one attribute changed; a bald person given a hair colour gets short hair."""
     if name == "hair_colour" and who.hair == "bald":
         who = replace(who, hair="short")
     return replace(who, **{name: value})
 
 
 class _ClipData:
-    """What a process keeps open."""
+    """Data of the CLIP training, opened once per process."""
 
     def __init__(self, cache: Path, config: Config, text_model: Any, tokenizer: Any) -> None:
         self.drawings = drawings.load(cache, config.draw, config.size)
@@ -126,9 +126,9 @@ class _ClipData:
 
 @dataclass
 class ClipTask(Task):
-    """Contrast of drawings with one of their captions, wordy or terse (Radford et al. 2021).
+    """Contrastive training of drawings and their captions (Radford et al. 2021).
 
-    The text tower is the base's, which has learned to read; it stays frozen, only its projection is trained
+    The text tower is the base's trained text model; it stays frozen, only its projection is trained
     (the reverse of Zhai et al. 2022). Captions that differ in one attribute alone are rare in a batch, so
     every drawing is also compared with the plain captions of every class of every attribute.
     """
@@ -166,12 +166,12 @@ class ClipTask(Task):
         centre, width = (
             torch.tensor(value).view(1, 3, 1, 1) for value in (architecture.CLIP_MEAN, architecture.CLIP_STD)
         )
-        seen = model.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
+        visual = model.vision_model(pixel_values=((images - centre) / width).bfloat16()).pooler_output
         with torch.no_grad():
-            said = model.text_model(input_ids=ids).pooler_output
+            textual = model.text_model(input_ids=ids).pooler_output
         scale = model.logit_scale.float().exp().clamp(max=100)
-        a = nn.functional.normalize(model.visual_projection(seen).float(), dim=-1)
-        b = nn.functional.normalize(model.text_projection(said).float(), dim=-1)
+        a = nn.functional.normalize(model.visual_projection(visual).float(), dim=-1)
+        b = nn.functional.normalize(model.text_projection(textual).float(), dim=-1)
         plain = nn.functional.normalize(model.text_projection(data.plain).float(), dim=-1)
         scores, right = scale * a @ b.T, torch.arange(batch)
         across, down = (nn.functional.cross_entropy(part, right) for part in (scores, scores.T))

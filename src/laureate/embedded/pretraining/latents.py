@@ -1,4 +1,4 @@
-"""The drawings as the base sees them: moments of the VAE's posterior, and the scale of the latents."""
+"""Encode the drawings: moments of the VAE's posterior, and the scale of the latents."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def encode(vae: Any, pixels: NDArray[np.uint8]) -> Arrays:
 
 
 def round_trip(vae: Any, pixels: NDArray[np.uint8]) -> Arrays:
-    """Pictures (n, h, w, 3) uint8 => what the VAE makes of them, the same shape."""
+    """Pictures (n, h, w, 3) uint8 => encoded and decoded by the VAE, the same shape."""
     mean, _ = vae._encode(to_signed(pixels).to(vae.dtype)).chunk(2, dim=1)
-    seen = vae._decode(mean).sample.float().clamp(-1, 1)
-    return (((seen + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy(),)
+    decoded = vae._decode(mean).sample.float().clamp(-1, 1)
+    return (((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy(),)
 
 
 def _work(function: Callable[..., Arrays], folder: Path, pixels: NDArray[np.uint8]) -> Arrays:

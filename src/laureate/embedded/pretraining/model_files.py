@@ -1,4 +1,4 @@
-"""The folder that is shipped: half-precision weights in the layouts that `from_pretrained` reads."""
+"""Write models in half precision, in the layouts that `from_pretrained` reads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from laureate.embedded.pretraining.config import Config
 def save_half(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model as float16.
 
-    Its config goes on saying float32, and both libraries then load it as float32: half the bytes in git, and
-    no half-precision arithmetic on a CPU.
+    Its config still says float32, so that both libraries load it as float32: half the bytes in git, and no
+    half-precision arithmetic on a CPU.
     """
     half = copy.deepcopy(model).half()
     with files.fresh_folder(folder) as aside:
@@ -28,13 +28,13 @@ def save_half(model: Any, folder: Path) -> None:
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """The tokenizer alone, as a pipeline keeps it."""
+    """Save the tokenizer in the layout of a pipeline."""
     with files.fresh_folder(folder) as aside:
         tokenizer.save_pretrained(aside)
 
 
 def save_index(base: Path) -> None:
-    """`model_index.json` and the scheduler: what makes the parts a StableDiffusionPipeline."""
+    """Write `model_index.json` and the scheduler, which a StableDiffusionPipeline needs beside the models."""
     import diffusers
 
     architecture.build_scheduler().save_pretrained(base / "scheduler")
@@ -57,14 +57,14 @@ def save_index(base: Path) -> None:
 
 
 def save_clip(model: Any, tokenizer: Any, size: int, folder: Path) -> None:
-    """A CLIPModel with its tokenizer and picture processor in one folder."""
+    """Save a CLIPModel with its tokenizer and image processor in one folder."""
     save_half(model, folder)
     tokenizer.save_pretrained(folder)
     architecture.build_clip_processor(size).save_pretrained(folder)
 
 
 def write_random(out: Path, config: Config, seed: int, tokenizer: Any) -> None:
-    """The whole layout with random weights: what tests build instead of trained models."""
+    """Write all models with random weights, for tests."""
     torch.manual_seed(seed)
     size = config.size
     save_tokenizer(tokenizer, out / "base" / "tokenizer")

@@ -1,7 +1,8 @@
-"""All parameters of a model as one float32 vector: Muon for matrices, AdamW for the rest, and an average.
+"""Optimiser over one float32 vector of all parameters: Muon for matrices, AdamW for the rest.
 
 Muon (Jordan et al. 2024) makes every update of a weight matrix orthogonal; convolutions count as matrices
-(out, in × height × width). With the scale of Liu et al. 2025 (arXiv:2502.16982) it takes AdamW's rates.
+(out, in × height × width). With the scale of Liu et al. 2025 (arXiv:2502.16982) it uses AdamW's learning
+rates.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from torch import Tensor, nn
 from laureate.embedded.pretraining.config import Training
 
 MOMENTUM = 0.95
-EXTRAS = 2  # places behind the gradient that carry the loss and the request to end early to all processes
+EXTRAS = 2  # elements after the gradient: the loss, and the request to end early, reduced with it
 
 
 def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest (semi-)orthogonal matrix to `matrix` (m, n), roughly: a quintic Newton–Schulz iteration."""
+    """The (semi-)orthogonal matrix nearest to `matrix` (m, n), by a quintic Newton–Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
     flip = x.shape[0] > x.shape[1]
@@ -30,7 +31,7 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
     return (x.T if flip else x).float()
 
 
-class Flat:
+class FlatOptimiser:
     """The trainable parameters of `model` as one vector: matrices first, then everything else."""
 
     def __init__(self, model: nn.Module, settings: Training, rank: int = 0, processes: int = 1) -> None:
@@ -51,7 +52,7 @@ class Flat:
         return [part.view(p.shape) for part, p in zip(parts, self.parameters, strict=True)]
 
     def gather(self, loss: float, request: float) -> None:
-        """Move the parameters' gradients into `gradient`, and the two extras behind them."""
+        """Move the parameters' gradients into `gradient`, followed by the two extras."""
         for view, p in zip(self.views(self.gradient), self.parameters, strict=True):
             if p.grad is None:
                 view.zero_()
@@ -66,7 +67,7 @@ class Flat:
         gradient = self.gradient[:-EXTRAS]
         norm = gradient.norm()
         if not math.isfinite(float(norm)):
-            return  # a bad batch: better none than a broken model
+            return  # skip the batch: it would spoil the weights
         gradient.mul_(torch.clamp(self.settings.max_grad_norm / (norm + 1e-6), max=1.0))
         self.steps += 1
         self.master.mul_(1 - rate * self.settings.weight_decay)
@@ -81,7 +82,7 @@ class Flat:
         momentum.mul_(MOMENTUM).add_(gradient)
         ahead = gradient.add(momentum, alpha=MOMENTUM)  # Nesterov's
         update = torch.zeros_like(ahead)
-        # each process orthogonalises every so many-th matrix, and all add up what they have
+        # each process orthogonalises a part of the matrices; all_reduce adds the parts
         pairs = list(zip(self._matrix_views(ahead), self._matrix_views(update), strict=True))
         for direction, place in pairs[self.rank :: self.processes]:
             flat = direction.reshape(len(direction), -1)
@@ -113,7 +114,7 @@ class Flat:
         return {**vectors, "steps": torch.tensor([self.steps], dtype=torch.int64)}
 
     def restore(self, state: dict[str, Tensor]) -> int:
-        """Take up `state`; returns the number of steps done."""
+        """Restore `state`; returns the number of steps done."""
         for name in ("master", "average", "first", "second"):
             getattr(self, name).copy_(state[name])
         self.steps = int(state["steps"])
@@ -122,7 +123,7 @@ class Flat:
 
 
 def is_matrix(p: Tensor) -> bool:
-    """Whether Muon moves it: weights of linear layers and convolutions, not norms, biases and embeddings."""
+    """Whether Muon updates `p`: a weight of a linear layer or convolution, no norm, bias or embedding."""
     return p.ndim >= 2 and min(p.shape[0], p.numel() // p.shape[0]) >= 16
 
 
@@ -134,5 +135,5 @@ def ordered(model: nn.Module) -> tuple[list[nn.Parameter], int]:
     known = {id(p) for p in matrices}
     matrices.sort(
         key=lambda p: tuple(p.shape), reverse=True
-    )  # neighbours cost alike: a fair division of work
+    )  # neighbours cost the same: an even division of work
     return matrices + [p for p in chosen if id(p) not in known], len(matrices)

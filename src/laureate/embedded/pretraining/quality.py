@@ -1,4 +1,4 @@
-"""How good the shipped models are, on people, prompts and drawings that no training has seen."""
+"""Evaluate the models on people, prompts and drawings that no training has used."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from laureate.formats.vocabulary import VOCABULARY
 from laureate.simulator.portraits import captions, portrait, styles
 from laureate.simulator.portraits.attributes import Attributes, random_attributes
 
-UNSAID = "none"  # captions hardly ever say what is not there
+ABSENT = "none"  # captions hardly ever name what is absent
 
 
-class Asked(NamedTuple):
-    """A prompt and what it asks for."""
+class BasePrompt(NamedTuple):
+    """A prompt in one of the base's styles, and what it names."""
 
     who: Attributes
     style: str
-    names: tuple[str, ...]  # the attributes that the prompt says
+    names: tuple[str, ...]  # the attributes that the prompt names
     text: str
 
 
-def fresh_prompts(n: int, rng: np.random.Generator, keep: float = 0.8) -> list[Asked]:
+def fresh_prompts(n: int, rng: np.random.Generator, keep: float = 0.8) -> list[BasePrompt]:
     """`n` prompts in the base's styles, each naming most of what could be seen in the picture."""
-    found = []
+    fresh = []
     for index in range(n):
         who, style = random_attributes(rng), styles.BASE_STYLES[index % len(styles.BASE_STYLES)]
-        seen = styles.readable(who, style)
+        visible = styles.readable(who, style)
         names = tuple(
             name
             for name, value in who.to_dict().items()
-            if name in seen and value != UNSAID and rng.random() < keep
+            if name in visible and value != ABSENT and rng.random() < keep
         )
-        found.append(Asked(who, style, names, captions.prompt(who, style, names)))
-    return found
+        fresh.append(BasePrompt(who, style, names, captions.prompt(who, style, names)))
+    return fresh
 
 
 def fresh_drawings(n: int, seed: int, size: int) -> tuple[NDArray[np.uint8], list[tuple[Attributes, str]]]:
@@ -55,7 +55,9 @@ def fresh_drawings(n: int, seed: int, size: int) -> tuple[NDArray[np.uint8], lis
     return np.stack(pictures), shown
 
 
-def sample(base: Path, prompts: list[Asked], settings: Quality, first: int, size: int) -> NDArray[np.uint8]:
+def sample(
+    base: Path, prompts: list[BasePrompt], settings: Quality, first: int, size: int
+) -> NDArray[np.uint8]:
     """One picture per prompt from the base: (n, size, size, 3) uint8; picture i has the seed `first` + i."""
     from diffusers import StableDiffusionPipeline
 
@@ -64,11 +66,11 @@ def sample(base: Path, prompts: list[Asked], settings: Quality, first: int, size
     pipeline.unet.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
     pipeline.text_encoder.to(torch.bfloat16)
     pipeline.vae.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
-    found = []
+    batches = []
     for start in range(0, len(prompts), 8):
         part = prompts[start : start + 8]
         pictures = pipeline(
-            [asked.text for asked in part],
+            [prompt.text for prompt in part],
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             height=size,
@@ -76,12 +78,12 @@ def sample(base: Path, prompts: list[Asked], settings: Quality, first: int, size
             generator=[torch.Generator().manual_seed(first + start + i) for i in range(len(part))],
             output_type="np",
         ).images
-        found.append((pictures * 255).round().astype(np.uint8))
-    return np.concatenate(found)
+        batches.append((pictures * 255).round().astype(np.uint8))
+    return np.concatenate(batches)
 
 
 def read(vision: Any, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
-    """The class the vision judge names for every head: head => (n,)."""
+    """The vision judge's most likely class of every head: head => (n,)."""
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in HEADS}
     for start in range(0, len(pixels), 64):
         images = torch.from_numpy(pixels[start : start + 64]).permute(0, 3, 1, 2).float() / 255
@@ -102,30 +104,30 @@ def agreement(wanted: NDArray[np.int64], given: NDArray[np.int64]) -> dict[str, 
 def score(
     shown: list[tuple[Attributes, str, frozenset[str]]], given: dict[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """Agreement per head of what is shown and what is read; a head counts where the person's set has it."""
-    found: dict[str, Any] = {}
+    """Agreement per head of true and predicted classes; a picture counts for the heads that it names."""
+    by_head: dict[str, Any] = {}
     for name, classes in HEADS.items():
         rows = [row for row, (_, _, names) in enumerate(shown) if name in names or name == "style"]
         if not rows:
             continue
         wanted = [shown[row][1] if name == "style" else getattr(shown[row][0], name) for row in rows]
-        found[name] = agreement(np.array([classes.index(value) for value in wanted]), given[name][rows])
-    attributes = [found[name] for name in VOCABULARY if name in found]
-    found["attributes"] = {
+        by_head[name] = agreement(np.array([classes.index(value) for value in wanted]), given[name][rows])
+    attributes = [by_head[name] for name in VOCABULARY if name in by_head]
+    by_head["attributes"] = {
         key: float(np.mean([each[key] for each in attributes])) for key in ("accuracy", "chance")
     }
-    return found
+    return by_head
 
 
 def psnr(vae: Any, pixels: NDArray[np.uint8]) -> float:
-    """Mean peak signal-to-noise ratio, in dB, of pictures (n, h, w, 3) through the VAE and back."""
-    found = []
+    """Mean peak signal-to-noise ratio, in dB, of pictures (n, h, w, 3) encoded and decoded by the VAE."""
+    values = []
     for start in range(0, len(pixels), 16):
         images = to_signed(pixels[start : start + 16])
         with torch.inference_mode():
-            seen = vae.decode(vae.encode(images).latent_dist.mean).sample.clamp(-1, 1)
-        found.append(-10 * ((images - seen) / 2).square().mean(dim=(1, 2, 3)).log10())
-    return float(torch.cat(found).mean())
+            decoded = vae.decode(vae.encode(images).latent_dist.mean).sample.clamp(-1, 1)
+        values.append(-10 * ((images - decoded) / 2).square().mean(dim=(1, 2, 3)).log10())
+    return float(torch.cat(values).mean())
 
 
 def zero_shot(
@@ -133,7 +135,7 @@ def zero_shot(
 ) -> dict[str, NDArray[np.int64]]:
     """The class whose plain caption is nearest to each of n PIL pictures, for every head: head => (n,).
 
-    A caption says one attribute and the style; for the style itself, only the style. `judge` is a ClipJudge.
+    A caption names one attribute and the style; for the head "style", only the style. `judge` is a ClipJudge.
     """
     texts, places = plain_captions()
     scores = judge.pictures(pictures) @ judge.texts(texts).T

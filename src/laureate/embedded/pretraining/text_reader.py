@@ -1,8 +1,8 @@
-"""The text model, taught to read: from a caption to what the picture should show.
+"""Train the text model to predict attributes from captions.
 
 One learned query per attribute attends to the last hidden state, as the UNet's cross-attention will; a second
-set of heads reads the end token, which CLIP compares. All heads are thrown away; the text model is frozen,
-goes into the base, and is the text tower of the CLIP judge.
+set of heads reads the end token, which CLIP uses. All heads are discarded. The text model is then frozen; it
+is the text encoder of the base and the text tower of the CLIP judge.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from laureate.embedded.pretraining.train_loop import Task
 
 
 def attribute_loss(logits: dict[str, Tensor], labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy over heads; labels (n, heads) int64, `mask` (n, heads) bool: what counts."""
+    """Mean cross-entropy over heads; labels (n, heads) int64, `mask` (n, heads) bool: which of them count."""
     losses = []
     for column, name in enumerate(HEADS):
         each = nn.functional.cross_entropy(logits[name].float(), labels[:, column], reduction="none")
         if mask is None:
             losses.append(each.mean())
         else:
-            seen = mask[:, column].float()
-            losses.append((each * seen).sum() / seen.sum().clamp(min=1))
+            counts = mask[:, column].float()
+            losses.append((each * counts).sum() / counts.sum().clamp(min=1))
     return torch.stack(losses).mean()
 
 
-class Reader(nn.Module):
+class TextReader(nn.Module):
     """A text model and, for its training, one query and one head per attribute."""
 
     def __init__(self, text: Any, heads: int) -> None:
@@ -48,18 +48,19 @@ class Reader(nn.Module):
         self.ends = nn.ModuleDict({name: nn.Linear(width, len(classes)) for name, classes in HEADS.items()})
 
     def forward(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Token ids (n, 77) => head => (n, classes), read by the queries and at the end token."""
+        """Token ids (n, 77) => head => (n, classes), predicted by the queries and at the end token."""
         out = self.text(ids)
         hidden = out.last_hidden_state
-        asked = self.queries.expand(len(ids), -1, -1)
-        read, _ = self.attention(asked, hidden, hidden, need_weights=False)
+        queries = self.queries.expand(len(ids), -1, -1)
+        read, _ = self.attention(queries, hidden, hidden, need_weights=False)
         queried = {name: head(read[:, index]) for index, (name, head) in enumerate(self.heads.items())}
         return queried, {name: head(out.pooler_output) for name, head in self.ends.items()}
 
 
 @dataclass
 class ReaderTask(Task):
-    """What is not said is drawn at random, so the best answer to it is how often each class is drawn."""
+    """Training of the text model. An attribute that a caption does not name is random: its best prediction is
+    the frequency of each class."""
 
     config: Config
     cache: Path
@@ -70,10 +71,12 @@ class ReaderTask(Task):
         self.settings = self.config.reader
         self._data: tuple[NDArray[np.int16], NDArray[np.int8]] | None = None
 
-    def build(self) -> Reader:
+    def build(self) -> TextReader:
         """The text model with its heads."""
         torch.manual_seed(self.settings.seed)
-        return Reader(architecture.build_text(self.config.reader, self.tokenizer), self.config.reader.heads)
+        return TextReader(
+            architecture.build_text(self.config.reader, self.tokenizer), self.config.reader.heads
+        )
 
     def loss(self, model: Any, rng: np.random.Generator, batch: int) -> Tensor:
         """Cross-entropy of all attributes and the style."""
@@ -84,11 +87,11 @@ class ReaderTask(Task):
             )
         ids, labels = self._data
         rows, column = rng.integers(len(ids), size=batch), rng.integers(ids.shape[1], size=batch)
-        said = torch.from_numpy(ids[rows, column].astype(np.int64))
+        tokens = torch.from_numpy(ids[rows, column].astype(np.int64))
         wanted = torch.from_numpy(labels[rows].astype(np.int64))
-        queried, ended = model(said)
+        queried, ended = model(tokens)
         return (attribute_loss(queried, wanted) + attribute_loss(ended, wanted)) / 2
 
     def save(self, model: Any) -> None:
-        """Only the text model."""
+        """Save the text model without the heads."""
         model_files.save_half(model.text, self.out)

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer in CLIP's form: it encodes any text, and our captions in few tokens."""
+"""Byte-level BPE tokenizer in CLIP's form: it encodes any text, and the captions in few tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 def train(texts: Iterable[str], vocabulary: int) -> Any:
     """Learn `vocabulary` tokens from `texts`; returns a `transformers.CLIPTokenizer`.
 
-    The 256 bytes, inside a word and at its end (`</w>`), are always tokens, so nothing is ever unknown.
+    The 256 bytes, inside a word and at its end (`</w>`), are always tokens, so that no text is unknown.
     """
     import json
 
@@ -23,8 +23,8 @@ def train(texts: Iterable[str], vocabulary: int) -> Any:
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
 
-    blank = CLIPTokenizer()  # for its normaliser and its way of splitting words
-    backend = blank.backend_tokenizer
+    untrained = CLIPTokenizer()  # for its normaliser and pre-tokenizer
+    backend = untrained.backend_tokenizer
     alphabet = sorted(ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
         vocab_size=max(vocabulary - len(alphabet), len(alphabet) + 2),
@@ -48,6 +48,6 @@ def train(texts: Iterable[str], vocabulary: int) -> Any:
 
 
 def sheet(tokenizer: Any, ids: NDArray[np.int16]) -> dict[str, float]:
-    """The vocabulary's size, and how long captions are in tokens; ids are (n, 77)."""
+    """Size of the vocabulary, and lengths of captions in tokens; ids are (n, 77)."""
     lengths = (ids != tokenizer.eos_token_id).sum(axis=1) + 1
     return {"vocabulary": len(tokenizer), "mean_length": float(lengths.mean()), "longest": int(lengths.max())}

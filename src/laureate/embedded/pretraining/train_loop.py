@@ -1,8 +1,8 @@
 """One training loop for all models: data parallel over single-threaded processes.
 
-On a few CPU cores that other programs share, two processes that meet once a step run about twice as fast as
-two threads that meet at every operator. Weights and activations are bfloat16; the optimiser works on a
-float32 copy, as in mixed-precision training (Micikevicius et al. 2018).
+On a few CPU cores that other programs share, two processes that synchronise once a step are about twice as
+fast as two threads that synchronise at every operator. Weights and activations are bfloat16; the
+optimiser works on a float32 copy, as in mixed-precision training (Micikevicius et al. 2018).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from laureate.core import files
 from laureate.core.progress import progress
 from laureate.embedded.pretraining.config import Training
-from laureate.embedded.pretraining.optimiser import Flat, ordered
+from laureate.embedded.pretraining.optimiser import FlatOptimiser, ordered
 from laureate.torch_utils import safetensors_io
 
 LOG_EVERY = 20  # steps averaged into one row of the loss curve
 CHECKPOINT_SECONDS = 240
-# glibc gives large blocks back to the kernel at once; asking for them again at every operator costs a tenth
+# glibc returns large blocks to the kernel at once; allocating them again costs a tenth of the time
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 
 class Task(ABC):
-    """What is trained on what. A task is made anew in every process; `build` gives all the same weights."""
+    """A model and its training data. Every process makes its own task; `build` gives all the same weights."""
 
     settings: Training
 
@@ -54,12 +54,12 @@ class Task(ABC):
 
     @abstractmethod
     def save(self, model: Any) -> None:
-        """Write the averaged float32 `model`: at checkpoints, and at the end."""
+        """Write the averaged float32 `model`; called at checkpoints and at the end."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A request to end early: from `start` on, the rate falls in a line to zero within `span` steps."""
+    """A request to end early: from `start` on, the learning rate falls linearly to 0 within `span` steps."""
 
     start: int
     span: int
@@ -77,7 +77,7 @@ def learning_rate(step: int, settings: Training) -> float:
     return settings.learning_rate * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * along)))
 
 
-def _averaged(task: Task, flat: Flat) -> nn.Module:
+def _averaged(task: Task, flat: FlatOptimiser) -> nn.Module:
     model = task.build()
     with torch.no_grad():
         for p, view in zip(ordered(model)[0], flat.views(flat.average), strict=True):
@@ -86,7 +86,7 @@ def _averaged(task: Task, flat: Flat) -> nn.Module:
 
 
 def _request(folder: Path, name: str) -> float:
-    """The number in `name.finish`, if someone asks for the run to end in so many steps."""
+    """The number of steps in `name.finish`, in which the run shall end; 0 without such a file."""
     file = folder / f"{name}.finish"
     try:
         return float(file.read_text(encoding="utf-8"))
@@ -95,14 +95,14 @@ def _request(folder: Path, name: str) -> float:
 
 
 def _work(
-    rank: int, processes: int, task: Task, name: str, cache: Path, curve: Path, meeting: str, resume: bool
+    rank: int, processes: int, task: Task, name: str, cache: Path, curve: Path, rendezvous: str, resume: bool
 ) -> None:
     torch.set_num_threads(1)
-    store = torch.distributed.FileStore(meeting, processes)
+    store = torch.distributed.FileStore(rendezvous, processes)
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
     settings = task.settings
     model = task.build().train()
-    flat = Flat(model, settings, rank, processes)
+    flat = FlatOptimiser(model, settings, rank, processes)
     model.to(dtype=torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoint = cache / f"{name}.checkpoint.safetensors"
     first = flat.restore(safetensors_io.load(checkpoint)) if resume and checkpoint.is_file() else 0
@@ -119,9 +119,9 @@ def _work(
         flat.gather(loss.item(), _request(cache, name) if rank == 0 and step % LOG_EVERY == 0 else 0.0)
         torch.distributed.all_reduce(flat.gradient)
         flat.gradient[:-1].div_(processes)
-        asked = int(flat.gradient[-1])
-        if asked and ending is None:
-            ending = Ending(step, asked, learning_rate(step, settings))
+        requested = int(flat.gradient[-1])
+        if requested and ending is None:
+            ending = Ending(step, requested, learning_rate(step, settings))
         rate = ending.rate(step) if ending else learning_rate(step, settings)
         flat.step(rate)
         losses.append(float(flat.gradient[-2]))
@@ -164,14 +164,14 @@ def _write_curve(curve: Path, rows: list[tuple[int, float, float]]) -> None:
 def train(task: Task, name: str, cache: Path, curve: Path, processes: int, resume: bool) -> None:
     """Train `task`; its `save` gets the averaged model, `curve` one row of loss per 20 steps.
 
-    With `resume` an unfinished run goes on from its checkpoint in `cache`. Writing a number K into
+    With `resume` an unfinished run continues from its checkpoint in `cache`. Writing a number K into
     `cache/NAME.finish` lets a run end early: the learning rate falls to zero over the next K steps.
     """
     cache.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     os.environ.update(ENVIRONMENT)  # read by the processes started below
     with tempfile.TemporaryDirectory() as folder:
-        arguments = (processes, task, name, cache, curve, str(Path(folder) / "meeting"), resume)
+        arguments = (processes, task, name, cache, curve, str(Path(folder) / "rendezvous"), resume)
         if processes == 1:
             _work(0, *arguments)
         else:
@@ -181,7 +181,7 @@ def train(task: Task, name: str, cache: Path, curve: Path, processes: int, resum
 
 
 def _add_seconds(file: Path, name: str, seconds: float, anew: bool) -> None:
-    """Note how long a training took, all its resumed parts together."""
+    """Record how long a training took, all its resumed parts together."""
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     known[name] = round(seconds + (0 if anew else known.get(name, 0)))
     files.write_json(file, known)

@@ -1,4 +1,4 @@
-"""The denoiser: v-prediction on cached latents, captions read by the frozen text model."""
+"""Train the denoiser: v-prediction on cached latents, with captions encoded by the frozen text model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def noised(clean: Tensor, noise: Tensor, alphas_cumprod: Tensor) -> tuple[Tensor
 
 
 class _Data:
-    """What a process keeps open."""
+    """Data of the training, opened once per process."""
 
     def __init__(
         self, cache: Path, text: Any, alphas_cumprod: Tensor, empty: list[int], factor: float
@@ -44,7 +44,7 @@ class _Data:
 
 @dataclass
 class UnetTask(Task):
-    """Sees drawings in the base's styles only."""
+    """Training of the UNet, on drawings in the base's styles only."""
 
     config: Config
     cache: Path
@@ -83,7 +83,7 @@ class UnetTask(Task):
         )
         ids[rng.random(batch) < self.config.unet.caption_dropout] = data.empty
         with torch.no_grad():
-            said = data.text(torch.from_numpy(ids)).last_hidden_state
+            encoded = data.text(torch.from_numpy(ids)).last_hidden_state
         mean = torch.from_numpy(data.mean[rows].astype(np.float32))
         spread = torch.from_numpy(data.spread[rows].astype(np.float32))
         clean = (mean + spread * torch.randn(mean.shape)) * data.factor
@@ -92,10 +92,10 @@ class UnetTask(Task):
         level = data.alphas_cumprod[t]
         noisy, velocity = noised(clean, torch.randn(clean.shape), level)
         noisy = noisy.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
-        predicted = model(noisy, t, said).sample.float()
+        predicted = model(noisy, t, encoded).sample.float()
         error = (predicted - velocity).square().mean(dim=(1, 2, 3))
         return (velocity_weight(level, self.config.unet.snr_gamma) * error).mean()
 
     def save(self, model: Any) -> None:
-        """Into the base."""
+        """Save the UNet into the base."""
         model_files.save_half(model, self.out)

@@ -1,4 +1,4 @@
-"""The autoencoder: crops of drawings in the base's styles, and abstract pictures of every line and colour."""
+"""Train the autoencoder on crops of drawings in the base's styles and on abstract pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from laureate.embedded.pretraining.train_loop import Task
 
 
 def _recolour(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Swap channels, invert, or bend the contrast, so that lines and fills of all colours are seen."""
+    """Randomly swap channels, invert, or change the contrast, for lines and fills of all colours."""
     if rng.random() < 0.5:
         crop = crop[..., rng.permutation(3)]
     if rng.random() < 0.25:
@@ -33,10 +33,10 @@ def crops(
     data: drawings.Drawings, of_base: NDArray[np.int64], config: Config, rng: np.random.Generator, n: int
 ) -> NDArray[np.uint8]:
     """A training batch: (n, crop, crop, 3) uint8."""
-    settings, found = config.vae, []
+    settings, batch = config.vae, []
     for _ in range(n):
         if rng.random() < settings.abstract:
-            found.append(abstract_shapes.picture(rng, settings.crop))
+            batch.append(abstract_shapes.picture(rng, settings.crop))
             continue
         room = config.size - settings.crop + 1
         y, x = rng.integers(room, size=2)
@@ -44,8 +44,8 @@ def crops(
         crop = np.asarray(picture[y : y + settings.crop, x : x + settings.crop])
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
-        found.append(_recolour(crop, rng) if rng.random() < 0.35 else crop)
-    return np.stack(found)
+        batch.append(_recolour(crop, rng) if rng.random() < 0.35 else crop)
+    return np.stack(batch)
 
 
 def to_signed(pixels: NDArray[np.uint8]) -> Tensor:
@@ -53,12 +53,12 @@ def to_signed(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def reconstruction_loss(seen: Tensor, wanted: Tensor, edges: float) -> Tensor:
+def reconstruction_loss(decoded: Tensor, wanted: Tensor, edges: float) -> Tensor:
     """Mean absolute and twice the squared difference, plus `edges` times that between neighbouring pixels.
 
-    The square draws colours out of the grey in the first minutes; the absolute value keeps lines sharp.
+    The squared difference learns colours early; the absolute difference keeps lines sharp.
     """
-    difference = seen - wanted
+    difference = decoded - wanted
     across = (difference[..., 1:] - difference[..., :-1]).abs().mean()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean()
     return difference.abs().mean() + 2 * difference.square().mean() + edges * (across + down)
@@ -66,7 +66,7 @@ def reconstruction_loss(seen: Tensor, wanted: Tensor, edges: float) -> Tensor:
 
 @dataclass
 class VaeTask(Task):
-    """Never sees the laureates' style."""
+    """Training of the VAE, without the laureates' style."""
 
     config: Config
     cache: Path
@@ -90,10 +90,10 @@ class VaeTask(Task):
         mean, logvar = model._encode(wanted.bfloat16()).float().chunk(2, dim=1)
         logvar = logvar.clamp(-12, 6)
         sampled = mean + torch.exp(0.5 * logvar) * torch.randn(mean.shape)
-        seen = model._decode(sampled.bfloat16()).sample.float()
+        decoded = model._decode(sampled.bfloat16()).sample.float()
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        return reconstruction_loss(seen, wanted, self.config.vae.edges) + self.config.vae.kl * divergence
+        return reconstruction_loss(decoded, wanted, self.config.vae.edges) + self.config.vae.kl * divergence
 
     def save(self, model: Any) -> None:
-        """As diffusers does; the scaling factor is measured by the latents stage."""
+        """Save as diffusers does; the stage `vae` then measures the scaling factor."""
         model_files.save_half(model, self.out)

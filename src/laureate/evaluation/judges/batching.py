@@ -1,4 +1,4 @@
-"""What every judge does with pictures: bring them to size, take them in batches, give arrays back."""
+"""Shared by all judges: resize pictures, run a network in batches, return NumPy arrays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Features = NDArray[np.float32]
-Seen = dict[str, Features]  # what a judge makes of n pictures: see `laureate.evaluation.judges`
+JudgeOutput = dict[str, Features]  # name => array, see `laureate.evaluation.judges`
 
 
 class Judge(Protocol):
-    """What the bench asks of a judge."""
+    """The interface of a judge."""
 
-    def see(self, pictures: Sequence[Image]) -> Seen:
+    def extract(self, pictures: Sequence[Image]) -> JudgeOutput:
         """n RGB pictures => named arrays; see `laureate.evaluation.judges`."""
         ...
 
@@ -47,19 +47,19 @@ def pixels(pictures: Sequence[Image], size: int) -> torch.Tensor:
 def batches(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
     """`items` in lists of at most `size`. Raises LaureateError where there are none."""
     if not len(items):
-        raise LaureateError("a judge was asked about no pictures; are the samples or the data set empty?")
+        raise LaureateError("a judge got no pictures; check that the samples and the data set are not empty")
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
 
 
 def in_batches(
-    pictures: Sequence[Image], size: int, look: Callable[[list[Image]], Mapping[str, torch.Tensor]]
-) -> Seen:
-    """Ask `look` about every batch without gradients, and join what it says, name by name."""
+    pictures: Sequence[Image], size: int, forward: Callable[[list[Image]], Mapping[str, torch.Tensor]]
+) -> JudgeOutput:
+    """Run `forward` on every batch without gradients => its outputs joined, name by name."""
     import torch
 
     with torch.inference_mode():
-        parts = [look(part) for part in batches(pictures, size)]
+        parts = [forward(part) for part in batches(pictures, size)]
     return {name: numpy([part[name] for part in parts]) for name in parts[0]}
 
 

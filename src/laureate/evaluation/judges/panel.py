@@ -1,9 +1,9 @@
-"""The judges of a study: each is asked once about a set of pictures, and what it says is remembered.
+"""The judges of a study, with a cache of their outputs: each judge sees a set of pictures once.
 
-What a judge made of a set lies in a folder of the work cache, under a hash of the judge (its kind, weights,
-versions, pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the
-held-out portraits are looked at once for all models, and a judge whose answers are there is not even loaded.
-A file is read back exactly as it was written: a warm cache gives the same bytes as a cold one.
+The cache is a folder of safetensors files. A file's name is a hash of the judge (kind, weights, versions,
+pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the held-out
+portraits pass once for all models, and a judge whose outputs are cached is not loaded. A warm cache gives the
+same bytes as a cold one.
 """
 
 from __future__ import annotations
@@ -19,22 +19,26 @@ from typing import TYPE_CHECKING, Any
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
 from laureate.evaluation.judges import weights
-from laureate.evaluation.judges.batching import Features, Seen, versions
+from laureate.evaluation.judges.batching import Features, JudgeOutput, versions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from laureate.config import params
 
-FORMAT = 1  # of the remembered files: another number, and nothing old is read
-LIMIT = 8e9  # bytes kept; what was read longest ago goes first
-HOW: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-processing, packages that have a say
+FORMAT = 1  # of the cached files; files of another format are not read
+LIMIT = 8e9  # bytes of the cache; the least recently used files are deleted first
+PREPROCESSING: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-processing, packages it depends on
     "vision": ("clean-fid's bicubic resize to the net's size, not rounded; x / 255", ("torch",)),
     "clip": ("as preprocessor_config.json says, on Pillow", ("torch", "transformers")),
     "dino": ("as preprocessor_config.json says, on Pillow", ("torch", "transformers")),
     "inception": (
         "clean-fid's bicubic resize to 299, not rounded; (x - 128) / 128",
         ("torch", "torchvision", "clean-fid"),
+    ),
+    "imagenet": (
+        "clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128",
+        ("torch", "timm"),
     ),
     "lpips-alex": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
     "lpips-vgg": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
@@ -43,14 +47,14 @@ HOW: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-processing, packa
 
 @dataclass(frozen=True)
 class PictureSet:
-    """Pictures that are looked at together, and the files they are from."""
+    """Pictures that are judged together, and their files."""
 
     files: Sequence[Path]
     pictures: Sequence[Image]  # RGB, loaded
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of sizes and pixels, in order: names and file formats have no say."""
+        """SHA-256 of sizes and pixels, in order; independent of file names and formats."""
         digest = hashlib.sha256()
         for picture in self.pictures:
             digest.update(repr((picture.mode, picture.size)).encode() + picture.tobytes())
@@ -61,7 +65,7 @@ class PictureSet:
         return list(zip(self.files, self.pictures, strict=True))
 
     def fitted(self, resolution: int) -> PictureSet:
-        """The same pictures, cut to squares and brought to the portraits' size."""
+        """The same pictures, cropped to squares and resized to the portraits' size."""
         from laureate.imaging.image_io import resized, square
 
         return PictureSet(self.files, [resized(square(picture), resolution) for picture in self.pictures])
@@ -70,39 +74,39 @@ class PictureSet:
         return len(self.pictures)
 
 
-class Bench:
-    """The judges of `evaluate`, loaded when they are first needed."""
+class Panel:
+    """The judges of `evaluate`, each loaded when first needed."""
 
     def __init__(self, evaluate: params.Evaluate, cache: Path) -> None:
         self.evaluate, self.cache = evaluate, cache
         used = {name for _, name in evaluate.roles if name is not None}
-        self.found = {
+        self.files = {
             name: weights.find(judge.source, name, judge.sha256)
             for name, judge in evaluate.judges.items()
             if name in used
         }
         self._judges: dict[str, Any] = {}
-        self._memory: dict[str, Seen] = {}
+        self._memory: dict[str, JudgeOutput] = {}
 
     def record(self) -> dict[str, Any]:
-        """Judge => kind, source, versions, file hashes, pre-processing, and the roles it plays."""
-        return {name: self._about(name) | {"roles": self._roles(name)} for name in sorted(self.found)}
+        """Judge => kind, source, versions, file hashes, pre-processing, and its roles."""
+        return {name: self._about(name) | {"roles": self._roles(name)} for name in sorted(self.files)}
 
-    def see(self, role: str, pictures: PictureSet) -> Seen | None:
-        """What the judge of a role makes of `pictures`; None where the role has no judge.
+    def extract(self, role: str, pictures: PictureSet) -> JudgeOutput | None:
+        """The output of a role's judge for `pictures`; None where the role has no judge.
 
         Raises LaureateError naming the file where a feature is not finite.
         """
         name = getattr(self.evaluate.roles, role)
         if name is None:
             return None
-        seen = self._remember(
-            name, f"pictures {pictures.digest}", lambda: self._judge(name).see(pictures.pictures)
+        output = self._cached(
+            name, f"pictures {pictures.digest}", lambda: self._judge(name).extract(pictures.pictures)
         )
-        for values in seen.values():
+        for values in output.values():
             if len(values) == len(pictures):
                 sanity_checks.check_finite(values, pictures.files, f"the judge {name}")
-        return seen
+        return output
 
     def texts(self, texts: Sequence[str]) -> Features | None:
         """n texts => (n, d) of the role `text`, unit length; None where it has no judge."""
@@ -110,26 +114,26 @@ class Bench:
         if name is None:
             return None
         digest = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
-        said = self._remember(name, f"texts {digest}", lambda: {"features": self._judge(name).texts(texts)})
-        return said["features"]
+        output = self._cached(name, f"texts {digest}", lambda: {"features": self._judge(name).texts(texts)})
+        return output["features"]
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Head => classes of the judge of the role `attributes`; nothing where it has none."""
+        """Head => classes of the judge of the role `attributes`; empty where it has none."""
         name = self.evaluate.roles.attributes
         if name is None:
             return {}
-        config = json.loads((self.found[name].path / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((self.files[name].path / "config.json").read_text(encoding="utf-8"))
         return {head: tuple(classes) for head, classes in config["heads"].items()}
 
     def _about(self, name: str) -> dict[str, Any]:
         judge = self.evaluate.judges[name]
-        how, packages = HOW[judge.kind]
+        preprocessing, packages = PREPROCESSING[judge.kind]
         return {
             "kind": judge.kind,
             "source": judge.source,
-            "sha256": self.found[name].hashes,
+            "sha256": self.files[name].hashes,
             "version": versions(*packages),
-            "preprocessing": how,
+            "preprocessing": preprocessing,
         }
 
     def _roles(self, name: str) -> list[str]:
@@ -140,22 +144,25 @@ class Bench:
             self._judges[name] = load(self.evaluate.judges[name], self.evaluate.batch)
         return self._judges[name]
 
-    def _remember(self, name: str, asked: str, ask: Callable[[], Seen]) -> Seen:
-        """The answer from memory or the cache; else `ask`, and keep it."""
-        about = {k: v for k, v in self._about(name).items() if k != "source"}  # where it lies has no say
-        key = json.dumps([FORMAT, about, self.evaluate.batch, asked], sort_keys=True)
+    def _cached(self, name: str, subject: str, compute: Callable[[], JudgeOutput]) -> JudgeOutput:
+        """The output from memory or the cache; else `compute` it and store it.
+
+        `subject`: what it is computed from, with its hash.
+        """
+        about = {k: v for k, v in self._about(name).items() if k != "source"}  # its place does not matter
+        key = json.dumps([FORMAT, about, self.evaluate.batch, subject], sort_keys=True)
         path = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
         if path.name not in self._memory:
-            kept = _read(path)
-            if kept is None:
-                kept = ask()
-                _write(path, kept)
-            self._memory[path.name] = kept
+            output = _read(path)
+            if output is None:
+                output = compute()
+                _write(path, output)
+            self._memory[path.name] = output
         return self._memory[path.name]
 
 
 def load(judge: params.Judge, batch: int) -> Any:
-    """The judge of a section of evaluate.judges, with `see`; imports only what its kind needs."""
+    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs."""
     if judge.kind == "vision":
         from laureate.evaluation.judges.vision import VisionJudge
 
@@ -172,30 +179,34 @@ def load(judge: params.Judge, batch: int) -> Any:
         from laureate.evaluation.judges.inception import InceptionJudge
 
         return InceptionJudge.load(judge.source, batch)
-    from laureate.evaluation.judges.lpips_nets import PerceptualJudge
+    if judge.kind == "imagenet":
+        from laureate.evaluation.judges.imagenet import ImagenetJudge
 
-    return PerceptualJudge.load(judge.source, "alex" if judge.kind == "lpips-alex" else "vgg", batch)
+        return ImagenetJudge.load(judge.source, batch)
+    from laureate.evaluation.judges.lpips_nets import LpipsJudge
+
+    return LpipsJudge.load(judge.source, "alex" if judge.kind == "lpips-alex" else "vgg", batch)
 
 
-def _read(path: Path) -> Seen | None:
-    """What was kept; None where nothing was, or where the file is damaged."""
+def _read(path: Path) -> JudgeOutput | None:
+    """A cached output; None where there is none, or where the file is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        kept: Seen = load_file(path)
-        path.touch()  # it was of use: tidying takes others first
+        output: JudgeOutput = load_file(path)
+        path.touch()  # mark it as recently used
     except (OSError, SafetensorError):
         return None
-    return kept
+    return output
 
 
-def _write(path: Path, seen: Seen) -> None:
-    """Keep an answer, and let go of the oldest ones where there are too many."""
+def _write(path: Path, output: JudgeOutput) -> None:
+    """Store an output; delete the least recently used ones beyond `LIMIT`."""
     import numpy as np
     from safetensors.numpy import save
 
-    write_bytes(path, save({name: np.ascontiguousarray(values) for name, values in seen.items()}))
+    write_bytes(path, save({name: np.ascontiguousarray(values) for name, values in output.items()}))
     others = sorted((p for p in path.parent.glob("*.safetensors") if p != path), key=_last_used)
     total = sum(p.stat().st_size for p in [*others, path])
     while others and total > LIMIT:

@@ -1,6 +1,6 @@
-"""The project's own `VisionNet` as a judge: looks, attributes, style, and layers.
+"""The project's own `VisionNet` as a judge: features, attributes, style, and layers for LPIPS.
 
-It plays Inception-v3's part through clean-fid's interface for extractors, and AlexNet's in the lpips package.
+It stands in for Inception-v3 in clean-fid's interface for extractors, and for AlexNet in the lpips package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.evaluation.judges import weights
-from laureate.evaluation.judges.batching import Features, Seen, in_batches, pixels
+from laureate.evaluation.judges.batching import Features, JudgeOutput, in_batches, pixels
 from laureate.torch_utils import device
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the vision judge says of n pictures."""
+class VisionOutput:
+    """Features, class probabilities and layers of n pictures."""
 
     features: Features  # (n, d) last feature map, mean over positions, root mean square 1: for FID and KID
     probabilities: dict[str, Features]  # head => (n, classes), rows sum to 1
@@ -29,14 +29,14 @@ class Reading:
 
 
 class VisionJudge:
-    """The vision net, ready to look."""
+    """The vision net with a batch size."""
 
     def __init__(self, net: Any, batch: int = 32) -> None:
         self.net, self.batch = net, batch
 
     @classmethod
     def load(cls, source: str | Path, batch: int = 32) -> VisionJudge:
-        """Load from a local folder, or say in one sentence what is missing there."""
+        """Load from a local folder, or raise LaureateError saying what is missing there."""
         folder = weights.find(str(source)).path
         from laureate.evaluation.judges.vision_net import VisionNet
 
@@ -47,35 +47,40 @@ class VisionJudge:
         """Head => its classes, in the order of the probabilities."""
         return {name: tuple(classes) for name, classes in self.net.config.heads.items()}
 
-    def read(self, pictures: Sequence[Image]) -> Reading:
+    def read(self, pictures: Sequence[Image]) -> VisionOutput:
         """n RGB pictures => features, class probabilities and layers."""
-        seen = self.see(pictures)
-        heads = {name: seen[f"probabilities/{name}"] for name in self.classes}
-        layers = [seen[f"layers/{index}"] for index in range(len(self.net.config.channels))]
-        return Reading(seen["features"], heads, layers)
+        output = self.extract(pictures)
+        heads = {name: output[f"probabilities/{name}"] for name in self.classes}
+        layers = [output[f"layers/{index}"] for index in range(len(self.net.config.channels))]
+        return VisionOutput(output["features"], heads, layers)
 
-    def see(self, pictures: Sequence[Image]) -> Seen:
+    def extract(self, pictures: Sequence[Image]) -> JudgeOutput:
         """n RGB pictures => features, probabilities/HEAD and layers/I; see `laureate.evaluation.judges`.
 
         Features are the last feature map averaged over positions, as Inception's pool3. The dense layer after
-        it knows attributes better than looks: KID between two sets of real portraits was a tenth of that to
-        photographs of them, on the pooled map it is less than a hundredth. Each picture's features are scaled
-        to a root mean square of 1: a kernel of degree 3 would else be ruled by the few largest.
+        it represents attributes more than appearance: on it, KID between two sets of real portraits was a
+        tenth of that to photographs of them; on the pooled map it is less than a hundredth. Each picture's
+        features are scaled to a root mean square of 1: else the few largest dominate a kernel of degree 3.
         """
-        return in_batches(pictures, self.batch, lambda part: self._look(pixels(part, self.net.config.size)))
+        return in_batches(
+            pictures, self.batch, lambda part: self._forward(pixels(part, self.net.config.size))
+        )
 
     def extractor(self, images: torch.Tensor) -> torch.Tensor:
-        """Pictures NCHW float in [0, 255] => (n, d) features: the form in which clean-fid asks."""
-        return self._look(images)["features"]
+        """Pictures NCHW float in [0, 255] => features (n, d), as clean-fid calls an extractor."""
+        return self._forward(images)["features"]
 
     def metric(self) -> Any:
-        """The lpips package's own module around this net, all channels alike: pictures NCHW in [-1, 1]."""
+        """The lpips package's own module around this net, all channels weighted alike.
+
+        It takes pictures NCHW in [-1, 1].
+        """
         import torch
 
-        from laureate.evaluation.judges.lpips_nets import package
+        from laureate.evaluation.judges.lpips_nets import lpips_module
 
         class Layers(torch.nn.Module):
-            """Feature maps, in the form in which the package asks its backbones."""
+            """Feature maps, with the interface of the package's backbones."""
 
             def __init__(self, net: Any) -> None:
                 super().__init__()
@@ -86,17 +91,17 @@ class VisionJudge:
                 layers: list[torch.Tensor] = self.net((images + 1) / 2).layers
                 return layers
 
-        module = package("alex")
+        module = lpips_module("alex")
         module.lpips, module.L = False, len(self.net.config.channels)
         module.net, module.scaling_layer = Layers(self.net), torch.nn.Identity()
         return module.eval()
 
-    def _look(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        place = next(self.net.parameters()).device
-        said = self.net(images.to(place) / 255)
-        pooled = said.layers[-1].mean(dim=(2, 3))
-        seen = {"features": pooled / pooled.square().mean(dim=1, keepdim=True).sqrt()}
-        seen |= {
-            f"probabilities/{name}": logits.float().softmax(dim=1) for name, logits in said.logits.items()
+    def _forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        target = next(self.net.parameters()).device
+        output = self.net(images.to(target) / 255)
+        pooled = output.layers[-1].mean(dim=(2, 3))
+        named = {"features": pooled / pooled.square().mean(dim=1, keepdim=True).sqrt()}
+        named |= {
+            f"probabilities/{name}": logits.float().softmax(dim=1) for name, logits in output.logits.items()
         }
-        return seen | {f"layers/{index}": layer for index, layer in enumerate(said.layers)}
+        return named | {f"layers/{index}": layer for index, layer in enumerate(output.layers)}

@@ -1,7 +1,7 @@
-"""The embedded vision judge: a small residual net that reads what a portrait shows.
+"""The embedded vision network: a small residual classifier of a portrait's attributes and style.
 
-It plays Inception-v3's part (penultimate features for FID and KID, class probabilities for the Inception
-Score) and AlexNet's (feature maps for LPIPS), and names every attribute of the atelier's vocabulary.
+It stands in for Inception-v3 (penultimate features for FID and KID, class probabilities for the Inception
+Score) and for AlexNet (feature maps for LPIPS), and has a head for every attribute of the vocabulary.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from laureate.core.errors import LaureateError
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """What `config.json` beside the weights says."""
+    """The content of `config.json` beside the weights."""
 
     size: int  # pixels, side of the pictures
     channels: tuple[int, ...]  # of each stage; each but the first halves the resolution
@@ -30,8 +30,8 @@ class VisionConfig:
     groups: int = 8  # of the group norms: no running statistics, so batch size does not matter
 
 
-class Reading(NamedTuple):
-    """What the net says of n pictures."""
+class NetOutput(NamedTuple):
+    """Outputs for n pictures."""
 
     features: torch.Tensor  # (n, d) penultimate layer
     logits: dict[str, torch.Tensor]  # head => (n, classes)
@@ -39,7 +39,7 @@ class Reading(NamedTuple):
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside a short cut (He et al. 2016, pre-activation)."""
+    """Two convolutions and a shortcut (He et al. 2016, pre-activation)."""
 
     def __init__(self, into: int, out: int, groups: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _Residual(nn.Module):
 
 
 class VisionNet(nn.Module):
-    """Pictures (n, 3, size, size) float in [0, 1] => `Reading`."""
+    """Pictures (n, 3, size, size) float in [0, 1] => `NetOutput`."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
@@ -73,15 +73,17 @@ class VisionNet(nn.Module):
         )
         last = config.channels[-1]
         self.norm = nn.GroupNorm(config.groups, last)
-        self.squeeze = nn.Conv2d(last, last // 4, 1)  # where a thing is says what it is: keep a coarse map
+        self.squeeze = nn.Conv2d(
+            last, last // 4, 1
+        )  # position helps to recognise attributes: keep a coarse map
         side = config.size // 2 ** len(config.channels)
         self.features = nn.Linear(last // 4 * side * side + last, 2 * last)
         self.heads = nn.ModuleDict(
             {name: nn.Linear(2 * last, len(classes)) for name, classes in config.heads.items()}
         )
 
-    def forward(self, images: torch.Tensor) -> Reading:
-        """Read pictures (n, 3, size, size), float, RGB in [0, 1]."""
+    def forward(self, images: torch.Tensor) -> NetOutput:
+        """Pictures (n, 3, size, size), float, RGB in [0, 1] => logits, features and layers."""
         x = self.stem((images - self.mean) / self.std)
         layers = []
         for index, stage in enumerate(self.stages):
@@ -92,7 +94,7 @@ class VisionNet(nn.Module):
         x = nn.functional.relu(self.norm(x))
         coarse = nn.functional.relu(self.squeeze(x)).flatten(1)
         features = nn.functional.relu(self.features(torch.cat([coarse, x.mean(dim=(2, 3))], dim=1)))
-        return Reading(features, {name: head(features) for name, head in self.heads.items()}, layers)
+        return NetOutput(features, {name: head(features) for name, head in self.heads.items()}, layers)
 
     def save(self, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
         """Write config.json and model.safetensors."""

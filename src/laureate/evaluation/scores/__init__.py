@@ -1,15 +1,14 @@
-"""Features to numbers: every score is a pure function of float arrays.
+"""Scores: pure functions from features to numbers, with intervals and tests.
 
 Notation: `x` are features of generated pictures, shape (n, d); `y` those of reference pictures, shape (m, d).
-Features are computed once; a score first reduces them to a matrix of inner products or distances between
-pictures, and both the value and its bootstrap interval read that matrix, so an interval costs no forward pass
-and does not depend on d.
+A score first reduces features to a matrix of inner products or distances between pictures. Its value and its
+bootstrap interval are both computed from that matrix, so the cost of an interval does not depend on d.
 """
 
 from laureate.evaluation.scores.base import Score
 from laureate.evaluation.scores.bootstrap import (
-    Difference,
     Estimate,
+    PairedDifference,
     Resamples,
     bootstrap,
     estimate,
@@ -45,7 +44,7 @@ from laureate.evaluation.scores.nearest_neighbours import (
     precision_recall,
 )
 from laureate.evaluation.scores.per_image import (
-    Inception,
+    InceptionScore,
     PictureMean,
     clip_content,
     clip_score,
@@ -54,14 +53,14 @@ from laureate.evaluation.scores.per_image import (
 )
 
 __all__ = [
-    "Difference",
     "Estimate",
     "Frechet",
-    "Inception",
+    "InceptionScore",
     "Kernel",
     "Manifold",
     "Memorisation",
     "PairMean",
+    "PairedDifference",
     "PictureMean",
     "Resamples",
     "Score",

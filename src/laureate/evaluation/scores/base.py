@@ -1,4 +1,4 @@
-"""What all scores share: checked arrays, and how a score is taken over a resample."""
+"""Base class of the scores, checks of their input, and distances."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ Rows = NDArray[np.intp]
 
 
 class Score:
-    """A score that can be taken again over other draws of the same pictures, without looking at them again.
+    """A score that can be computed over any resample of its pictures and references.
 
-    A subclass keeps a matrix of inner products or distances, and says in `resampled` what it makes of it.
+    A subclass stores a matrix of inner products or distances, and computes the score from it in `resampled`.
     """
 
-    pictures: int | None = None  # n, and
-    references: int | None = None  # m, where the score knows them
+    pictures: int | None = None  # n; None where the score does not know it
+    references: int | None = None  # m
 
     def __call__(self, rows: Rows | None = None, others: Rows | None = None) -> float:
-        """The score over the pictures `rows` and the references `others`, repeats counted; None: all."""
+        """The score over the pictures `rows` and the references `others`, with repeats; None: all."""
         u, v = counts(rows, self.pictures), counts(others, self.references)
         return float(self.resampled(u[None], v[None])[0])
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
-        """The score in each of b resamples => (b,); NaN where it has none.
+        """The score in each of b resamples => (b,); NaN where it is undefined.
 
-        `u` (b, n), `v` (b, m): how often each picture, and each reference, is in a resample.
+        `u` (b, n), `v` (b, m): how often each picture, and each reference, occurs in a resample.
         """
         raise NotImplementedError
 
 
 def counts(rows: Rows | None, n: int | None) -> Doubles:
-    """How often each of n things occurs in a resample; with neither known, nothing: (0,)."""
+    """How often each of n rows occurs in `rows` => (n,); None: once each."""
     if rows is None:
         return np.ones(n or 0)
     return np.bincount(rows, minlength=n or 0).astype(np.float64)
 
 
 def finite(values: Array, what: str) -> Doubles:
-    """As float64, 2-D; refuses NaN and infinity, which would pass through every score unseen."""
+    """`values` as float64 (n, d). Raises LaureateError for other shapes, NaN and infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise LaureateError(f"{what} must have the shape (pictures, features), got {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
-        raise LaureateError(f"{what} of row {bad[0]} are not finite; look at that picture")
+        raise LaureateError(f"{what} of row {bad[0]} are not finite; check that picture")
     return array
 
 
 def pair(x: Array, y: Array) -> tuple[Doubles, Doubles]:
-    """Two checked feature sets of one width, two pictures or more each."""
+    """Two checked feature sets of equal width, each of two pictures or more."""
     a, b = finite(x, "features"), finite(y, "reference features")
     if a.shape[1] != b.shape[1]:
         raise LaureateError(f"features and reference features differ in width: {a.shape[1]} and {b.shape[1]}")

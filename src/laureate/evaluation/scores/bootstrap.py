@@ -1,4 +1,4 @@
-"""How sure a score is: resamples of prompts and references, the intervals and tests that follow."""
+"""Uncertainty of scores: bootstrap resamples, intervals, jackknife variances, and tests."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import numpy as np
 
 from laureate.core.errors import LaureateError
 from laureate.evaluation.scores.base import Array, Doubles, Rows, Score
-from laureate.evaluation.scores.kernel_distances import Kernel
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """Draws with replacement of whole prompts and of single references: how often each occurs in each draw.
+    """b draws with replacement of whole prompts and of single references, as counts of each.
 
-    They depend on the prompts, the number of references and the seed, and on no score: models that were asked
-    the same prompts share them, so the draws of two models can be subtracted.
+    They depend on the prompts, the number of references and the seed, and not on a score: models with the
+    same prompts share them, so the draws of two models can be subtracted.
     """
 
     groups: tuple[Rows, ...]  # rows of the pictures of each prompt
@@ -38,10 +37,10 @@ class Resamples:
 
     def of_pictures(self, prompt_counts: Doubles) -> Doubles:
         """How often each prompt occurs, (b, g) => how often each of its pictures does, (b, n)."""
-        found = np.empty((len(prompt_counts), self.pictures))
+        counts = np.empty((len(prompt_counts), self.pictures))
         for group, rows in enumerate(self.groups):
-            found[:, rows] = prompt_counts[:, group, None]
-        return found
+            counts[:, rows] = prompt_counts[:, group, None]
+        return counts
 
 
 def resample(prompts: Sequence[Hashable], references: int, draws: int = 1000, seed: int = 0) -> Resamples:
@@ -66,8 +65,8 @@ def resample(prompts: Sequence[Hashable], references: int, draws: int = 1000, se
     return Resamples(groups, references, counted(len(groups)), counted(references))
 
 
-class Difference(Score):
-    """One model's score less another's, over the same prompts and the same references: paired."""
+class PairedDifference(Score):
+    """One model's score minus another's, paired: over the same prompts, seeds and references."""
 
     def __init__(self, of: Score, less: Score) -> None:
         self.of, self.less = of, less
@@ -85,13 +84,13 @@ class Difference(Score):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score with what is known of its error."""
+    """A score with its interval and the parts of its variance."""
 
     value: float
     low: float  # of the interval
     high: float
-    from_prompts: float  # variance that more prompts would lessen,
-    from_references: float  # and that only more references would
+    from_prompts: float  # variance that more prompts would reduce
+    from_references: float  # variance that only more references would reduce
     freedom: float  # degrees of freedom of the standard error
 
     @property
@@ -102,9 +101,9 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p-value of the hypothesis that the true value is 0, by Student's t."""
-        from scipy.special import stdtr  # a third of the import that scipy.stats is
+        from scipy.special import stdtr  # scipy.stats takes three times as long to import
 
-        if not self.error > 0:  # nothing varies, or there is too little to say how much
+        if not self.error > 0:  # no variance, or it is unknown
             return 0.0 if self.error == 0 and self.value else 1.0
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
@@ -113,8 +112,8 @@ def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estima
     """A score over all pictures, with its interval from the cluster bootstrap.
 
     Repeats in a resample bias a distance upwards, so the draws are moved to have the estimate as their mean.
-    Few prompts draw too narrow an interval, so its quantiles are those further out that Student's t asks for:
-    the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
+    With few prompts a percentile interval is too narrow, so its quantiles are moved outwards as Student's t
+    requires: the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
     low ≤ value ≤ high up to skew; NaN where the score is. Raises LaureateError for a level outside (0, 1).
     """
     from scipy.special import ndtr, stdtrit
@@ -140,8 +139,8 @@ def jackknife(score: Score, resamples: Resamples) -> tuple[float, float, float]:
     """Variance of a score by leaving out one prompt, then one reference, at a time (Efron and Stein 1981,
     Annals of Statistics 9) => (from prompts, from references, degrees of freedom).
 
-    Degrees of freedom of their sum by Welch and Satterthwaite. NaN where there is one prompt, or one
-    reference.
+    Degrees of freedom of their sum by Welch and Satterthwaite. A variance is NaN where there is only one
+    prompt, or only one reference.
     """
     g, m, n = len(resamples.groups), resamples.references, resamples.pictures
     parts = []
@@ -167,13 +166,13 @@ def bootstrap(
     level: float = LEVEL,
 ) -> tuple[float, float]:
     """The interval of `estimate`, for a `Score` or any function of (rows, others) => (low, high)."""
-    known = score if isinstance(score, Score) else _Plain(score)
-    found = estimate(known, resample(clusters, references, draws, seed), level)
-    return found.low, found.high
+    as_score = score if isinstance(score, Score) else _FunctionScore(score)
+    result = estimate(as_score, resample(clusters, references, draws, seed), level)
+    return result.low, result.high
 
 
 def swap_test(
-    kernel: Callable[[Array, Array], Kernel],
+    kernel: Callable[[Array, Array], Score],
     a: Array,
     b: Array,
     y: Array,
@@ -193,7 +192,9 @@ def swap_test(
     both, n = kernel(np.concatenate([a, b]), y), len(a)
     groups = resample(prompts, 0, 1).groups
     sides = np.random.default_rng(seed).integers(2, size=(draws, len(groups)))
-    sides = np.concatenate([np.ones((1, len(groups)), sides.dtype), sides])  # the first is what was seen
+    sides = np.concatenate(
+        [np.ones((1, len(groups)), sides.dtype), sides]
+    )  # the first row: the observed sides
     stays = np.empty((draws + 1, n))
     for group, rows in enumerate(groups):
         stays[:, rows] = sides[:, group, None]
@@ -204,7 +205,7 @@ def swap_test(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of several tests => what they are worth together (Holm 1979, Scand. J. of Statistics 6).
+    """p-values of several tests => adjusted p-values (Holm 1979, Scand. J. of Statistics 6).
 
     A hypothesis may be rejected at 5 % where its adjusted value is at most 0.05; the chance of one false
     rejection or more among all is then at most 5 %.
@@ -220,7 +221,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share among `n` independent draws (Wilson 1927, JASA 22).
 
-    Where all agree, the bootstrap has no spread, but n pictures still leave room: 0 of n is not never.
+    Where all pictures agree, the bootstrap has no spread; this interval still has: 0 of n does not mean 0 %.
     """
     from statistics import NormalDist
 
@@ -233,7 +234,7 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
     return float(max(0.0, min(share, centre - half))), float(min(1.0, max(share, centre + half)))
 
 
-class _Plain(Score):
+class _FunctionScore(Score):
     """A function of (rows, others) as a `Score`."""
 
     def __init__(self, function: Callable[[Rows, Rows], float]) -> None:

@@ -1,4 +1,4 @@
-"""The Fréchet distance, exact and without a square root of a matrix."""
+"""Fréchet distance (FID), exact and without a matrix square root."""
 
 from __future__ import annotations
 

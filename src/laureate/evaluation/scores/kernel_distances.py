@@ -1,4 +1,4 @@
-"""Kernel distances: unbiased at any number of pictures, and with an influence per picture."""
+"""Kernel distances (KID, CMMD, style distance): unbiased at any number of pictures."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def gaussian_kernel(x: Array, y: Array, sigma: float = SIGMA, scale: float = SCA
 
 
 def clip_kernel(x: Array, y: Array) -> Kernel:
-    """The `Kernel` behind `cmmd`: CLIP features (n, d) and (m, d), not 0, brought to unit length."""
+    """The `Kernel` behind `cmmd`: CLIP features (n, d) and (m, d), not 0, scaled to unit length."""
     x, y = pair(x, y)
     lengths = [np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y)]
     for name, length in zip(("features", "reference features"), lengths, strict=True):
         if not length.all():
-            raise LaureateError(f"{name} of row {length.argmin()} are all 0; look at that picture")
+            raise LaureateError(f"{name} of row {length.argmin()} are all 0; check that picture")
     return gaussian_kernel(x / lengths[0], y / lengths[1])
 
 
@@ -78,22 +78,22 @@ def cmmd(x: Array, y: Array) -> float:
 
 
 def style_features(layers: Sequence[Array]) -> Array:
-    """What a style is to early layers: the Gram matrix of each (Gatys et al. 2016, CVPR, eq. 4).
+    """Style features: the Gram matrices of early layers (Gatys et al. 2016, CVPR, eq. 4).
 
-    `layers`: per layer (n, c, h, w), shallow ones. Every position is brought to unit length over channels, as
-    in LPIPS, so that contrast does not rule; the mean outer product forgets where things are => (n, Σ
-    c(c+1)/2) float32, each layer's share with a root mean square of 1, so that wide layers do not rule
-    either.
+    `layers`: per layer (n, c, h, w), shallow ones. Every position is scaled to unit length over channels, as
+    in LPIPS, so that contrast does not dominate. The mean outer product over positions does not depend on
+    where things are => (n, Σ c(c+1)/2) float32, each layer's part with a root mean square of 1, so that wide
+    layers do not dominate.
     """
-    found = []
+    by_layer = []
     for layer in layers:
         f = np.asarray(layer, dtype=np.float32).reshape(*layer.shape[:2], -1)
         f = f / (np.linalg.norm(f, axis=1, keepdims=True) + np.float32(1e-10))
         gram = f @ f.transpose(0, 2, 1) / np.float32(f.shape[2])
         above = np.triu_indices(f.shape[1])
         flat = gram[:, *above] * np.where(above[0] == above[1], 1, np.sqrt(2)).astype(np.float32)
-        found.append(flat / np.sqrt(np.mean(flat**2, axis=1, keepdims=True)))
-    return np.concatenate(found, axis=1)
+        by_layer.append(flat / np.sqrt(np.mean(flat**2, axis=1, keepdims=True)))
+    return np.concatenate(by_layer, axis=1)
 
 
 def style_distance(layers: Sequence[Array], reference_layers: Sequence[Array]) -> float:
@@ -106,6 +106,6 @@ def _within(k: Doubles, u: Doubles) -> Doubles:
     """Mean of a kernel over pairs of two different pictures, by how often both occur in each row of u (b, n);
     NaN where there is none."""
     pairs = u.sum(axis=1) ** 2 - np.sum(u * u, axis=1)
-    pairs = np.where(pairs > 0, pairs, np.nan)  # the same picture over and over has no pairs
-    found: Doubles = (np.sum((u @ k) * u, axis=1) - (u * u) @ np.diagonal(k)) / pairs
-    return found
+    pairs = np.where(pairs > 0, pairs, np.nan)  # one picture repeated has no pairs
+    mean: Doubles = (np.sum((u @ k) * u, axis=1) - (u * u) @ np.diagonal(k)) / pairs
+    return mean

@@ -1,4 +1,4 @@
-"""LPIPS over all pairs from features kept per picture: n + m forward passes score n · m pairs."""
+"""LPIPS over all pairs from features per picture: n + m forward passes for n · m pairs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from laureate.evaluation.scores.base import Array, Doubles, Score, finite, squar
 
 
 def lpips_embedding(layers: Sequence[Array], weights: Sequence[Array] | None = None) -> list[Array]:
-    """Layer features in which LPIPS (Zhang et al. 2018, arXiv:1801.03924, eq. 1) is a squared distance.
+    """Features in which LPIPS (Zhang et al. 2018, arXiv:1801.03924, eq. 1) is a squared distance.
 
     `layers`: per layer (n, c, h, w), any float dtype; `weights`: per layer (c,), at least 0, the learned
     channel weights, or None for weights of 1. Every position is scaled to unit length over channels
-    => per layer (n, c·h·w) float32. Computed once per picture, so n + m forward passes score all n · m pairs.
+    => per layer (n, c·h·w) float32.
     """
     embedded = []
     for index, layer in enumerate(layers):
@@ -45,8 +45,8 @@ class PairMean(Score):
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`."""
-        found: Doubles = np.sum((u @ self.distances) * v, axis=1) / (u.sum(axis=1) * v.sum(axis=1))
-        return found
+        means: Doubles = np.sum((u @ self.distances) * v, axis=1) / (u.sum(axis=1) * v.sum(axis=1))
+        return means
 
 
 def mean_over_pairs(distances: Array) -> PairMean:
@@ -55,7 +55,7 @@ def mean_over_pairs(distances: Array) -> PairMean:
 
 
 def lpips_diversity(x: Sequence[Array], prompts: Sequence[Hashable]) -> Doubles:
-    """How different the pictures of one prompt are: each picture's mean LPIPS to the others of its prompt.
+    """Diversity within a prompt: each picture's mean LPIPS to the other pictures of its prompt.
 
     `x`: an `lpips_embedding`, per layer (n, D); `prompts`: n of them => (n,), NaN where a prompt has one
     picture. Higher is more varied; take the mean with `mean_over_pictures`. Only pairs within a prompt are
@@ -66,11 +66,11 @@ def lpips_diversity(x: Sequence[Array], prompts: Sequence[Hashable]) -> Doubles:
     members: dict[Hashable, list[int]] = {}
     for row, prompt in enumerate(prompts):
         members.setdefault(prompt, []).append(row)
-    found = np.full(len(prompts), np.nan)
+    means = np.full(len(prompts), np.nan)
     for rows in members.values():
         if len(rows) > 1:
             part = [layer[rows] for layer in x]
             distances = lpips(part, part)
             np.fill_diagonal(distances, 0.0)
-            found[rows] = distances.sum(axis=1) / (len(rows) - 1)
-    return found
+            means[rows] = distances.sum(axis=1) / (len(rows) - 1)
+    return means

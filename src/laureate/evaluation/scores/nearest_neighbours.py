@@ -1,4 +1,4 @@
-"""Scores that ask who is nearest: precision and recall, density and coverage, memorisation."""
+"""Nearest-neighbour scores: precision and recall, density and coverage, memorisation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Manifold(Score):
     `x` (n, d), `y` (m, d), more than k pictures each. Precision: the share of generated pictures in a ball of
     a reference. Recall: the share of references in a ball of a generated picture. Density: in how many balls
     of references a generated picture lies, per k. Coverage: the share of references with a generated picture
-    in their ball. Radii belong to all pictures: a resample leaves out balls, but a repeat does not shrink one
-    to nothing.
+    in their ball. Radii are computed over all pictures: a resample leaves out balls, but a repeated picture
+    does not get a radius of 0.
     """
 
     def __init__(self, x: Array, y: Array, share: Share, k: int = 3) -> None:
@@ -40,17 +40,17 @@ class Manifold(Score):
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`."""
         if self.share == "density":
-            found: Doubles = np.sum((u @ self.inside) * v, axis=1) / (self.k * u.sum(axis=1))
+            values: Doubles = np.sum((u @ self.inside) * v, axis=1) / (self.k * u.sum(axis=1))
         elif self.share == "precision":
-            found = np.sum(u * (v @ self.inside.T > 0), axis=1) / u.sum(axis=1)
+            values = np.sum(u * (v @ self.inside.T > 0), axis=1) / u.sum(axis=1)
         else:
-            found = np.sum(v * (u @ self.inside > 0), axis=1) / v.sum(axis=1)
-        return found
+            values = np.sum(v * (u @ self.inside > 0), axis=1) / v.sum(axis=1)
+        return values
 
 
 def precision_recall(x: Array, y: Array, k: int = 3) -> tuple[float, float]:
-    """Precision (are the pictures like the references?) and recall (are all kinds of reference among the
-    pictures?).
+    """Precision (do the pictures resemble the references?) and recall (do the pictures cover the
+    references?).
 
     `x` (n, d) generated, `y` (m, d) references, more than k each; both between 0 and 1, higher is better. See
     `Manifold`.
@@ -59,21 +59,19 @@ def precision_recall(x: Array, y: Array, k: int = 3) -> tuple[float, float]:
 
 
 def density_coverage(x: Array, y: Array, k: int = 3) -> tuple[float, float]:
-    """The same two questions, less moved by an outlier: density at least 0, coverage between 0 and 1."""
+    """Density (at least 0) and coverage (0 to 1): as precision and recall, but less sensitive to outliers."""
     return Manifold(x, y, "density", k)(), Manifold(x, y, "coverage", k)()
 
 
 class Memorisation(Score):
-    """The share of pictures that lie nearer to a training picture than new pictures of the style do by
-    chance.
+    """The share of memorised pictures: nearer to a training picture than new pictures of the style would be.
 
-    How near is chance is read from the held-out pictures: their distances to the nearest training picture. A
-    generated picture counts as memorised where it is nearer to a training picture than the `nearest` quantile
-    of these (1 %: nearer than 99 in 100 held-out pictures). After Carlini et al. 2023, arXiv:2301.13188,
-    section 5, with a threshold that calibrates itself.
+    The threshold is the `nearest` quantile of the distances from held-out pictures to their nearest training
+    picture (1 %: nearer than 99 in 100 held-out pictures). After Carlini et al. 2023, arXiv:2301.13188,
+    section 5, with this threshold in place of a fixed one.
 
-    `x` (n, d), `train` (t, d), `holdout` (m, d); any features in which Euclidean distance is likeness. With m
-    held-out pictures a model that memorised nothing still scores up to about 1/(m + 1): set it against that.
+    `x` (n, d), `train` (t, d), `holdout` (m, d): features with Euclidean distances. With m held-out pictures
+    a model that memorised nothing still scores up to about 1/(m + 1).
     """
 
     def __init__(self, x: Array, train: Array, holdout: Array, nearest: float = 0.01) -> None:
@@ -103,11 +101,11 @@ class Memorisation(Score):
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`; the references are the held-out pictures."""
-        found = np.empty(len(u))
+        shares = np.empty(len(u))
         for draw, (a, b) in enumerate(zip(u, v, strict=True)):
             chance = np.sqrt(np.repeat(self.chance, b.astype(np.intp)))
-            found[draw] = a @ (np.sqrt(self.distance) < np.quantile(chance, self.nearest)) / a.sum()
-        return found
+            shares[draw] = a @ (np.sqrt(self.distance) < np.quantile(chance, self.nearest)) / a.sum()
+        return shares
 
 
 def memorisation(x: Array, train: Array, holdout: Array, nearest: float = 0.01) -> float:
@@ -116,7 +114,7 @@ def memorisation(x: Array, train: Array, holdout: Array, nearest: float = 0.01) 
 
 
 def _kth(distances: Doubles, k: int) -> Doubles:
-    """Each picture's distance to its k-th nearest neighbour, itself left out: (n, n) => (n,)."""
+    """Each picture's distance to its k-th nearest other picture: (n, n) => (n,)."""
     distances = distances.copy()
     np.fill_diagonal(distances, np.inf)
     kth: Doubles = np.partition(distances, k - 1, axis=1)[:, k - 1]

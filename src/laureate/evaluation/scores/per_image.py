@@ -1,4 +1,4 @@
-"""Scores of each picture by itself, and of class probabilities."""
+"""Scores per picture (CLIP, means of values) and the Inception Score."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def inception_score(p: Array, splits: int = 1) -> float:
         raise LaureateError(
             f"the Inception Score needs at least as many pictures as splits, got {len(p)} for {splits}"
         )
-    return float(np.mean([Inception([p[part]])() for part in np.array_split(np.arange(len(p)), splits)]))
+    return float(np.mean([InceptionScore([p[part]])() for part in np.array_split(np.arange(len(p)), splits)]))
 
 
-class Inception(Score):
+class InceptionScore(Score):
     """The Inception Score of one head of classes, or the geometric mean over several.
 
     `heads`: per head (n, k), rows are probabilities.
@@ -39,13 +39,13 @@ class Inception(Score):
         self.pictures = len(self.heads[0])
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
-        """See `Score.resampled`; references play no part."""
+        """See `Score.resampled`; references are not used."""
         share = u / u.sum(axis=1, keepdims=True)
-        found = np.zeros(len(u))
+        logs = np.zeros(len(u))
         for p, agreement in zip(self.heads, self.agreement, strict=True):
             mean = share @ p
-            found += share @ agreement - np.sum(mean * np.log(np.maximum(mean, TINY)), axis=1)
-        return np.exp(found / len(self.heads))
+            logs += share @ agreement - np.sum(mean * np.log(np.maximum(mean, TINY)), axis=1)
+        return np.exp(logs / len(self.heads))
 
 
 def clip_score(pictures: Array, texts: Array) -> Doubles:
@@ -61,12 +61,12 @@ def clip_score(pictures: Array, texts: Array) -> Doubles:
 
 
 def clip_content(pictures: Array, contents: Array) -> Doubles:
-    """`clip_score` against the prompt without its style suffix: did the picture keep what was asked?"""
+    """`clip_score` against the prompt without its style suffix: is its content in the picture?"""
     return clip_score(pictures, contents)
 
 
 class PictureMean(Score):
-    """The mean of what is known of each picture, (n,) or (n, k), NaN where a picture has none.
+    """The mean of values per picture, (n,) or (n, k), NaN where a picture has none.
 
     With k columns every value that is not NaN weighs the same. Raises LaureateError where all are NaN.
     """
@@ -80,7 +80,7 @@ class PictureMean(Score):
             raise LaureateError("none of the pictures has a value to average")
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
-        """See `Score.resampled`; references play no part. NaN where a resample knows nothing."""
+        """See `Score.resampled`; references are not used. NaN where no picture has a value."""
         known = u @ self.known
         return np.where(known > 0, u @ self.sums / np.maximum(known, TINY), np.nan)
 

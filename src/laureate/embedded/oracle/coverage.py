@@ -1,0 +1,141 @@
+"""Coverage of the study's intervals, and correctness of its adviser, over resampled studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from laureate.comparison import rank_selection
+from laureate.embedded.oracle.resampled_studies import Pool, Study, resamples_of, scores_of
+from laureate.evaluation import scoring
+from laureate.evaluation.scores import Estimate
+
+LEVEL = 0.95
+
+
+@dataclass
+class Coverage:
+    """One score of one model over many studies."""
+
+    true: float
+    share: bool  # a score between 0 and 1
+    values: list[float]
+    covers: dict[str, list[bool]]  # kind of interval => whether it covers the true value, per study
+    widths: list[float]
+
+    def add(self, estimate: Estimate, percentile: tuple[float, float], undrawn: tuple[float, float]) -> None:
+        """Record a study: the interval that it reports, and the percentile interval to compare with.
+
+        `undrawn`: the shares of the pool's prompts and portraits that the study did not draw. A study that
+        draws a tenth of a pool is nearer to the pool than to the population. So its error is enlarged by as
+        much (the finite-population correction) before the intervals are checked. The true value that this
+        supposes is cut to [0, 1] for a share.
+        """
+        from scipy.stats import t
+
+        variance = estimate.from_prompts + estimate.from_references
+        correction = (
+            np.sqrt((estimate.from_prompts * undrawn[0] + estimate.from_references * undrawn[1]) / variance)
+            if variance > 0
+            else 1.0
+        )
+        half = t.ppf((1 + LEVEL) / 2, estimate.freedom) * estimate.error
+        kinds = {
+            "interval": (estimate.low, estimate.high),
+            "plain": percentile,
+            "jackknife": (estimate.value - half, estimate.value + half),
+        }
+        self.values.append(estimate.value)
+        self.widths.append(estimate.high - estimate.low)
+        target = estimate.value + (self.true - estimate.value) / correction
+        if self.share:
+            target = min(1.0, max(0.0, target))
+        for kind, (low, high) in kinds.items():
+            self.covers.setdefault(kind, []).append(bool(low <= target <= high))
+
+    def summary(self) -> dict[str, float | int | None]:
+        """Numbers for the table."""
+        bias = float(np.mean(self.values) - self.true)
+        return {
+            "true": self.true,
+            "bias": bias,
+            "spread": float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None,
+            "width": float(np.mean(self.widths)),
+            "studies": len(self.values),
+        } | {f"cover_{kind}": float(np.mean(covers)) for kind, covers in self.covers.items()}
+
+
+def coverage(
+    pool: Pool,
+    drawn: Iterable[Study],
+    true_values: Mapping[str, Mapping[str, float]],
+    draws: int,
+    keys: Sequence[str],
+) -> dict[str, dict[str, Coverage]]:
+    """Interval coverage of every score of every model => key => model => `Coverage`.
+
+    The intervals are the study's own, from `scoring.estimate` with `draws` resamples.
+    """
+    by_key = {
+        key: {
+            model: Coverage(true_values[model][key], key in scoring.SHARES, [], {}, [])
+            for model in pool.models
+        }
+        for key in keys
+    }
+    for number, study in enumerate(drawn):
+        resamples = resamples_of(study, draws, number)
+        undrawn = 1 - len(study.prompts) / pool.prompts, 1 - len(study.portraits) / pool.portraits.count
+        for model in pool.models:
+            for key, score in scores_of(pool, model, study, keys).items():
+                estimate, values = scoring.estimate(key, score, resamples)
+                bootstrap = values[1 : 1 + draws]  # after the value of all pictures: see `scoring.designs`
+                tail = (1 - LEVEL) / 2
+                low, high = np.quantile(bootstrap - bootstrap.mean() + estimate.value, [tail, 1 - tail])
+                by_key[key][model].add(estimate, (float(low), float(high)), undrawn)
+    return by_key
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the adviser recommends in one study."""
+
+    rank: int | None
+    right: bool  # the truly best rank, or one that truly lies within the margin of it
+    enough: bool
+    best: int
+
+
+def tied(true_values: Mapping[str, Mapping[str, float]], key: str, margin: float) -> tuple[int, set[int]]:
+    """The truly best rank by a score where lower is better, and all ranks truly within the margin of it."""
+    base = true_values["baseline"][key]
+    ranks = {
+        int(model.removeprefix("rank-")): values[key]
+        for model, values in true_values.items()
+        if model != "baseline"
+    }
+    best = min(ranks, key=ranks.__getitem__)
+    limit = ranks[best] + margin * (base - ranks[best])
+    return best, {rank for rank, value in ranks.items() if value <= limit}
+
+
+def recommendations(
+    pool: Pool,
+    drawn: Iterable[Study],
+    true_values: Mapping[str, Mapping[str, float]],
+    key: str,
+    margin: float = rank_selection.MARGIN,
+) -> list[Recommendation]:
+    """The adviser's recommendation in every study, by one score."""
+    _, right = tied(true_values, key, margin)
+    recommended = []
+    for study in drawn:
+        resamples = resamples_of(study, 2, 0)  # tests need no draws
+        by_model = {model: scores_of(pool, model, study, [key])[key] for model in pool.models}
+        base = by_model.pop("baseline")
+        ranks = {int(model.removeprefix("rank-")): score for model, score in by_model.items()}
+        advice = rank_selection.advise(ranks, base, resamples, margin=margin)
+        recommended.append(Recommendation(advice.rank, advice.rank in right, advice.enough, advice.best))
+    return recommended
