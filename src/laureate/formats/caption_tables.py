@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import math
+import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +137,13 @@ def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
     if not (data[:4] == data[-4:] == b"PAR1") or footer > len(data) - 12:  # the reader would panic
         raise LaureateError(f"{path} cannot be read as Parquet: it is cut off, or another format")
     try:
-        table = read_parquet(io.BytesIO(data)).read_all()
-        columns = {
-            name: [_plain(value) for value in table.column(name).to_pylist()]
-            for name in table.column_names
-            if name in wanted
-        }
+        with _quiet():
+            table = read_parquet(io.BytesIO(data)).read_all()
+            columns = {
+                name: [_plain(value) for value in table.column(name).to_pylist()]
+                for name in table.column_names
+                if name in wanted
+            }
     except BaseException as error:  # a panic of the reader in Rust is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
@@ -147,6 +151,20 @@ def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
         raise LaureateError(f"{path} cannot be read as Parquet: {why}") from None
     for number in range(table.num_rows):
         yield number + 1, {name: cells[number] for name, cells in columns.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the reader in Rust writes about a damaged file, a backtrace, out of stderr."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _plain(value: Any) -> Any:
