@@ -17,6 +17,7 @@ NAMES = {
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
     "judges": "the table of a study as the independent judge and its own see it",
+    "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "page": "put the results into docs/performance.md",
 }
 

@@ -20,6 +20,7 @@ STAGES = {
     "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "test differences between the models and write the table",
+    "select": "copy the scores of one row of the table, which `dvc exp show` shows",
     "report": "write the HTML report",
 }
 BESIDE = {
@@ -34,6 +35,8 @@ BESIDE = {
     "push": "upload that folder to a model hub; without --yes, print what would be sent",
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
+    "ranks": "keep one DVC experiment per rank of a finished study",
+    "replicate": "compare the results with those of a git revision",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
-            _beside(verb, file, options)
+            return _beside(verb, file, options)
         else:
             _stage(verb, file, options, alone)
     except LaureateError as error:
@@ -80,8 +83,9 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them."""
+def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them. Gives the
+    exit status that `run` gives, or 0."""
     command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
@@ -92,7 +96,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    command(**options)
+    return command(**options) or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    against = commands["replicate"].add_argument
+    against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
+    against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),

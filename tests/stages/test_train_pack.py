@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import shutil
 import subprocess
@@ -133,14 +134,16 @@ def test_what_the_weights_depend_on_trains_anew_and_once(study: params.Params, s
     train.run(longer, rank=2)
     train.run(longer, rank=4)
     assert steps == [(RANKS, number) for number in range(15)]
-    assert len(list((train.CACHE / "results").iterdir())) == 2, "stale results are dropped"
+    steps.clear()
+    train.run(study, rank=2)
+    assert not steps, "what was trained before is kept"
 
 
 def test_what_the_weights_do_not_depend_on_trains_nothing(study: params.Params, steps: list[Any]) -> None:
     train.run(study, rank=2)
     before = outputs(2)
     steps.clear()
-    train.run(changed(study, checkpoint_every=3, pack=False), rank=2)
+    train.run(changed(study, checkpoint_every=3, pack=False, preview=5, trackers=["dvclive"]), rank=2)
     assert not steps
     assert outputs(2) == before
 
@@ -236,8 +239,20 @@ def test_a_result_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
     assert results.find("key") == tmp_path / "key"
     (tmp_path / "key" / "file").unlink()
     assert results.find("key") is None
-    results.keep_only([])
+    results.keep_recent([], count=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_results_of_other_parameters_stay_until_there_are_too_many(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for number in range(4):
+        with results.adding(f"key-{number}") as folder:
+            (folder / "file").write_text("whole")
+        os.utime(tmp_path / f"key-{number}/hashes.json", (number, number))
+    results.keep_recent(["key-0"], count=3)  # it is taken now, so it is the last to go
+    assert {path.name for path in tmp_path.iterdir()} == {"key-0", "key-2", "key-3"}
+    results.keep_recent(["key-0", "key-2", "key-3"], count=1)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 # --- several processes, other data, other precision ---

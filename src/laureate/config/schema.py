@@ -90,6 +90,11 @@ class Encode(Section):
     batch: Count = 8  # pictures per call of the VAE
 
 
+Tracker = Literal[
+    "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb"
+]
+
+
 class OnNetworks(Section):
     """A section of a stage that runs the UNet."""
 
@@ -132,6 +137,9 @@ class Train(OnNetworks):
     checkpoint_every: Count = 80
     # mode of torch.compile for the UNet, which takes minutes; the last two use CUDA graphs
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    # trackers of accelerate that log the losses during training, in .work/live
+    trackers: list[Tracker] = []
+    preview: Count | None = None  # steps between two sheets of pictures of every rank; null: none
     pack: bool = True  # train all missing ranks together; false: only the requested one
 
     def steps_for(self, pictures: int) -> int:

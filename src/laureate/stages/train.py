@@ -14,12 +14,20 @@ from pathlib import Path
 
 from laureate.config.params import Params
 from laureate.core.files import fresh_folder, write_bytes
-from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, WORK, adapter_folder, curve_file
+from laureate.core.paths import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    WORK,
+    adapter_folder,
+    curve_file,
+    machine_file,
+    shared,
+)
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import device
 from laureate.torch_utils.distributed import joined
 from laureate.training.checkpoints import Checkpoints
-from laureate.training.result_cache import CURVE, Results, key_of, locked
+from laureate.training.result_cache import CURVE, MACHINE, Results, key_of, locked
 from laureate.training.run import train
 from laureate.training.run_plan import plan_run, recipes_of, with_steps
 
@@ -37,8 +45,9 @@ def run(params: Params, rank: int) -> None:
     libraries = ["torch", "diffusers", *["transformers"] * bool(params.train.text_encoder)]
     environment = {"machine": device.machine(), **{name: version(name) for name in libraries}}
     keys = {str(each): key_of([content, environment]) for each, content in recipes.items()}
-    results, checkpoints = Results(CACHE / "results"), Checkpoints(CACHE / "checkpoints")
-    with joined() as team, locked(CACHE) if team.first else nullcontext():
+    cache = shared(CACHE)
+    results, checkpoints = Results(cache / "results"), Checkpoints(cache / "checkpoints")
+    with joined() as team, locked(cache) if team.first else nullcontext():
         plan = team.broadcast(
             plan_run(params, rank, recipes, keys, results, checkpoints) if team.first else None
         )
@@ -48,7 +57,7 @@ def run(params: Params, rank: int) -> None:
         if not team.first:
             return
         _put_in_place(results.folder / keys[str(rank)], rank)
-        results.keep_only(keys.values())
+        results.keep_recent(keys.values())
         latest = checkpoints.find()
         unfinished = latest.keys.items() if latest else ()
         if all(results.find(key) or keys.get(name) != key for name, key in unfinished):
@@ -61,3 +70,4 @@ def _put_in_place(result: Path, rank: int) -> None:
         for name in (ADAPTER_WEIGHTS, ADAPTER_CONFIG):
             shutil.copyfile(result / name, folder / name)
     write_bytes(curve_file(rank), (result / CURVE).read_bytes())
+    write_bytes(machine_file(rank), (result / MACHINE).read_bytes())

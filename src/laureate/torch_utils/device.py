@@ -36,6 +36,15 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def described(dtype: torch.dtype) -> dict[str, Any]:
+    """Where a training ran: architecture, processor, graphics cards, precision, version of torch."""
+    import torch
+
+    facts = machine()
+    named = {key: facts[key] for key in ("architecture", "processor", "cards")}
+    return {**named, "precision": name_of(dtype), "torch": torch.__version__}
+
+
 def machine() -> dict[str, Any]:
     """What decides how numbers are rounded on this machine, read without torch: the processor and its
     instructions, the graphics cards and `CUDA_VISIBLE_DEVICES`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from laureate.core.files import fresh_folder, sha256_file, write_json
 HASHES = "hashes.json"
 CURVE = "curve.csv"  # the losses of one rank
 PACKAGE = Path(__file__).resolve().parents[1]  # the code that runs, whatever the working folder holds
+MACHINE = "machine.json"  # where it was trained
+RECENT = 60  # results that are kept: ten studies of six ranks
 
 
 def key_of(content: Any) -> str:
@@ -82,8 +85,18 @@ class Results:
             return None
         return folder if whole else None
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Remove every other result, and what killed runs left."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.name not in keys:
+    def keep_recent(self, keys: Collection[str], count: int = RECENT) -> None:
+        """Keep the results of `keys` and, up to `count` in all, those that were added or taken last; drop the
+        others and what killed runs left. To be called by whoever holds the lock.
+        """
+        for key in keys:
+            if (self.folder / key / HASHES).is_file():
+                os.utime(self.folder / key / HASHES)
+        found = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        whole = {path: (path / HASHES).stat().st_mtime_ns for path in found if (path / HASHES).is_file()}
+        recent = [
+            path for path in sorted(whole, key=whole.__getitem__, reverse=True) if path.suffix != ".part"
+        ]
+        for path in found:
+            if path not in recent[:count] and path.name not in keys:
                 shutil.rmtree(path, ignore_errors=True)

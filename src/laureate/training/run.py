@@ -1,12 +1,14 @@
 """Train a stack of adapters together, from the start or from a checkpoint, and keep their results."""
 
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
-from laureate.core.files import write_text
-from laureate.core.paths import ENCODED
+from laureate.core.files import write_json, write_text
+from laureate.core.paths import ENCODED, LIVE, shared
 from laureate.core.progress import progress
 from laureate.networks.backends import placement
 from laureate.networks.diffusion import base_model
@@ -14,7 +16,8 @@ from laureate.torch_utils import device, safetensors_io
 from laureate.torch_utils.distributed import Team
 from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.loss_curves import Curves
-from laureate.training.result_cache import CURVE, Results
+from laureate.training.observer import Observer, Several
+from laureate.training.result_cache import CURVE, MACHINE, Results, key_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +66,11 @@ def train(
     start = None if checkpoint else objective.holdout_loss(data["holdout"]).expand(len(recipes))
     trainer = Trainer(objective, adapters)
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
-    curves = fit(trainer, data, of_pack, checkpoints, checkpoint, start)
+    observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
+    try:
+        curves = fit(trainer, data, of_pack, checkpoints, checkpoint, start, observer)
+    finally:
+        observer.close()
     if not team.first:
         return
     for index, (rank, content) in enumerate(recipes.items()):
@@ -71,6 +78,7 @@ def train(
             adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
             adapter_config.write(folder, content, precision=device.name_of(dtype), base_source=found.source)
             write_text(folder / CURVE, curves.csv(index))
+            write_json(folder / MACHINE, device.described(dtype))
 
 
 def fit(
@@ -80,12 +88,14 @@ def fit(
     checkpoints: Checkpoints,
     checkpoint: SavedCheckpoint | None,
     start: "Tensor | None",
+    observer: Observer | None = None,
 ) -> Curves:
     """Run all steps, or those after the checkpoint; gives the loss curves.
 
     `keys`: of the results, by name of a rank; `start`: held-out loss before the first step, (R,)."""
     settings, first, ranks = trainer.train, 0, [int(name) for name in keys]
-    curves = Curves(ranks, checkpoint.done if checkpoint else None)
+    observer = observer or Observer()
+    curves = Curves(ranks, checkpoint.done if checkpoint else None, observer)
     label = f"train rank{'s' * (len(keys) > 1)} {', '.join(keys)}"
     if checkpoint:
         first = checkpoint.done["steps"]
@@ -101,12 +111,38 @@ def fit(
             curves.close_row(step, held_out)
         if (step + 1) % LOSS_CHECK_INTERVAL == 0:
             curves.fetch()
+        observer.after_step(step + 1)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
             done = {"steps": step + 1, **curves.state()}  # raises before a loss that is not finite is saved
             if trainer.team.first:
                 checkpoints.write(keys, done, trainer.state())
     curves.close_row(settings.steps, trainer.holdout_loss(data["holdout"]))
     return curves
+
+
+def observers(
+    trainer: "Trainer", held_out: "Examples", found: base_model.Base, keys: Mapping[str, str]
+) -> Observer:
+    """Who watches the run: trackers and previews, as the parameters want them, in a folder of its own."""
+    settings, wanted = trainer.train, list[Observer]()
+    folder = live_folder(keys)
+    if settings.trackers:
+        from laureate.training.trackers import Trackers
+
+        wanted.append(Trackers(settings.trackers, [each.rank for each in trainer.adapters], folder))
+    if settings.preview:
+        from laureate.training.preview import Preview
+
+        objective = trainer.objective
+        vae = placement.place(found.vae(objective.dtype), objective.device, objective.dtype)
+        wanted.append(Preview(trainer, held_out, vae, found.scheduler, folder))
+    return Several(wanted)
+
+
+def live_folder(keys: Mapping[str, str]) -> Path:
+    """.work/live/NAME-HASH: name of the DVC experiment, or `study`; hash of the keys of all results."""
+    name = os.environ.get("DVC_EXP_NAME") or "study"
+    return shared(LIVE) / f"{name}-{key_of(sorted(keys.items()))[:8]}"
 
 
 def _examples(encoded: "dict[str, Tensor]", objective: "Objective") -> "dict[str, Examples]":

@@ -16,7 +16,7 @@ from laureate.torch_utils import safetensors_io
 from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.result_cache import Results, code_of_stage
 
-RESULT_NEUTRAL = {"pack", "checkpoint_every"}  # parameters that change no result
+RESULT_NEUTRAL = {"pack", "checkpoint_every", "trackers", "preview"}  # parameters that change no result
 PER_RANK = ("learning_rate", "alpha", "dropout")  # may be a mapping from rank to value
 
 
