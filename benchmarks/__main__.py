@@ -18,6 +18,8 @@ NAMES = {
     "suite": "all distances of seven models, against clean-fid and the lpips package",
     "judges": "the table of a study as the independent judge and its own see it",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
+    "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }
 

@@ -37,6 +37,8 @@ BESIDE = {
     "serve": "serve the base and the adapters behind OpenAI's images API",
     "ranks": "keep one DVC experiment per rank of a finished study",
     "replicate": "compare the results with those of a git revision",
+    "portrait": "redraw a photo of a person in the style of the study",
+    "poster": "lay out a portrait and texts as a poster",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
@@ -155,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
+    _portrait(commands["portrait"])
+    _poster(commands["poster"])
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
@@ -187,3 +191,47 @@ def _score_options(parser: argparse.ArgumentParser) -> None:
     option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
     words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
     option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)
+
+
+def _portrait(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate portrait`."""
+    add = parser.add_argument
+    add("photo", metavar="PHOTO", help="a picture of one person: JPEG, PNG, WebP, TIFF or GIF")
+    add("--model", metavar="NAME", help="baseline or rank-N (default: params.selected)")
+    add("--prompt", metavar="TEXT", help="instead of the captioner's sentence")
+    strength = "in (0, 1]; less keeps more (default: 0.45, from the photo 0.75)"
+    add("--strength", type=float, metavar="X", help=strength)
+    add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
+    add("--steps", type=int, metavar="N", help="of which N x strength run (default: params.sample.steps)")
+    add("--seed", type=int, default=1, metavar="N", help="of the first portrait (default: 1)")
+    add("--n", type=int, default=1, metavar="N", help="portraits, each with the next seed (default: 1)")
+    ground = "make the ground paper or keep it (default: paper)"
+    add("--background", choices=("paper", "keep"), default="paper", help=ground)
+    tones = "draw from the photo in tones of ink, or as it is (default: ink)"
+    add("--start", choices=("ink", "photo"), default="ink", help=tones)
+    add("--mask", metavar="FILE", help="a picture of the photo's size, white where the person is")
+    add("--box", metavar="X,Y,W,H", help="the part of the photo to draw, in pixels")
+    add("--control", metavar="DIR", help="a line-art ControlNet for the base, in the layout of diffusers")
+    add(
+        "--control-end", type=float, default=0.3, metavar="X", help="when it ends (default: 0.3 of the steps)"
+    )
+    add("--out", metavar="FILE", help="a PNG (default: portraits/PHOTO-MODEL-SEED.png)")
+
+
+def _poster(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate poster`."""
+    add = parser.add_argument
+    add("portrait", metavar="PORTRAIT", help="a picture, such as what `laureate portrait` wrote")
+    add("--name", required=True, metavar="TEXT", help="who is shown")
+    add("--subject", required=True, metavar="TEXT", help="the head of the poster")
+    add("--contribution", default="", metavar="TEXT", help="what for, under the name")
+    add("--footer", default="", metavar="TEXT", help="the last line (default: none)")
+    add("--second", metavar="PORTRAIT", help="the portrait of a second person")
+    add("--second-name", metavar="TEXT", help="who is shown there")
+    fonts = "a font that is tried before DejaVu and STIX; may be given more than once"
+    add("--font", action="append", default=[], metavar="FILE", dest="fonts", help=fonts)
+    template = "one, two or a YAML file (default: by the number of people)"
+    add("--template", metavar="NAME", help=template)
+    add("--width", type=int, default=1080, metavar="N", help="of the poster in pixels (default: 1080)")
+    add("--no-note", action="store_false", dest="note", help="the note on awards in the metadata only")
+    add("--out", metavar="FILE", help="a PNG (default: PORTRAIT-poster.png beside the portrait)")

@@ -1,6 +1,7 @@
 """`laureate serve`: serve the study's base and adapters behind OpenAI's images API.
 
-POST /v1/images/generations (prompt, model, n, size; `seed` is an extension) and GET /v1/models.
+POST /v1/images/generations (prompt, model, n, size; `seed` is an extension), POST /v1/images/edits (a photo
+in a form, see `serve_edits`) and GET /v1/models.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def run(params: Params, host: str, port: int) -> None:
     import socket
 
     try:
+        import python_multipart  # noqa: F401  # what starlette reads forms with
         import uvicorn
     except ImportError:
         raise LaureateError("serving needs fastapi and uvicorn: pip install 'laureate[serve]'") from None
@@ -84,8 +86,13 @@ def build(studio: Generator) -> FastAPI:
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
 
+    from laureate.commands import serve_edits
+    from laureate.img2img.generator import PortraitGenerator
+
+    portraits = PortraitGenerator(studio.params, found=studio.found)
     app = FastAPI(title="laureate", version=__version__, docs_url=None, redoc_url=None)
 
     def answer(error: RequestError) -> JSONResponse:
@@ -94,6 +101,10 @@ def build(studio: Generator) -> FastAPI:
     @app.exception_handler(RequestError)
     async def request_error(_: Request, error: RequestError) -> JSONResponse:
         return answer(error)
+
+    @app.exception_handler(serve_edits.BadForm)
+    async def bad_form(_: Request, error: serve_edits.BadForm) -> JSONResponse:
+        return answer(RequestError(error.status, error.message, error.code, error.param))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
@@ -143,6 +154,29 @@ def build(studio: Generator) -> FastAPI:
             ],
         }
 
+    async def edit(request: Request) -> JSONResponse:
+        limit = studio.params.crawl.megabytes
+        photo, form = await serve_edits.read(request.headers, request.stream(), limit)
+        _known(studio, form.model or portraits.default)
+        width, height = _size(form.size, studio)
+        if width != height:
+            raise RequestError(400, f"size: portraits are square, got {form.size}", "invalid_size", "size")
+        first = secrets.randbelow(2**31) if form.seed is None else form.seed
+        drawn = await run_in_threadpool(serve_edits.draw, portraits, photo, form, width, first)
+        data = [
+            {
+                "b64_json": base64.b64encode(portrait.png()).decode("ascii"),
+                "revised_prompt": portrait.record["prompt"],
+                "seed": portrait.record["seed"],
+                "strength": portrait.record["strength"],
+            }
+            for portrait in drawn
+        ]
+        made = {"created": int(time.time()), "size": f"{width}x{height}", "output_format": "png"}
+        return JSONResponse(made | {"data": data})
+
+    # a plain route: FastAPI's own form parsing would put a photo into a temporary file
+    app.add_route("/v1/images/edits", edit, methods=["POST"])
     return app
 
 
