@@ -150,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
     _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
