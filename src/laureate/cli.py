@@ -112,7 +112,8 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> int:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    return command(**options) or 0
+    status = command(**options)
+    return status if isinstance(status, int) else 0  # some give what they wrote
 
 
 def _port(text: str) -> int:
@@ -146,7 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     crawl("--dry-run", action="store_true", help="print the first requests and send none")
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("sample", "evaluate"):
-        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline, rank-N or external"
+        names = "baseline or rank-N"
+        if verb == "evaluate":
+            names = "noise-floor, vae-ceiling, baseline, rank-N or external"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")

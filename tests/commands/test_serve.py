@@ -253,6 +253,7 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     values["external"] = {"served": {"endpoint": settings}, "by-hand": {}}
     for judge in ("clip", "vision"):
         values["evaluate"]["judges"][judge]["source"] = str(tiny_models / judge)
+    values["compare"]["judges"] = ["vision", "clip"]
     Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     loaded = params.load()
     images.run(loaded, "served")
@@ -262,7 +263,7 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     compare.run(loaded)
     table = results_table.read_csv("metrics/comparison.csv")
     rows = {model: results_table.metrics_of(table, model) for model in table.index}
-    assert list(rows) == ["noise-floor", "baseline", "rank-4", "rank-16", "served", "by-hand"]
+    assert list(rows) == ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16", "served", "by-hand"]
     assert (rows["served"]["n_generated"], rows["by-hand"]["n_generated"]) == (18, 8)
     assert "rank" not in rows["served"]
     for model in ("served", "by-hand"):
