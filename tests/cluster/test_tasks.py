@@ -75,7 +75,9 @@ def test_a_schedule_respects_inputs_and_nodes(
         for need in task.needs:
             assert placed[need].end <= placed[task.name].start
         together = [
-            p for p in placed.values() if p.node == placed[task.name].node and p.start <= placed[task.name].start < p.end
+            p
+            for p in placed.values()
+            if p.node == placed[task.name].node and p.start <= placed[task.name].start < p.end
         ]
         assert len(together) <= nodes[placed[task.name].node].cpus
     total = sum(seconds.values())

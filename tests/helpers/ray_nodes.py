@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mini_study
 import psutil
+import yaml
 from conftest import run
 
 SHIM = """#!/bin/sh
-echo "$(date +%s.%N) $DVC_STAGE" >> {log}
+echo "$(date +%s.%N) $DVC_STAGE {name} $*" >> {log}
 exec {program} "$@"
 """
 
@@ -59,17 +61,30 @@ class Nodes:
             text=True,
         )
 
-    def started(self) -> list[tuple[float, str]]:
-        """(time, stage) of every start of a stage's command."""
+    def started(self) -> list[tuple[float, str, str]]:
+        """(time, stage, command) of every start of a stage's command."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [(float(when), name) for when, name in (line.split(" ", 1) for line in lines)]
+        parts = [line.split(" ", 2) for line in lines]
+        return [(float(when), name, command) for when, name, command in parts]
+
+    def twice(self, store: Path, since: float) -> list[str]:
+        """The stages that were started after a run of them was in the remote's run-cache, from a time on."""
+        pushed: dict[str, float] = {}
+        for entry in store.glob("runs/*/*/*"):
+            command = yaml.safe_load(entry.read_text())["cmd"]
+            pushed[command] = min(entry.stat().st_mtime, pushed.get(command, sys.maxsize))
+        again = []
+        for at, name, command in self.started():
+            if at >= since and at > pushed.get(command, sys.maxsize):
+                again.append(name)
+        return again
 
     def wait_for(
         self, stage: str, driver: subprocess.Popen[str], after: float = 0.0, seconds: float = 120
     ) -> None:
         """Wait until a stage has started. Raises AssertionError when the driver ends before."""
         until(
-            lambda: any(name.startswith(stage) and at >= after for at, name in self.started()),
+            lambda: any(name.startswith(stage) and at >= after for at, name, _ in self.started()),
             driver,
             seconds,
         )
@@ -92,20 +107,14 @@ def until(happened: Callable[[], bool], driver: subprocess.Popen[str], seconds: 
         time.sleep(0.02)
 
 
-def running(words: str) -> psutil.Process | None:
-    """The process of a stage's command, `laureate train` and so on, if one runs below a task of this test."""
+def at_work(stage: str) -> psutil.Process | None:
+    """The process that runs the task of a stage in a clone (`laureate.cluster.worker`), if there is one."""
     for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if words in line and "/bin/sh" not in line and "-c" not in (process.info["cmdline"] or [])[:2]:
-            return process
+        words = process.info["cmdline"] or []
+        with suppress(OSError):
+            if "laureate.cluster.worker" in words and f'["{stage}' in Path(words[-2]).read_text():
+                return process
     return None
-
-
-def workers() -> list[psutil.Process]:
-    """The processes that run a task in a clone (`laureate.cluster.worker`)."""
-    return [
-        p for p in psutil.process_iter(["cmdline"]) if "laureate.cluster.worker" in (p.info["cmdline"] or [])
-    ]
 
 
 @contextmanager
@@ -115,9 +124,11 @@ def nodes(folder: Path, code: Path, count: int = 2) -> Iterator[Nodes]:
 
     log, shims = folder / "started.log", folder / "bin"
     shims.mkdir()
-    program = shutil.which("laureate")
-    (shims / "laureate").write_text(SHIM.format(log=log, program=program))
-    (shims / "laureate").chmod(0o755)
+    (folder / "step.py").write_text(mini_study.STEP)
+    programs = {"laureate": str(shutil.which("laureate")), "step": f"{sys.executable} {folder / 'step.py'}"}
+    for name, program in programs.items():
+        (shims / name).write_text(SHIM.format(log=log, name=name, program=program))
+        (shims / name).chmod(0o755)
     (folder / "tmp").mkdir()
     changed = {
         "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}",

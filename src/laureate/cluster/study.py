@@ -16,6 +16,7 @@ from laureate.core.errors import LaureateError
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+FILE = "dvc.yaml"  # stages of other files, which made what is in git, are not looked at
 FREE = ("params.yaml", "dvc.lock")  # files that may differ from the commit
 
 
@@ -37,9 +38,12 @@ def stages_of(repo: Repo) -> list[Stage]:
     from dvc.repo.reproduce import plan_repro
 
     graph = repo.index.graph
-    names = [node.addressing for node in plan_repro(graph, repo.stage.collect("dvc.yaml")) if node.cmd]
-    needs = {node.addressing: [to.addressing for to in graph.successors(node) if to.cmd] for node in graph}
-    stale = out_of_date(names, needs, repo.status())
+    own = [
+        node for node in plan_repro(graph, repo.stage.collect(FILE)) if node.cmd and node.path_in_repo == FILE
+    ]
+    names = [node.addressing for node in own]
+    needs = {node.addressing: [to.addressing for to in graph.successors(node) if to in own] for node in own}
+    stale = out_of_date(names, needs, repo.status(targets=[FILE]))
     return [Stage(name, tuple(needs[name]), name in stale) for name in names]
 
 

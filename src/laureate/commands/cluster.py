@@ -38,7 +38,7 @@ from laureate.core.files import write_json
 LOCK = Path(".dvc/tmp/laureate-cluster.lock")
 TIMES = Path(".dvc/tmp/laureate-cluster.json")  # seconds of every stage when it last ran on a cluster
 NAMESPACE = "laureate"
-WAIT = 20.0  # seconds until the cluster has noticed that a driver is gone
+WAIT = 10.0  # seconds until the cluster has noticed that a driver is gone
 RETRIES = 5  # of a task whose worker or node was lost
 
 
