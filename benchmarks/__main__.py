@@ -16,6 +16,7 @@ NAMES = {
     "start": "how long every verb takes before its work begins",
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
+    "cluster": "a study by `laureate cluster` against `dvc repro`, and a thousand studies simulated",
     "page": "put the results into docs/performance.md",
 }
 

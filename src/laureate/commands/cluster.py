@@ -39,6 +39,7 @@ LOCK = Path(".dvc/tmp/laureate-cluster.lock")
 TIMES = Path(".dvc/tmp/laureate-cluster.json")  # seconds of every stage when it last ran on a cluster
 NAMESPACE = "laureate"
 WAIT = 10.0  # seconds until the cluster has noticed that a driver is gone
+LARGE = 2**30  # bytes of a base whose memory is counted, which takes seconds
 RETRIES = 5  # of a task whose worker or node was lost
 
 
@@ -220,11 +221,12 @@ def _claims(params: Params, nodes: Sequence[Resources], cpus: int) -> dict[str, 
 
 
 def _memory(params: Params, gpus: bool) -> dict[str, int]:
-    """Bytes of main memory that training takes, as `laureate plan` counts it; nothing without a base.
+    """Bytes of main memory that training takes, as `laureate plan` counts it; nothing for a small base.
 
     On a GPU the model is in the GPU's memory: a task has the whole GPU, and main memory is not claimed.
     """
-    if gpus or not Path(params.base.path).is_dir():
+    files = Path(params.base.path).rglob("*.safetensors")
+    if gpus or sum(file.stat().st_size for file in files) < LARGE:
         return {}
     from laureate.commands import plan
     from laureate.torch_utils import device
