@@ -103,6 +103,15 @@ def test_files_that_no_stage_reads_may_differ(tmp_path: Path, monkeypatch: pytes
     assert study.own_files()["params.yaml"].endswith("# mine\n")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1:port"])
+def test_a_cluster_that_does_not_answer(address: str) -> None:
+    with (
+        pytest.raises(LaureateError, match=f"no Ray cluster answers at {address}"),
+        cluster._connected(address),
+    ):
+        pass
+
+
 def test_the_files_of_the_documentation(root: Path) -> None:
     page = (root / "docs/cluster.md").read_text(encoding="utf-8")
     files = sorted((root / "docs/cluster").iterdir())

@@ -100,17 +100,16 @@ def moments(seconds: float) -> list[float]:
 
 @pytest.mark.parametrize("after", moments(2.0))
 def test_a_worker_is_killed_while_it_trains(case: Case, after: float) -> None:
-    folder, since = case.driver(), time.time()
-    driver = case.nodes.drive(folder)
-    case.nodes.wait_for("train", driver, since)
+    folder, since, nodes = case.driver(), time.time(), case.nodes
+    driver = nodes.drive(folder)
+    nodes.wait_for("train", driver, since)
     time.sleep(after)
-    task = ray_nodes.at_work("train")
-    assert task is not None
+    task = nodes.at_work("train")
     ray_nodes.kill(task.parent())
     ray_nodes.until(lambda: not task.is_running(), driver)  # and what it started ends with it
     finished(driver)
     case.check(folder, since)
-    assert sum(name == "train@rank-4" for at, name, _ in case.nodes.started() if at >= since) == 2
+    assert sum(name == "train@rank-4" for at, name, _ in nodes.started() if at >= since) == 2
 
 
 @pytest.mark.parametrize("after", moments(2.0))
@@ -119,15 +118,12 @@ def test_a_node_is_lost(case: Case, after: float) -> None:
     driver = nodes.drive(folder)
     nodes.wait_for("train", driver, since)
     time.sleep(after)
-    task = ray_nodes.at_work("train")
-    assert task is not None
-    node = nodes.raylet_of(task)
-    nodes.cluster.remove_node(node, allow_graceful=False)
-    nodes.workers.remove(node)
+    task = nodes.at_work("train")
+    nodes.lose(nodes.raylet_of(task))
     try:
         finished(driver)
     finally:
-        nodes.workers.append(nodes.cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20))
+        nodes.add()
     case.check(folder, since)
 
 
@@ -164,15 +160,15 @@ def test_two_drivers_exclude_each_other(case: Case) -> None:
 
 
 def test_only_what_changed_runs_with_parameters_that_are_not_committed(case: Case) -> None:
-    folder, since = case.driver(), time.time()
-    finished(case.nodes.drive(folder))
-    case.check(folder, since)
-    again, text = time.time(), (folder / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(text + "# a remark\n")
-    printed = finished(case.nodes.drive(folder))
-    assert [name for at, name, _ in case.nodes.started() if at >= again] == ["report"]
-    assert "report: ran on" in printed
-    assert finished(case.nodes.drive(folder)) == "Every stage is up to date.\n"
+    """The first run is `dvc repro`'s: what is up to date is pushed for the workers."""
+    folder, nodes = case.driver(), case.nodes
+    subprocess.run(["dvc", "repro", "--quiet"], cwd=folder, env=nodes.environment, check=True)
+    assert finished(nodes.drive(folder)) == "Every stage is up to date.\n"
+    since = time.time()
+    finished_study.set_parameters(folder, {"evaluate.bootstrap": 123})
+    assert "report: ran on" in finished(nodes.drive(folder))
+    assert [name for at, name, _ in nodes.started() if at >= since] == ["report"]
+    assert "up to date" in run("dvc", "status", cwd=folder)
 
 
 def test_a_failing_stage_and_other_errors_end_in_a_sentence(case: Case) -> None:
@@ -210,8 +206,7 @@ def test_the_small_study(
     folder = case.driver()
     driver = nodes.drive(folder)
     nodes.wait_for("train", driver, since)
-    task = ray_nodes.at_work("train")
-    assert task is not None
+    task = nodes.at_work("train")
     time.sleep(3)
     ray_nodes.kill(task.parent())
     finished(driver)

@@ -23,6 +23,7 @@ SHIM = """#!/bin/sh
 echo "$(date +%s.%N) $DVC_STAGE {name} $*" >> {log}
 exec {program} "$@"
 """
+NODE = {"object_store_memory": 150 * 2**20}
 
 
 @dataclass
@@ -67,6 +68,15 @@ class Nodes:
         parts = [line.split(" ", 2) for line in lines]
         return [(float(when), name, command) for when, name, command in parts]
 
+    def lose(self, node: Any) -> None:
+        """Kill a node's raylet and workers."""
+        self.workers.remove(node)
+        self.cluster.remove_node(node, allow_graceful=False)
+
+    def add(self) -> None:
+        """One node more."""
+        self.workers.append(self.cluster.add_node(num_cpus=1, **NODE))
+
     def twice(self, store: Path, since: float) -> list[str]:
         """The stages that were started after a run of them was in the remote's run-cache, from a time on."""
         pushed: dict[str, float] = {}
@@ -89,6 +99,16 @@ class Nodes:
             seconds,
         )
 
+    def at_work(self, stage: str) -> psutil.Process:
+        """The process that runs the task of a stage in a clone. Raises AssertionError if there is none."""
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            with suppress(OSError):
+                ours = "laureate.cluster.worker" in words and words[-2].startswith(self.environment["TMPDIR"])
+                if ours and f'["{stage}' in Path(words[-2]).read_text():
+                    return process
+        raise AssertionError(f"no task of {stage} is at work")
+
     def raylet_of(self, process: psutil.Process) -> Any:
         """The node whose raylet started a process."""
         parents = {parent.pid for parent in process.parents()}
@@ -105,16 +125,6 @@ def until(happened: Callable[[], bool], driver: subprocess.Popen[str], seconds: 
         assert driver.poll() is None, driver.communicate()[0]
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
-
-
-def at_work(stage: str) -> psutil.Process | None:
-    """The process that runs the task of a stage in a clone (`laureate.cluster.worker`), if there is one."""
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        with suppress(OSError):
-            if "laureate.cluster.worker" in words and f'["{stage}' in Path(words[-2]).read_text():
-                return process
-    return None
 
 
 @contextmanager
@@ -141,9 +151,9 @@ def nodes(folder: Path, code: Path, count: int = 2) -> Iterator[Nodes]:
     os.environ.update(changed)
     cluster = None
     try:
-        options = {"include_dashboard": False, "object_store_memory": 150 * 2**20}
+        options = {"include_dashboard": False, **NODE}
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **options})
-        added = [cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20) for _ in range(count)]
+        added = [cluster.add_node(num_cpus=1, **NODE) for _ in range(count)]
         yield Nodes(cluster, added, dict(os.environ), log)
     finally:
         for name, value in before.items():

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -194,12 +195,14 @@ def _connected(address: str) -> Iterator[Any]:
         import ray
     except ImportError:
         raise LaureateError("laureate cluster needs Ray: pip install 'laureate[cluster]'") from None
-    options: dict[str, Any] = (
-        {"address": address} if address else {"include_dashboard": False, "address": "local"}
-    )
+    here = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    options: dict[str, Any] = {"address": address} if address else here
     try:
+        if ":" in address:  # Ray itself would try for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(**options, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise LaureateError(f"no Ray cluster answers at {address or 'this host'}: {error}") from error
     try:
         yield ray
