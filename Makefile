@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study test check check-sd21 format clean
+.PHONY: help setup fetch plan study ranks replicate test check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,9 +20,18 @@ setup: $(READY) ## make .venv with the pinned packages
 study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
 	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
 	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch
-	@.venv/bin/dvc repro report
+	@.venv/bin/dvc repro report select
 	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
+	@echo
+	@.venv/bin/laureate replicate || true # shows it and goes on: new results may well be others
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
+
+ranks: $(READY) ## one experiment per rank of a finished study, and one row of each
+	@.venv/bin/laureate ranks
+	@.venv/bin/dvc exp show --only-changed --drop '.*/'
+
+replicate: $(READY) ## say whether the results agree with those in git
+	@.venv/bin/laureate replicate
 
 fetch: $(READY) ## bring the base model to its place, from the first source that has it
 	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch

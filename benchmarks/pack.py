@@ -132,9 +132,9 @@ def contestants(
     unet = placement.place_unet(found.unet(), where, dtype)
     examples = data(unet, where, side)
     adapters = [Adapter(rank, float(rank)) for rank in ranks]
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     peer = PeftModels(
-        [placement.place_unet(found.unet(), where, dtype, lean=False) for _ in adapters],
+        [_peer_unet(found, where, dtype) for _ in adapters],
         process.to(where),
         adapters,
         settings,
@@ -151,6 +151,15 @@ def contestants(
                 own.copy_(0.02 * torch.randn(own.shape, generator=source))
     peer.copy_from(trainer.layers)
     return trainer, peer, examples
+
+
+def _peer_unet(found: Any, where: torch.device, dtype: torch.dtype) -> Any:
+    """A UNet of diffusers' own blocks, with that of its attention processors which is fastest there."""
+    from laureate.networks.backends import placement
+
+    unet = found.unet()
+    placement.choose_attention(unet, where, dtype)
+    return placement.place_unet(unet, where, dtype, "reference")
 
 
 def data(unet: Any, where: torch.device, side: int) -> Examples:
@@ -181,6 +190,6 @@ def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbe
             ours_a, ours_b = layer.gradient("a", index).T, layer.gradient("b", index).T
             for ours, theirs in ((ours_a, a), (ours_b, b)):
                 worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
-    trainer.flat.forget()
+    trainer.flat.mark_gradients_stale()
     peer.zero_grad()
     return worst

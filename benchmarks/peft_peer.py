@@ -27,7 +27,7 @@ class PeftModels:
     def __init__(
         self,
         unets: Sequence[Any],
-        process: noise_schedule.Schedule,
+        process: noise_schedule.NoiseSchedule,
         adapters: Sequence[Adapter],
         settings: Train,
         scaling_factor: float,

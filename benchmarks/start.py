@@ -1,8 +1,8 @@
-"""start: how long every verb of `laureate` takes before its work begins.
+"""start: how long every stage of `laureate` takes before its work begins.
 
-Each runs in a process of its own, as `laureate` does: Python starts, checks the parameters, keeps out what
-the stage has no use for, imports the stage and what the stage imports late, and ends. There is no peer; the
-times of single imports are beside them.
+Each runs in a process of its own, set up as `laureate.cli.program` does: Python starts, checks the
+parameters, keeps unneeded packages out, imports the stage and what it imports late, and ends. There is no
+peer; the times of single imports are beside them.
 """
 
 from __future__ import annotations
@@ -21,29 +21,34 @@ IMPORTS = {
     "StableDiffusionPipeline": "from diffusers import StableDiffusionPipeline",
     "peft": "import peft",
 }
-# what a stage has imported when its work begins: its module, and the classes that it makes or loads
+# what a stage imports late: the classes that it makes or loads (a scheduler that is made
+# imports all of its kind); tests compare this with stages that run
 LATE = {
     "crawl": "import scrapy.crawler",
     "prepare": "import torch; from transformers import CLIPModel, CLIPTokenizer",
     "encode": "from diffusers import AutoencoderKL; from transformers import CLIPTextModel, CLIPTokenizer",
     "train": (
-        "from diffusers import UNet2DConditionModel, DDIMScheduler; from laureate.training import trainer"
+        "from diffusers import UNet2DConditionModel; from laureate.training import trainer; "
+        "from laureate.networks.diffusion import noise_schedule; noise_schedule.from_config({})"
     ),
     "sample": (
-        "from diffusers import UNet2DConditionModel, AutoencoderKL, DPMSolverMultistepScheduler; "
+        "from diffusers import UNet2DConditionModel, AutoencoderKL; "
         "from transformers import CLIPTextModel, CLIPTokenizer; from laureate.sampling import sampler; "
+        "sampler.solver({}, 'dpm++'); "
         "from laureate.networks.lora import adapter_files"
     ),
-    "evaluate": "import torch; from transformers import CLIPModel, CLIPTokenizer",
-    "compare": "",
-    "report": "import matplotlib.pyplot, jinja2, pandas",
+    "evaluate": (
+        "import torch, scipy.special; "
+        "from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer"
+    ),
+    "compare": "import scipy.special",
+    "report": "import jinja2; from matplotlib.figure import Figure",
 }
-# what `laureate.cli.program` does before and after
-STARTED = """import gc; gc.set_threshold(10_000)
-from laureate import startup; from laureate.config import params
-startup.keep_out(startup.unused({verb!r}, params.load('params.yaml')))
-from laureate.stages import {verb}; {late}
-gc.freeze()"""
+STARTED = """from laureate import startup
+from laureate.config import params
+with startup.rare_collections():
+    startup.set_up({verb!r}, params.load('params.yaml'), alone=True)
+    from laureate.stages import {verb}; {late}"""
 COLUMNS = {"name": "what", "seconds": "median s", "seconds_low": "from", "seconds_high": "to"}
 
 
@@ -56,15 +61,18 @@ def run(options: argparse.Namespace) -> None:
     """One row per import and per verb."""
     code = {f"import: {name}": ["-c", text] for name, text in IMPORTS.items()}
     code |= {"laureate --help": ["-m", "laureate", "--help"]}
-    code |= {
-        f"{verb}: until its work": ["-c", STARTED.format(verb=verb, late=late)] for verb, late in LATE.items()
-    }
+    code |= {f"{verb}: until its work": ["-c", started(verb)] for verb in LATE}
     if options.quick:
         code = {name: code[name] for name in ("import: python", "laureate --help")}
     work = {name: lambda words=words: _python(words) for name, words in code.items()}
     seconds = harness.interleaved(work, options.repeats)
     rows = [{"name": name, **harness.spread(taken, "seconds")} for name, taken in seconds.items()]
     harness.report("start", options, rows, COLUMNS)
+
+
+def started(verb: str) -> str:
+    """Python code that does what a process of the stage `verb` does before its work begins."""
+    return STARTED.format(verb=verb, late=LATE[verb])
 
 
 def _python(words: list[str]) -> None:

@@ -103,7 +103,7 @@ def one(
     examples = data(unet, where, side)
     empty = torch.zeros(1, *examples.text.shape[1:])
     settings = Train(batch=batch, warmup=0, schedule="constant", compile=options.compile)
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     objective = Objective(unet, process, settings, empty, found.scaling_factor)
     trainer = Trainer(objective, [Adapter(rank, float(rank)) for rank in ranks])
     return trainer, lambda: trainer.step(examples, 0)

@@ -4,7 +4,6 @@ A verb validates the parameters first and imports the module that does its work 
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +20,7 @@ STAGES = {
     "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "test differences between the models and write the table",
+    "select": "copy the scores of one row of the table, which `dvc exp show` shows",
     "report": "write the HTML report",
 }
 BESIDE = {
@@ -29,27 +29,24 @@ BESIDE = {
     "plan": "estimate time, memory and disk of a study before it is run",
     "cluster": "run the stages that are out of date on a Ray cluster, through the DVC remote",
     "museum": "serve the simulated museum site on loopback",
+    "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
     "card": "write an adapter and its model card into one folder",
     "push": "upload that folder to a model hub; without --yes, print what would be sent",
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
+    "ranks": "keep one DVC experiment per rank of a finished study",
+    "replicate": "compare the results with those of a git revision",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
 
 
 def program() -> int:
-    """Run `main` as the only code of this process => exit status.
-
-    The garbage collector runs less often and not at exit: torch and diffusers create many objects that live
-    as long as the process, and scanning them takes a stage more than a second.
-    """
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
-    status = main(alone=True)
-    gc.freeze()
-    return status
+    """Run `main` as the only code of this process => exit status."""
+    with startup.rare_collections():
+        return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
@@ -61,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     verb, file = options.pop("verb"), options.pop("params")
     try:
         if verb in BESIDE:
-            _beside(verb, file, options)
+            return _beside(verb, file, options)
         else:
             _stage(verb, file, options, alone)
     except LaureateError as error:
@@ -78,9 +75,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     from laureate.config import params
 
     loaded = params.load(file)
-    startup.keep_freed_memory_beside(loaded.base.path)
-    if alone:
-        startup.keep_out(startup.unused(verb, loaded))
+    startup.set_up(verb, loaded, alone)
     if verb == "train":
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
@@ -89,8 +84,9 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> None:
-    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them."""
+def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+    """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them. Gives the
+    exit status that `run` gives, or 0."""
     command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:
@@ -101,7 +97,7 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> None:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    command(**options)
+    return command(**options) or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
@@ -160,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
     cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
     cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
+    against = commands["replicate"].add_argument
+    against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
+    against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
@@ -175,3 +175,20 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
+
+
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `laureate score`."""
+    option = parser.add_argument
+    option("--reference", required=True, metavar="DIR", help="pictures of the style that is wanted")
+    option("folders", nargs="+", metavar="NAME=DIR", help="a model and its pictures; the first is the base")
+    words = "pictures to show but not to compare, such as other real ones; again for each"
+    option("--beside", action="append", default=[], metavar="NAME=DIR", help=words)
+    option("--by", metavar="KEY", help="split the one folder by a setting, such as lora_weight or steps")
+    words = "NAME or KIND=SOURCE, again for each: who looks (default: all judges that are there)"
+    option("--judge", action="append", default=[], metavar="JUDGE", help=words)
+    option("--html", metavar="FILE", help="write a page")
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
+    option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
+    words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
+    option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)

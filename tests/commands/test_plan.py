@@ -53,7 +53,7 @@ def real(
         encoder = CLIPTextModel(CLIPTextConfig(**given["text_encoder"])).eval().requires_grad_(False)
         encoder = placement.place_text(encoder, torch.device("cpu"), torch.bfloat16)
         text, empty = (torch.zeros(count, cost_model.TOKENS, dtype=torch.int64) for count in (4, 1))
-    process = noise_schedule.schedule(given["scheduler"])
+    process = noise_schedule.from_config(given["scheduler"])
     trainer = Trainer(Objective(unet, process, train, empty, 0.18, encoder=encoder), adapters)
     latents = side // cost_model.downscale(given)
     shape = (4, channels, latents, latents)

@@ -154,7 +154,7 @@ def test_what_is_no_request_has_the_shape_too(client: openai.OpenAI) -> None:
 def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     monkeypatch.setenv(serve.KEY, "right")
-    with running(serve.build(generator.Studio(params.load()))) as url:
+    with running(serve.build(generator.Generator(params.load()))) as url:
         with (
             openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
@@ -172,7 +172,7 @@ def test_an_adapter_of_another_base_is_an_error_of_the_server(
     shutil.rmtree("base")
     small_base.write(Path("base"), seed=1)
     with (
-        running(serve.build(generator.Studio(params.load()))) as url,
+        running(serve.build(generator.Generator(params.load()))) as url,
         openai.OpenAI(base_url=url, api_key="x", max_retries=0) as asking,
         pytest.raises(openai.InternalServerError, match="trained on another base"),
     ):

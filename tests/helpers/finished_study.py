@@ -12,8 +12,8 @@ from conftest import run
 
 # few of everything, so that a stage takes little longer than its start
 SMALL: dict[str, Any] = {
-    "ranks": [4, 8],
-    "selected": "rank-8",
+    "ranks": [4, 16],
+    "selected": "rank-16",
     "crawl.limit": 16,
     "prepare.holdout": 0.5,
     "prepare.min_train": 4,

@@ -29,7 +29,7 @@ def outputs(*ranks: int) -> list[bytes]:
 
 def forget() -> None:
     """Remove outputs and work folder."""
-    for folder in (paths.ADAPTERS, paths.CURVES, train.KEPT):
+    for folder in (paths.ADAPTERS, paths.CURVES, train.CACHE):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -40,7 +40,7 @@ def curve(rank: int) -> list[dict[str, str]]:
 
 def kept_steps() -> int:
     """How far the checkpoint is."""
-    kept = Checkpoints(train.KEPT / "checkpoints").find()
+    kept = Checkpoints(train.CACHE / "checkpoints").find()
     assert kept
     return int(kept.done["steps"])
 

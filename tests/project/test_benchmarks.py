@@ -7,6 +7,8 @@ import dataclasses
 import inspect
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import bases, harness  # noqa: E402
+from benchmarks import bases, harness, start  # noqa: E402
+from laureate.config import params  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
 from laureate.networks.diffusion import base_model  # noqa: E402
+from laureate.stages import train  # noqa: E402
 from laureate.torch_utils import device  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
@@ -215,6 +219,40 @@ def test_start_runs_the_interpreter(bench: Any) -> None:
     result = bench("start", "--repeats", "1")
     check(result, "start")
     assert all(0 < row["seconds"] < 60 for row in result["rows"])
+
+
+HEAVY = {
+    "torch",
+    "diffusers",
+    "transformers",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "peft",
+    "torchvision",
+    "jinja2",
+}
+MODELS = ("diffusers.models.", "diffusers.schedulers.", "transformers.models.")
+IMPORTED = f"""
+import sys
+kept = sorted(name for name, module in sys.modules.items() if module is not None)
+print(*(name for name in kept if name in {HEAVY} or name.startswith({MODELS}) and name.count('.') == 2))"""
+
+
+@pytest.mark.parametrize("verb", ["encode", "train --rank 2", "sample --model rank-2"])
+def test_start_imports_what_the_stage_imports(study: params.Params, verb: str) -> None:
+    """Heavy packages and the models of diffusers and transformers, as a process of the stage leaves them."""
+
+    def imported(code: str, *words: str) -> set[str]:
+        command = [sys.executable, "-c", code + IMPORTED, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return set(done.stdout.splitlines()[-1].split())
+
+    if verb.startswith("sample"):
+        train.run(study, rank=2)
+    ran = imported("from laureate.cli import program\nassert program() == 0", *verb.split())
+    assert imported(start.started(verb.split()[0])) == ran
+    assert "torch" in ran
 
 
 def test_sweep_says_what_it_lacks(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,3 +45,23 @@ def test_suite_finds_the_same_as_the_packages(tmp_path: Path) -> None:
     theirs = suite.Peer(None, alex, tmp_path / "b")
     layers = [ours.layers(suite.opened(tmp_path / name)) for name in ("a", "b")]
     np.testing.assert_allclose(scores.lpips(*layers), theirs.all_pairs(tmp_path / "a"), atol=1e-5)
+
+
+def test_portraits_go_through_the_vae_of_a_base(tmp_path: Path, tiny_models: Path) -> None:
+    """With random weights they come back changed, under their names and of their size."""
+    import numpy as np
+    from PIL import Image
+
+    from benchmarks import judges
+
+    real, back = tmp_path / "real", tmp_path / "back"
+    real.mkdir()
+    back.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(real / f"{name}.png")
+    judges.round_trip(tiny_models / "base", real, back)
+    assert sorted(path.name for path in back.iterdir()) == ["a.png", "b.png"]
+    pixels = [np.asarray(Image.open(folder / "a.png")) for folder in (real, back)]
+    assert pixels[0].shape == pixels[1].shape
+    assert (pixels[0] != pixels[1]).mean() > 0.5

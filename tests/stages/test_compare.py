@@ -49,17 +49,6 @@ def test_one_row_per_model_in_the_order_of_the_study(study: Path) -> None:
         assert {key: row.get(key) for key in written} == written
 
 
-def test_the_selected_row_is_what_dvc_shows_of_an_experiment(study: Path) -> None:
-    compare.run(params.load())
-    selected = json.loads(Path("metrics/selected.json").read_text())
-    assert selected["model"] == "rank-16"
-    assert selected["rank"] == 16
-    written = json.loads(Path("metrics/models/rank-16.json").read_text())
-    assert {key: selected.get(key) for key in written} == written  # null is no metric
-    compare.run(params.load().model_copy(update={"selected": "noise-floor"}))
-    assert "content" not in json.loads(Path("metrics/selected.json").read_text())
-
-
 def test_a_model_that_left_the_study_leaves_the_table(study: Path) -> None:
     write_metrics(study, (4, 16, 999))
     compare.run(params.load())

@@ -25,6 +25,7 @@ SMALL: dict[str, Any] = {
     "prepare.min_holdout": 4,
     "train.steps": 3,
     "train.batch": 2,
+    "train.learning_rate": 0.05,  # so that more steps are seen in the pictures
     "train.warmup": 1,
     "train.holdout_every": 2,
     "train.checkpoint_every": 2,
@@ -44,7 +45,7 @@ BEFORE_TRAINING = {
     "evaluate-noise-floor",
 }
 OF_A_RANK = ("train", "sample", "evaluate")
-AFTER_ALL = {"compare", "report"}
+AFTER_ALL = {"compare", "select", "report"}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_the_first_run_runs_every_stage_and_leaves_what_the_design_names(finishe
     with (folder / "metrics/comparison.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == MODELS
     assert json.loads((folder / "metrics/selected.json").read_text())["model"] == "rank-8"
-    assert "rank-8" in (folder / "metrics/report/index.html").read_text()
+    assert "Rank 8" in (folder / "metrics/report/index.html").read_text()
 
 
 def test_nothing_is_left_over_and_git_holds_the_small_results_only(finished: tuple[Path, str]) -> None:
@@ -121,11 +122,16 @@ def test_a_second_run_runs_nothing(study: Path) -> None:
     assert "up to date" in printed
 
 
-def test_more_steps_train_anew_and_nothing_before(study: Path) -> None:
-    set_parameters(study, {"train.steps": 4})
+def test_more_steps_train_anew_and_nothing_before_and_do_not_replicate(study: Path) -> None:
+    assert "Replicated: the advice is the same" in run("laureate", "replicate", cwd=study)
+    set_parameters(study, {"train.steps": 40})
     ran = stages_run(run("dvc", "repro", cwd=study))
     assert ran & BEFORE_TRAINING == set()
     assert {"train@rank-4", "train@rank-8", "sample@rank-4", "sample@rank-8", "report"} <= ran
+    printed = run("laureate", "replicate", "--restore", cwd=study, fails=True)
+    assert printed.startswith("Not replicated: ")
+    assert "train.steps 3 → 40" in printed
+    assert run("git", "status", "--porcelain", cwd=study) == " M params.yaml\n"
 
 
 def test_all_ranks_are_trained_once_and_together(finished: tuple[Path, str], study: Path) -> None:
@@ -210,30 +216,94 @@ def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
     assert (study / "dvc.lock").read_text() == first
 
 
-def test_queued_experiments_give_one_row_per_rank(study: Path) -> None:
-    run("dvc", "exp", "run", "--queue", "-S", "selected=rank-4,rank-8", cwd=study)
-    run("dvc", "queue", "start", cwd=study)
+def test_one_command_gives_one_row_per_rank(study: Path) -> None:
+    (study / "metrics/comparison.md").write_text("not as in git")
+    before = run("git", "diff", cwd=study)
+    run("laureate", "ranks", cwd=study)
+    assert run("git", "diff", cwd=study) == before, "the working tree is as it was"
+    rows = experiments(study)
+    assert set(rows) == {"rank-4", "rank-8"}
+    for model, row in rows.items():
+        assert row["selected"] == row["model"] == model
+        scores = json.loads((study / f"metrics/models/{model}.json").read_text())
+        for score in ("fid", "kid", "lpips", "clip", "is"):
+            width = scores[f"{score}_high"] - scores[f"{score}_low"]
+            assert abs(float(row[score]) - scores[score]) <= 0.05 * width
+    run("laureate", "ranks", cwd=study)  # once more: they are replaced
+    assert set(experiments(study)) == {"rank-4", "rank-8"}
+
+    shown = run("dvc", "exp", "show", "--only-changed", "--drop", ".*/", cwd=study).splitlines()
+    assert len([line for line in shown if "rank-" in line]) == 4, "workspace, commit and two experiments"
+    assert max(map(len, shown)) <= 120
+    first = run("dvc", "exp", "show", cwd=study).splitlines()[1][:120].split()
+    assert first[:8] == ["Experiment", "Created", "clip", "fid", "is", "kid", "lpips", "model"]
+
+
+def test_experiments_are_compared_applied_and_sent_elsewhere(study: Path, tmp_path: Path) -> None:
+    # before the experiments, as each holds the configuration that names the remote
+    run("dvc", "remote", "add", "--default", "store", tmp_path / "store", cwd=study)
+    run("git", "commit", "--quiet", "--message", "a store", ".dvc/config", cwd=study)
+    run("laureate", "ranks", cwd=study)
+    changes = json.loads(run("dvc", "exp", "diff", "--json", "rank-4", "rank-8", cwd=study).splitlines()[-1])
+    assert changes["params"]["params.yaml"]["selected"] == {"old": "rank-4", "new": "rank-8"}
+    assert changes["metrics"]["metrics/selected.json"]["model"] == {"old": "rank-4", "new": "rank-8"}
+    printed = run("dvc", "plots", "diff", "rank-4", "rank-8", "--json", cwd=study).splitlines()[-1]
+    assert "errors" not in json.loads(printed)
+
+    run("dvc", "exp", "apply", "rank-4", cwd=study)
+    assert json.loads((study / "metrics/selected.json").read_text())["model"] == "rank-4"
+    assert yaml.safe_load((study / "params.yaml").read_text())["selected"] == "rank-4"
+
+    hub, clone = tmp_path / "hub.git", tmp_path / "clone"
+    run("git", "init", "--quiet", "--bare", "--initial-branch=main", hub, cwd=tmp_path)
+    run("git", "remote", "add", "origin", hub.as_uri(), cwd=study)
+    run("git", "push", "--quiet", "origin", "main", cwd=study)
+    run("dvc", "exp", "push", "origin", "rank-8", cwd=study)
+    run("git", "clone", "--quiet", hub.as_uri(), clone, cwd=tmp_path)
+    run("dvc", "exp", "pull", "origin", "rank-8", cwd=clone)
+    run("dvc", "exp", "apply", "rank-8", cwd=clone)
+    assert (clone / "models/lora/rank-8/pytorch_lora_weights.safetensors").is_file()
+    assert json.loads((clone / "metrics/selected.json").read_text())["model"] == "rank-8"
+
+
+def test_a_sweep_in_the_queue_shares_one_work_cache(study: Path) -> None:
+    """Three learning rates, two workers: each is trained once, and its bytes are those of a run by itself."""
+    shutil.rmtree(study / ".work")
+    rates = ("0.002", "0.004", "0.008")
+    run("dvc", "exp", "run", "--queue", "-S", f"train.learning_rate={','.join(rates)}", "train", cwd=study)
+    run("dvc", "queue", "start", "--jobs", "2", cwd=study)
     deadline = time.monotonic() + 600
     while re.search(r"Queued|Running", status := run("dvc", "queue", "status", cwd=study)):
         assert time.monotonic() < deadline, status
         time.sleep(1)
-    assert len(re.findall("Success", status)) == 2, status
+    assert len(re.findall("Success", status)) == 3, status
+    rows = experiments(study)
+    assert sorted(row["train.learning_rate"] for row in rows.values()) == list(rates)
+    logs = "".join(run("dvc", "queue", "logs", name, cwd=study) for name in rows)
+    assert len(re.findall("train ranks 4, 8: 100%", logs)) == 3
+    assert len(re.findall(r"rank (?:4|8) is trained already", logs)) == 3
 
-    table = csv.DictReader(run("dvc", "exp", "show", "--csv", cwd=study).splitlines())
-    rows = {row["selected"]: row for row in table if row["typ"] != "baseline"}
-    assert set(rows) == {"rank-4", "rank-8"}
-    for rank, row in rows.items():
-        scores = json.loads((study / f"metrics/models/{rank}.json").read_text())
-        for score in ("fid", "lpips", "clip"):
-            assert float(row[f"metrics/selected.json:{score}"]) == pytest.approx(scores[score], rel=1e-3)
+    name = next(name for name, row in rows.items() if row["train.learning_rate"] == rates[1])
+    run("dvc", "exp", "apply", name, cwd=study)
+    weights = study / "models/lora/rank-4/pytorch_lora_weights.safetensors"
+    queued = weights.read_bytes()
+    again = ("dvc", "repro", "--force", "--single-item", "train@rank-4", "train@rank-8")
+    assert "train ranks" not in run(*again, cwd=study), "it lies in the work cache"
+    shutil.rmtree(study / ".work")
+    shutil.rmtree(study / "models/lora")
+    assert "train ranks 4, 8: 100%" in run(*again, cwd=study)
+    assert weights.read_bytes() == queued
 
 
 def test_metrics_and_plots_are_shown(study: Path) -> None:
-    table = run("dvc", "metrics", "show", "--md", cwd=study)
+    models = [f"metrics/models/{model}.json" for model in MODELS]
+    table = run("dvc", "metrics", "show", "--md", *models, cwd=study)
     for model in MODELS:
         assert len(re.findall(rf"\| metrics/models/{model}\.json ", table)) == 1
     run("dvc", "plots", "show", cwd=study)
     page = (study / "dvc_plots/index.html").read_text()
+    assert not re.findall(r"<script[^>]+src=|<link", page), "it needs no network"
+    assert "vegaEmbed" in page
     assert all(f"rank-{rank}" in page for rank in SMALL["ranks"])
     charts = json.loads(run("dvc", "plots", "show", "--json", cwd=study).splitlines()[-1])
     assert "errors" not in charts
@@ -269,6 +339,12 @@ def set_parameters(folder: Path, values: dict[str, Any]) -> None:
         assert name in section, key
         section[name] = value
     file.write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+def experiments(folder: Path) -> dict[str, dict[str, str]]:
+    """The experiments that `dvc exp show` lists, by name."""
+    table = csv.DictReader(run("dvc", "exp", "show", "--csv", cwd=folder).splitlines())
+    return {row["Experiment"]: row for row in table if row["typ"] != "baseline"}
 
 
 def stages_run(printed: str) -> set[str]:

@@ -137,15 +137,22 @@ def test_the_same_study_gives_the_same_bytes(study: Path) -> None:
     assert {p.name: p.read_bytes() for p in Path("metrics/report").rglob("*") if p.is_file()} == before
 
 
-def test_the_base_may_be_selected_and_portraits_left_out(study: Path) -> None:
+def test_the_page_puts_forward_the_advised_rank_whatever_is_selected(study: Path) -> None:
     loaded = params.load()
-    loaded = loaded.model_copy(
-        update={"selected": "baseline", "report": loaded.report.model_copy(update={"portraits": 0})}
-    )
-    compare.run(loaded)
+    advice = json.loads(Path("metrics/adviser.json").read_text())
+    other = next(rank for rank in loaded.ranks if rank != advice["rank"])
+    found = report.read_content(loaded.model_copy(update={"selected": "baseline"}))
+    assert found.selected == f"rank-{advice['rank'] or advice['best']}"
+    assert found.parameters == report.read_content(loaded).parameters
+    Path("metrics/adviser.json").write_text(json.dumps(advice | {"rank": None, "best": other}))
+    assert report.read_content(loaded).selected == f"rank-{other}"
+
+
+def test_portraits_may_be_left_out(study: Path) -> None:
+    loaded = params.load()
+    loaded = loaded.model_copy(update={"report": loaded.report.model_copy(update={"portraits": 0})})
     report.run(loaded)
     page = Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
-    assert "tuned" not in page.all("section", "id")
     assert "Atelier & Co" not in page.text
     assert "8 training portraits, 6 held out" in " ".join(page.text.split())
 

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from laureate.config import params  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
+from laureate.networks.backends import device_rules  # noqa: E402
 from laureate.networks.diffusion import base_model, noise_schedule  # noqa: E402
 from laureate.stages import encode  # noqa: E402
 from laureate.torch_utils import safetensors_io  # noqa: E402
@@ -76,65 +77,13 @@ def test_a_missing_data_set_and_a_picture_of_odd_size_are_named(study: params.Pa
         encode.run(study)
 
 
-# --- what is drawn for a step ---
-
-
-def test_a_step_draws_the_same_whatever_ran_before() -> None:
-    first = objective.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
-    objective.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
-    torch.randn(5)
-    again = objective.draw(7, 3, 4, 10, (4, 8, 8), 1000, 0.5)
-    other = objective.draw(7, 4, 4, 10, (4, 8, 8), 1000, 0.5)
-    for name in ("rows", "posterior", "noise", "t", "empty"):
-        assert torch.equal(getattr(first, name), getattr(again, name))
-    assert not torch.equal(first.noise, other.noise)
-
-
-def test_an_epoch_shows_every_picture_once() -> None:
-    rows = torch.cat([objective.draw(7, step, 4, 10, (1, 1, 1), 1000, 0.0).rows for step in range(15)]).view(
-        6, 10
-    )
-    for epoch in rows:
-        assert sorted(epoch.tolist()) == list(range(10))
-    assert len(rows.unique(dim=0)) == 6
-
-
-def test_time_steps_and_empty_captions_cover_their_range() -> None:
-    draws = [objective.draw(0, step, 8, 10, (1, 1, 1), 1000, 0.25) for step in range(400)]
-    t = torch.cat([draw.t for draw in draws])
-    assert int(t.min()) < 10
-    assert int(t.max()) > 989
-    assert float(t.float().mean()) == pytest.approx(499.5, abs=25)
-    assert float(torch.cat([draw.empty for draw in draws]).float().mean()) == pytest.approx(0.25, abs=0.03)
-
-
-def test_the_held_out_numbers_are_fixed_and_even() -> None:
-    draw = objective.holdout_draw(3, 5, (1, 2, 2), 1000)
-    assert torch.equal(draw.noise, objective.holdout_draw(3, 5, (1, 2, 2), 1000).noise)
-    assert draw.rows.bincount().tolist() == [objective.HOLDOUT_STEPS] * 5
-    assert draw.t.sort().values.diff().unique().tolist() == [1000 // (5 * objective.HOLDOUT_STEPS)]
-    assert not draw.empty.any()
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    section = params.Train(steps=100, warmup=10)
-    rates = [training.schedule(section, step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == 1.0
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.001
-    flat = section.model_copy(update={"schedule": "constant"})
-    assert training.schedule(flat, 99) == 1.0
-
-
 # --- the trainer ---
 
 
 def asked(study: params.Params) -> tuple[objective.Objective, objective.Examples]:
     """What a UNet without adapters is asked, and the pictures to train on."""
     found, data = base_model.find("base"), safetensors_io.load(encode.ENCODED)
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     made = objective.Objective(found.unet(), process, study.train, data["empty.text"], found.scaling_factor)
     return made, objective.Examples(data["train.mean"], data["train.logvar"], data["train.text"])
 
@@ -159,8 +108,13 @@ def test_the_held_out_loss_is_the_same_however_many_are_looked_at_together(
     study: params.Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    for batch, size in ((1, 1), (3, 1), (1, 128), (1, objective.HOLDOUT_SIZE)):  # 64 positions a picture
-        monkeypatch.setattr(objective, "HOLDOUT_SIZE", size)
+    for batch, size in (
+        (1, 1),
+        (3, 1),
+        (1, 128),
+        (1, device_rules.HELD_OUT_POSITIONS),
+    ):  # 64 positions a picture
+        monkeypatch.setattr(device_rules, "HELD_OUT_POSITIONS", size)
         made, examples = trainer(changed(study, batch=batch), [2, 3])
         with torch.no_grad():
             for layer in made.layers.values():
@@ -196,7 +150,7 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
             unet.get_submodule(name).lora_A["default"].weight.copy_(layer.own("a", 0).T)
     weights = [weight for weight in unet.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=study.train.weight_decay)
-    process = noise_schedule.schedule(found.scheduler)
+    process = noise_schedule.from_config(found.scheduler)
     for step in range(2):
         loss = ours.step(examples, step)
         numbers = objective.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
@@ -219,6 +173,27 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
         torch.testing.assert_close(
             layer.own("b", 0).T, unet.get_submodule(name).lora_B["default"].weight, atol=2e-4, rtol=1e-3
         )
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e3])
+def test_clipping_scales_large_gradients_down_and_leaves_small_ones(
+    study: params.Params, limit: float
+) -> None:
+    """Each adapter's by its own norm, as `torch.nn.utils.clip_grad_norm_` does."""
+    made, examples = trainer(changed(study, max_grad_norm=limit), [2, 8])
+    made.backward(examples, made.objective.numbers(examples, 0))
+    before = [gradient.clone() for gradient in made.flat.gradients]
+    norms = made.flat.norms()
+    assert (norms > 1e-3).all()
+    assert (norms < 1e3).all()
+    made._clip()
+    after = made.flat.norms()
+    if limit > 1:
+        assert all(torch.equal(ours, old) for ours, old in zip(made.flat.gradients, before, strict=True))
+    else:
+        torch.testing.assert_close(after, torch.full((2,), limit), rtol=1e-2, atol=0)
+        for gradient, old in zip(made.flat.gradients, before, strict=True):
+            torch.testing.assert_close(gradient / gradient.norm(), old / old.norm())
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_checkpoint_serves_only_what_it_was_written_for(
     forget()
     with pytest.raises(Killed):
         train.run(other, rank=2)
-    (checkpoint,) = (train.KEPT / "checkpoints").iterdir()
+    (checkpoint,) = (train.CACHE / "checkpoints").iterdir()
     data = bytearray(checkpoint.read_bytes())
     data[-1] ^= 1
     checkpoint.write_bytes(data)
@@ -140,7 +140,7 @@ def test_sigkill_at_twenty_random_moments_changes_no_byte(study: params.Params) 
         [
             "diffusers.models.unets.unet_2d_condition",
             "diffusers.schedulers.scheduling_ddim",
-            "test_train_cut_short",
+            "test_train_interrupted",
         ]
     )
 
@@ -169,11 +169,11 @@ def test_sigkill_at_twenty_random_moments_changes_no_byte(study: params.Params) 
     for _ in range(20):
         forget()
         run_until(moments.randrange(1, events), moments.uniform(0, 0.01))
-        found += [path.name for path in train.KEPT.rglob("*") if path.is_file()]
+        found += [path.name for path in train.CACHE.rglob("*") if path.is_file()]
         train.run(study, rank=4)
         assert outputs(4) == undisturbed
         assert not list(train.WORK.rglob("*.part"))
-        assert not (train.KEPT / "checkpoints").exists()
+        assert not (train.CACHE / "checkpoints").exists()
     assert any(name.endswith(".part") for name in found), "some while a checkpoint was written"
     assert any(name.endswith(".safetensors") for name in found), "some after one was"
 

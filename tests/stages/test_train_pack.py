@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import small_base
 import yaml
+from filelock import FileLock, Timeout
 from trained import changed, command, curve, forget, outputs
 
 torch = pytest.importorskip("torch")
@@ -61,7 +64,7 @@ def test_a_run_leaves_adapter_configuration_and_curve_and_the_same_bytes_again(s
     rows = curve(2)
     assert [int(row["step"]) for row in rows] == [0, 5, 10, 14]
     assert all(float(row["loss"]) > 0 and float(row["holdout_loss"]) > 0 for row in rows)
-    assert not (train.KEPT / "checkpoints").exists()
+    assert not (train.CACHE / "checkpoints").exists()
     first = outputs(2)
     forget()
     train.run(study, rank=2)
@@ -111,7 +114,7 @@ def test_another_rank_trains_that_rank_only(study: params.Params, steps: list[An
     train.run(study, rank=2)
     train.run(study, rank=4)
     before = outputs(*RANKS)
-    shutil.rmtree(train.KEPT if in_place else paths.ADAPTERS)
+    shutil.rmtree(train.CACHE if in_place else paths.ADAPTERS)
     steps.clear()
     more = study.model_copy(update={"ranks": [2, 4, 8]})
     train.run(more, rank=8)
@@ -131,14 +134,16 @@ def test_what_the_weights_depend_on_trains_anew_and_once(study: params.Params, s
     train.run(longer, rank=2)
     train.run(longer, rank=4)
     assert steps == [(RANKS, number) for number in range(15)]
-    assert len(list((train.KEPT / "results").iterdir())) == 2, "stale results are dropped"
+    steps.clear()
+    train.run(study, rank=2)
+    assert not steps, "what was trained before is kept"
 
 
 def test_what_the_weights_do_not_depend_on_trains_nothing(study: params.Params, steps: list[Any]) -> None:
     train.run(study, rank=2)
     before = outputs(2)
     steps.clear()
-    train.run(changed(study, checkpoint_every=3, pack=False), rank=2)
+    train.run(changed(study, checkpoint_every=3, pack=False, preview=5, trackers=["dvclive"]), rank=2)
     assert not steps
     assert outputs(2) == before
 
@@ -160,7 +165,7 @@ def test_a_damaged_result_is_not_picked_up(study: params.Params, steps: list[Any
     train.run(study, rank=2)
     before = outputs(2)
     steps.clear()
-    for weights in (train.KEPT / "results").glob(f"*/{paths.ADAPTER_WEIGHTS}"):
+    for weights in (train.CACHE / "results").glob(f"*/{paths.ADAPTER_WEIGHTS}"):
         data = bytearray(weights.read_bytes())
         data[-1] ^= 1
         weights.write_bytes(data)
@@ -190,12 +195,36 @@ def test_two_runs_at_once_train_once(study: params.Params) -> None:
     assert outputs(*RANKS)
 
 
-def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    import fcntl
+HOLD = """
+import sys, time
+from pathlib import Path
+from laureate.training.result_cache import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
-    with locked(tmp_path), (tmp_path / "lock").open() as file, pytest.raises(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+def hold(folder: Path) -> subprocess.Popen[str]:
+    """A process that waits for the lock, says when it has it, and holds it until it is told to stop."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("end", ["well", "killed"])
+def test_a_second_process_waits_for_the_lock_which_goes_with_its_process(tmp_path: Path, end: str) -> None:
     with locked(tmp_path):
+        waiting = hold(tmp_path)
+        assert waiting.stdout
+        assert not select.select([waiting.stdout], [], [], 0.7)[0], "it waits"
+        assert waiting.poll() is None
+    assert waiting.stdout.readline() == "held\n"
+    with pytest.raises(Timeout), FileLock(tmp_path / "lock", timeout=0):
+        pass
+    if end == "killed":
+        waiting.kill()
+    waiting.communicate()
+    with FileLock(tmp_path / "lock", timeout=5):
         pass
 
 
@@ -210,8 +239,20 @@ def test_a_result_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
     assert results.find("key") == tmp_path / "key"
     (tmp_path / "key" / "file").unlink()
     assert results.find("key") is None
-    results.keep_only([])
+    results.keep_recent([], count=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_results_of_other_parameters_stay_until_there_are_too_many(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for number in range(4):
+        with results.adding(f"key-{number}") as folder:
+            (folder / "file").write_text("whole")
+        os.utime(tmp_path / f"key-{number}/hashes.json", (number, number))
+    results.keep_recent(["key-0"], count=3)  # it is taken now, so it is the last to go
+    assert {path.name for path in tmp_path.iterdir()} == {"key-0", "key-2", "key-3"}
+    results.keep_recent(["key-0", "key-2", "key-3"], count=1)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 # --- several processes, other data, other precision ---

@@ -23,8 +23,7 @@ from laureate.core.errors import LaureateError, ParameterError  # noqa: E402
 from laureate.networks.diffusion import base_model, encoding  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
 from laureate.networks.lora.adapter import TEXT, UNET, Adapter  # noqa: E402
-from laureate.sampling import generator as studio  # noqa: E402
-from laureate.sampling import pipeline  # noqa: E402
+from laureate.sampling import generator, pipeline  # noqa: E402
 from laureate.stages import encode, sample, train  # noqa: E402
 from laureate.torch_utils import safetensors_io  # noqa: E402
 from laureate.training import objective, trainer  # noqa: E402
@@ -164,7 +163,7 @@ def heard(unet: Any, encoder: Any) -> tuple[Any, Any]:
     """What the text encoder makes of a caption, and what the UNet makes of that."""
     generator = torch.Generator().manual_seed(1)
     x, t = torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([10, 900])
-    ids = encoding.tokens(base_model.find("base").tokenizer(), ["A man.", "A woman with glasses."])
+    ids = encoding.token_ids(base_model.find("base").tokenizer(), ["A man.", "A woman with glasses."])
     with torch.no_grad():
         text = encoder(ids.long())[0]
         return text, unet(x, t, encoder_hidden_states=text).sample
@@ -285,10 +284,10 @@ def test_the_text_part_changes_the_pictures(done: params.Params) -> None:
 
 def test_what_is_served_is_what_is_sampled(done: params.Params) -> None:
     """One model after the other, so that none hears with another one's ears."""
-    open_studio = studio.Studio(done)
+    loaded = generator.Generator(done)
     prompt = sample.prompts.load(done.sample.prompts)[0]
     for model in ("baseline", "rank-2", "rank-4", "baseline", "rank-2"):
         folder = None if model == "baseline" else paths.ADAPTERS / model
         wanted = pictures(done, folder)[: len(done.sample.seeds)]
-        got = open_studio.draw(model, prompt.text, list(done.sample.seeds), (32, 32))
+        got = loaded.draw(model, prompt.text, list(done.sample.seeds), (32, 32))
         assert np.abs(np.stack([np.array(picture) for picture in got]) - wanted.astype(int)).max() <= 1, model

@@ -39,7 +39,7 @@ class Cost:
     temporary: int  # peak bytes of all other tensors
     large: int  # part of these in tensors of LARGE and more
     adapted: int = 0  # weights of the adapters, as they are exported
-    padding: int = 0  # additional bytes of `weights` on a GPU: see `layers.runs_of`
+    padding: int = 0  # additional bytes of `weights` on a GPU: see `device_rules.adapter_runs`
 
     def memory(self, where: str, process: int) -> int:
         """Bytes on a `cpu` or `cuda` device; the process takes `process` bytes before it loads a model.
@@ -124,7 +124,7 @@ def training(
         encoder = model(configs, "text_encoder", dtype)
         text = torch.empty(1, TOKENS, dtype=torch.int64, device="meta")
     process, train = (
-        noise_schedule.schedule(configs["scheduler"]),
+        noise_schedule.from_config(configs["scheduler"]),
         train.model_copy(update={"compile": "none"}),
     )
     trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)

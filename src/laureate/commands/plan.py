@@ -70,7 +70,7 @@ def run(params: Params, pictures: int | None = None) -> None:
     dtype = device.precision(params.train.precision, where)
     attention = "plain" if where.type == "cpu" and dtype.itemsize == 2 else "fused"
     made = estimate(params, shape, counts, dtype, attention)
-    on_gpu = (made.alone, made.pack) if attention == "fused" else updates(params, shape, dtype, "fused")
+    on_gpu = (made.alone, made.pack) if where.type == "cuda" else gpu_updates(params, shape)
     speed = rate(where, dtype)
     process = int(CONTEXT) if where.type == "cuda" else resident()
     print("\n".join([*summary(params, made), *costs_of(params, made, on_gpu, where, dtype, speed, process)]))
@@ -164,6 +164,14 @@ def updates(params: Params, shape: Shape, dtype: Any, attention: str) -> tuple[d
     return alone, counted(*params.ranks)
 
 
+def gpu_updates(params: Params, shape: Shape) -> tuple[dict[int, Cost], Cost]:
+    """`updates` as a GPU computes them, whatever this machine is: `auto` is bfloat16 there, since Ampere."""
+    import torch
+
+    asked = params.train.precision
+    return updates(params, shape, torch.float32 if asked == "float32" else torch.bfloat16, "fused")
+
+
 def summary(params: Params, plan: Plan) -> list[str]:
     """What the study will do and how much disk it takes, as lines of text."""
     train, sample, models = params.train, params.sample, 1 + len(params.ranks)
@@ -230,10 +238,10 @@ def costs_of(
     lines.append(f"Operations in units of 1e12: {counted}; {plan.flops / TERA:,.0f} in all")
     lines.append(
         f"Here ({here}, {device.name_of(dtype)}, a matrix product reaches {speed / TERA:.2f} x 1e12 a second)"
-        f": about {_duration(plan.flops / (SHARE * speed))}"
+        f": about {duration(plan.flops / (SHARE * speed))}"
     )
     for name, peak in GPUS.items():
-        lines.append(f"On one {name}: about {_duration(plan.flops / (SHARE * peak * TERA))}")
+        lines.append(f"On one {name}: about {duration(plan.flops / (SHARE * peak * TERA))}")
     lines.append(f"Hours assume {SHARE:.0%} of a matrix product's speed, and leave out crawl and evaluate.")
     return lines
 
@@ -285,7 +293,7 @@ def _downscale(plan: Plan) -> int:
     return int(2 ** (len(plan.shape.configs["vae"]["block_out_channels"]) - 1))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"

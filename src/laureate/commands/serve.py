@@ -23,7 +23,7 @@ from laureate.core.errors import LaureateError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
 KEY = "LAUREATE_KEY"  # environment variable; if set, clients must send its value as their key
 MAX_PICTURES = 4  # in one request
@@ -64,9 +64,9 @@ def run(params: Params, host: str, port: int) -> None:
         import uvicorn
     except ImportError:
         raise LaureateError("serving needs fastapi and uvicorn: pip install 'laureate[serve]'") from None
-    from laureate.sampling.generator import Studio
+    from laureate.sampling.generator import Generator
 
-    app = build(Studio(params))
+    app = build(Generator(params))
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
@@ -79,7 +79,7 @@ def run(params: Params, host: str, port: int) -> None:
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def build(studio: Studio) -> FastAPI:
+def build(studio: Generator) -> FastAPI:
     """The web application that draws with `studio`."""
     from fastapi import FastAPI, Request
     from fastapi.exceptions import RequestValidationError
@@ -146,7 +146,7 @@ def build(studio: Studio) -> FastAPI:
     return app
 
 
-def _known(studio: Studio, name: str) -> None:
+def _known(studio: Generator, name: str) -> None:
     if name not in studio.models:
         known = ", ".join(studio.models)
         raise RequestError(
@@ -154,7 +154,7 @@ def _known(studio: Studio, name: str) -> None:
         )
 
 
-def _size(text: str, studio: Studio) -> tuple[int, int]:
+def _size(text: str, studio: Generator) -> tuple[int, int]:
     """`256x128` => (256, 128); `auto` is the study's size. Raises RequestError if it cannot be drawn."""
     if text == "auto":
         return studio.params.drawn_at, studio.params.drawn_at

@@ -1,8 +1,8 @@
 """The sections of params.yaml: meaning, type and range of every key."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from laureate.config.model_sources import Base, External
 from laureate.config.section import (
@@ -18,6 +18,7 @@ from laureate.config.section import (
 )
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Kernels = Literal["auto", "reference"]  # fastest on the device, or diffusers' own blocks
 
 
 class Coverage(Section):
@@ -88,7 +89,24 @@ class Encode(Section):
     batch: Count = 8  # pictures per call of the VAE
 
 
-class Train(Section):
+Tracker = Literal[
+    "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb"
+]
+
+
+class OnNetworks(Section):
+    """A section of a stage that runs the UNet."""
+
+    kernels: Kernels = "auto"  # changes results by rounding only
+
+    @model_serializer(mode="wrap")
+    def _without_default_kernels(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `kernels: auto`: outputs and cache keys that record a section are as before it existed."""
+        values: dict[str, Any] = serialize(self)
+        return {key: value for key, value in values.items() if (key, value) != ("kernels", "auto")}
+
+
+class Train(OnNetworks):
     """Training of the adapters; all ranks share batches, noise and time steps.
 
     `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
@@ -118,6 +136,9 @@ class Train(Section):
     checkpoint_every: Count = 80
     # mode of torch.compile for the UNet, which takes minutes; the last two use CUDA graphs
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    # trackers of accelerate that log the losses during training, in .work/live
+    trackers: list[Tracker] = []
+    preview: Count | None = None  # steps between two sheets of pictures of every rank; null: none
     pack: bool = True  # train all missing ranks together; false: only the requested one
 
     def steps_for(self, pictures: int) -> int:
@@ -125,7 +146,7 @@ class Train(Section):
         return self.steps if self.epochs is None else max(1, -(-self.epochs * pictures // self.batch))
 
 
-class Sample(Section):
+class Sample(OnNetworks):
     """Generate one picture per (prompt, seed) with the base and with every adapter."""
 
     prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)
@@ -140,14 +161,14 @@ class Sample(Section):
     negative_prompt: str = ""
 
 
-JudgeKind = Literal["vision", "clip", "inception", "dino", "lpips-alex", "lpips-vgg"]
+JudgeKind = Literal["vision", "clip", "inception", "dino", "imagenet", "lpips-alex", "lpips-vgg"]
 
 
 class Judge(Section):
     """A model that evaluates pictures: its kind and its weights."""
 
     kind: JudgeKind
-    source: Name  # a folder, a .safetensors file, or hub:OWNER/NAME@REVISION[/FOLDER]
+    source: Name  # a folder, a .safetensors file, hub:OWNER/NAME@REVISION[/FOLDER], or package:NAME
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of the weights; null: not checked
 
 
@@ -164,12 +185,12 @@ class Roles(Section):
 
 
 KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can play it
-    "looks": ("vision", "inception", "dino", "clip"),
+    "looks": ("vision", "imagenet", "inception", "dino", "clip"),
     "text": ("clip",),
     "cmmd": ("clip", "dino", "vision"),
     "dino": ("dino", "vision"),
-    "lpips": ("vision", "lpips-alex", "lpips-vgg"),
-    "style": ("vision", "lpips-alex", "lpips-vgg"),
+    "lpips": ("vision", "imagenet", "lpips-alex", "lpips-vgg"),
+    "style": ("vision", "imagenet", "lpips-alex", "lpips-vgg"),
     "attributes": ("vision",),
 }
 

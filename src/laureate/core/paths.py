@@ -6,16 +6,30 @@ DATASET = Path("data/dataset")
 ENCODED = Path("data/encoded.safetensors")
 ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
+MACHINES = Path("metrics/machines")
 SAMPLES = Path("data/samples")
 EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of external models
 COMPARISON = Path("metrics/comparison.csv")
 ADVICE = Path("metrics/adviser.json")
+SELECTED = Path("metrics/selected.json")
 WORK = Path(".work")  # what a stage keeps for its own next run; never an output
+LIVE = WORK / "live"  # what a training shows while it runs
+EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs experiments of its queue, in copies of the tree
 
 # the files in one adapter's folder
 ADAPTER_WEIGHTS = "pytorch_lora_weights.safetensors"  # the name that diffusers expects
 ADAPTER_CONFIG = "config.json"
+
+
+def shared(place: Path) -> Path:
+    """A place in WORK as all experiments of a project share it: in a copy of the tree that DVC runs an
+    experiment in, that of the project it was copied from; elsewhere `place` as it is."""
+    parts = Path.cwd().parts
+    for index in range(len(parts) - len(EXPERIMENTS)):
+        if parts[index : index + len(EXPERIMENTS)] == EXPERIMENTS:
+            return Path(*parts[:index]) / place
+    return place
 
 
 def adapter_folder(rank: int) -> Path:
@@ -26,3 +40,8 @@ def adapter_folder(rank: int) -> Path:
 def curve_file(rank: int) -> Path:
     """The losses of one training: metrics/train/rank-N.csv."""
     return CURVES / f"rank-{rank}.csv"
+
+
+def machine_file(rank: int) -> Path:
+    """metrics/machines/rank-N.json: where the adapter was trained, and with which precision."""
+    return MACHINES / f"rank-{rank}.json"

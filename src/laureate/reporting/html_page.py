@@ -66,7 +66,7 @@ class PageContent:
     """Everything on the page."""
 
     title: str
-    selected: str
+    selected: str  # the adapter that is put forward: the adviser's
     table: pd.DataFrame  # as in results_table
     advice: Mapping[str, Any]  # of the rank adviser, as in metrics/adviser.json
     prompts: list[PromptPictures]
@@ -103,8 +103,7 @@ def render(content: PageContent) -> str:
     )
     environment.filters["title_of"] = results_table.title
     table, published = content.table, content.published
-    absent = {"tuned"} if content.selected == results_table.BASELINE else set()
-    absent |= set() if published else {"reported"}
+    absent = set() if published else {"reported"}
     return environment.get_template("report.html.j2").render(
         title=content.title,
         version=__version__,

@@ -1,4 +1,4 @@
-"""Draws one prompt at a time from the base or an adapter, keeping what it has loaded: what `serve` asks."""
+"""Draw one prompt at a time with the base or an adapter, and keep their networks loaded, for `serve`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
 from laureate.formats import prompts
-from laureate.networks.backends import placement
 from laureate.networks.diffusion import base_model, encoding
-from laureate.torch_utils import device
+from laureate.sampling import pipeline
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-KEPT = 2  # models held in memory: the base or an adapter, merged
+MODELS_IN_MEMORY = 2  # the base or an adapter, merged
 
 
-class Studio:
-    """The base, the adapters that are there, and a lock: one picture is drawn at a time."""
+class Generator:
+    """Draws with the base and the trained adapters of a study; a lock lets one request draw at a time."""
 
     def __init__(self, params: Params) -> None:
         """Verify the base. Raises LaureateError as `base.find` does."""
@@ -52,32 +51,23 @@ class Studio:
         resolution gives the picture of data/samples, but for the rounding of another batch size.
         """
         import torch
-        from PIL import Image
 
-        from laureate.sampling import sampler
-        from laureate.sampling.pipeline import starting_noise
-
-        settings, where = self.params.sample, device.pick()
+        settings = self.params.sample
         with self._lock:
             (unet, encoder), (tokenizer, _, vae) = self._model(model), self._shared()
-            embedded = encoding.embed(tokenizer, encoder, [settings.negative_prompt, text]).to(where)
+            embedded = encoding.embed(tokenizer, encoder, [settings.negative_prompt, text])
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
-            noise = [starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
-            batches = sampler.sample(
+            noise = [pipeline.starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
+            batches = pipeline.solve(
+                self.found,
                 unet,
-                sampler.solver(self.found.scheduler, settings.scheduler),
                 embedded[1:].expand(len(seeds), -1, -1),
                 embedded[:1],
-                torch.stack(noise).to(where),
-                steps=settings.steps,
-                guidance=settings.guidance,
-                batch=min(settings.batch, len(seeds)),
+                torch.stack(noise),
+                settings,
+                min(settings.batch, len(seeds)),
             )
-            return [
-                Image.fromarray(pixels.numpy(), "RGB")
-                for latents in batches
-                for pixels in encoding.decode(vae, latents, self.found.scaling_factor)
-            ]
+            return list(pipeline.decode(self.found, vae, batches))
 
     def _model(self, model: str) -> tuple[Any, Any]:
         """UNet and text encoder of a model, its adapter merged; the model not used for longest is let go.
@@ -86,33 +76,25 @@ class Studio:
         """
         from laureate.networks.lora import adapter_files
         from laureate.networks.lora.adapter import TEXT
-        from laureate.sampling.pipeline import check_adapter
 
         if model not in self._models:
             if model not in self.models:
                 raise LaureateError(f"there is no model {model!r}; choose one of {', '.join(self.models)}")
-            where = device.pick()
-            while len(self._models) >= KEPT:
+            while len(self._models) >= MODELS_IN_MEMORY:
                 self._models.popitem(last=False)
-            unet, encoder = self.found.unet(), self._shared()[1]
+            loaded, encoder = None, self._shared()[1]
             if model != "baseline":
-                check_adapter(ADAPTERS / model, self.found)
-                state, adapter = adapter_files.load(ADAPTERS / model)
-                adapter_files.merge(unet, state, adapter)
-                if adapter_files.has(state, TEXT):
-                    encoder = self.found.text_encoder()
-                    adapter_files.merge(encoder, state, adapter, TEXT)
-            precision = device.precision(self.params.sample.precision, where)
-            self._models[model] = placement.place_unet(unet, where, precision), encoder.to(where)
+                pipeline.check_adapter(ADAPTERS / model, self.found)
+                loaded = adapter_files.load(ADAPTERS / model)
+                if adapter_files.has(loaded[0], TEXT):
+                    encoder = pipeline.load_text_encoder(self.found, loaded)
+            self._models[model] = pipeline.load_unet(self.found, loaded, self.params.sample), encoder
         self._models.move_to_end(model)
         return self._models[model]
 
     def _shared(self) -> tuple[Any, Any, Any]:
-        """Tokenizer, text encoder and VAE, loaded when the first picture is asked for."""
-        import torch
-
+        """Tokenizer, text encoder and VAE of the base, loaded when the first picture is asked for."""
         if self._parts is None:
-            where = device.pick()
-            vae = placement.place(self.found.vae(), where, torch.float32)
-            self._parts = self.found.tokenizer(), self.found.text_encoder().to(where), vae
+            encoder = pipeline.load_text_encoder(self.found, None)
+            self._parts = self.found.tokenizer(), encoder, pipeline.load_vae(self.found)
         return self._parts

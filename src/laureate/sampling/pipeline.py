@@ -1,10 +1,10 @@
-"""From prompts and noise to pictures, with the base or an adapter merged into it."""
+"""Draw pictures from prompts and noise, with the base or with an adapter merged into it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.config.params import Params
+from laureate.config.params import Params, Sample
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from laureate.formats import prompts
@@ -15,58 +15,106 @@ from laureate.torch_utils import device, rng, safetensors_io
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from laureate.networks.lora.adapter import Adapter
+
+    Loaded = tuple[dict[str, Tensor], Adapter]  # as `adapter_files.load` gives it
+
 
 def draw(
-    found: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
+    base: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
 ) -> Iterator[Any]:
-    """Yield one RGB `PIL.Image` per (prompt, seed), in order."""
-    import torch
-    from PIL import Image
-
-    # a lower precision would show as bands on plain paper
-    vae = placement.place(found.vae(), device.pick(), torch.float32)
-    for drawn in latents(found, adapter, pairs, params):
-        for pixels in encoding.decode(vae, drawn, found.scaling_factor):
-            yield Image.fromarray(pixels.numpy(), "RGB")
+    """Yield one RGB `PIL.Image` per (prompt, seed), in order. `adapter`: its folder; None: the base alone."""
+    vae = load_vae(base)
+    yield from decode(base, vae, latents(base, adapter, pairs, params))
 
 
 def latents(
-    found: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
+    base: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
 ) -> "Iterator[Tensor]":
     """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order."""
     import torch
 
     from laureate.networks.lora import adapter_files
-    from laureate.networks.lora.adapter import TEXT
-    from laureate.sampling import sampler
 
-    settings, where = params.sample, device.pick()
+    settings = params.sample
     texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
-    loaded, encoder = adapter_files.load(adapter) if adapter else None, found.text_encoder()
-    if loaded:
-        adapter_files.merge(encoder, *loaded, TEXT)
-    embedded = encoding.embed(found.tokenizer(), encoder.to(where), [settings.negative_prompt, *texts])
-    del encoder
+    loaded = adapter_files.load(adapter) if adapter else None
+    encoder = load_text_encoder(base, loaded)
+    embedded = encoding.embed(base.tokenizer(), encoder, [settings.negative_prompt, *texts])
+    del encoder  # before the UNet takes its memory
     rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
-    unet = found.unet()
-    if loaded:
-        # in float32, before a lower precision rounds base and update together
-        adapter_files.merge(unet, *loaded)
-    unet = placement.place_unet(unet, where, device.precision(settings.precision, where))
-    side = params.drawn_at // found.downscale
+    unet = load_unet(base, loaded, settings)
+    side = params.drawn_at // base.downscale
     noise = torch.stack(
         [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
     )
+    yield from solve(base, unet, embedded[rows], embedded[:1], noise, settings, settings.batch)
+
+
+def load_unet(base: base_model.Base, loaded: "Loaded | None", settings: Sample) -> Any:
+    """The UNet on its device, an adapter merged into it."""
+    from laureate.networks.lora import adapter_files
+
+    unet, where = base.unet(), device.pick()
+    if loaded:
+        # in float32, before a lower precision rounds base and update together
+        adapter_files.merge(unet, *loaded)
+    return placement.place_unet(unet, where, device.precision(settings.precision, where), settings.kernels)
+
+
+def load_text_encoder(base: base_model.Base, loaded: "Loaded | None") -> Any:
+    """The text encoder on its device in float32, an adapter merged into it where that has layers of it."""
+    from laureate.networks.lora import adapter_files
+    from laureate.networks.lora.adapter import TEXT
+
+    encoder = base.text_encoder()
+    if loaded:
+        adapter_files.merge(encoder, *loaded, TEXT)
+    return encoder.to(device.pick())
+
+
+def load_vae(base: base_model.Base) -> Any:
+    """The VAE on its device, in float32: a lower precision would show as bands on plain paper."""
+    import torch
+
+    return placement.place(base.vae(), device.pick(), torch.float32)
+
+
+def solve(
+    base: base_model.Base,
+    unet: Any,
+    text: "Tensor",
+    negative: "Tensor",
+    noise: "Tensor",
+    settings: Sample,
+    batch: int,
+) -> "Iterator[Tensor]":
+    """From noise (n, c, h, w) to latents, (k, c, h, w) float32 per batch, with the solver of `sample`.
+
+    text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`.
+    """
+    from laureate.sampling import sampler
+
+    where = device.pick()
     yield from sampler.sample(
         unet,
-        sampler.solver(found.scheduler, settings.scheduler),
-        embedded[rows].to(where),
-        embedded[:1].to(where),
+        sampler.solver(base.scheduler, settings.scheduler),
+        text.to(where),
+        negative.to(where),
         noise.to(where),
         steps=settings.steps,
         guidance=settings.guidance,
-        batch=settings.batch,
+        batch=batch,
     )
+
+
+def decode(base: base_model.Base, vae: Any, batches: "Iterable[Tensor]") -> Iterator[Any]:
+    """Yield the RGB `PIL.Image` of every latent, in order."""
+    from PIL import Image
+
+    for drawn in batches:
+        for pixels in encoding.decode(vae, drawn, base.scaling_factor):
+            yield Image.fromarray(pixels.numpy(), "RGB")
 
 
 def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":
@@ -77,7 +125,7 @@ def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":
 
 
 def check_adapter(folder: Path, found: base_model.Base) -> None:
-    """Fail before anything is loaded if the adapter is missing or belongs to another base."""
+    """Raise LaureateError, before anything is loaded, if the adapter is missing or of another base."""
     import json
 
     safetensors_io.header(folder / ADAPTER_WEIGHTS)

@@ -1,4 +1,4 @@
-"""The sampling loop: a solver, classifier-free guidance, batches that do not change a picture."""
+"""The sampling loop: a solver, classifier-free guidance, pictures that do not depend on the batch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LEAST = 4  # rows of a batch on a CPU: for fewer its libraries choose other kernels, which round differently
-
+from laureate.networks.backends import device_rules
 
 Denoiser = Callable[
     ..., Any
@@ -48,11 +47,11 @@ def sample(
     Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598) runs both halves in one batch; `guidance`
     1 leaves it out. Both solvers are deterministic, so a picture depends on its own noise and text only. The
     last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture. For
-    the same reason a batch has at least LEAST rows on a CPU: docs/performance.md has what is left between
-    batches.
+    the same reason a batch has at least `device_rules.least_rows` rows: docs/performance.md has what is left
+    between batches.
     """
-    if noise.device.type == "cpu":
-        batch = max(batch, LEAST if guidance == 1 else LEAST // 2)
+    least = device_rules.least_rows(noise.device.type)
+    batch = max(batch, least if guidance == 1 else least // 2)
     dtype = next(unet.parameters()).dtype if isinstance(unet, torch.nn.Module) else noise.dtype
     for start in range(0, len(noise), batch):
         count = min(batch, len(noise) - start)

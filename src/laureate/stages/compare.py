@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from laureate.comparison import published_results, results_table
 from laureate.config.params import Params
@@ -13,17 +13,14 @@ from laureate.core.paths import ADVICE, COMPARISON, EVIDENCE
 from laureate.core.progress import progress
 from laureate.evaluation import score_catalog
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 METRICS = Path("metrics")
 
 
 def run(params: Params) -> None:
     """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`.
 
-    => comparison.csv and comparison.md, differences.csv, adviser.json, judges.json and selected.json in
-    metrics/. Raises LaureateError naming a file that is missing, or models scored by different judges.
+    => comparison.csv and comparison.md, differences.csv, adviser.json and judges.json in metrics/.
+    Raises LaureateError naming a file that is missing, or models scored by different judges.
     """
     reported = published_results.load(params.compare.published)
     table = results_table.read_metrics(METRICS / "models", params.models)
@@ -51,7 +48,6 @@ def run(params: Params) -> None:
     write_text(METRICS / "comparison.md", "\n".join(text))
     write_json(METRICS / "judges.json", judges)
     write_json(ADVICE, advice)
-    write_json(METRICS / "selected.json", selected(table, params.selected))
 
 
 def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
@@ -64,8 +60,3 @@ def same_judges(judges: dict[str, Any]) -> dict[str, Any]:
                 f"run `laureate evaluate --model {name}` and `laureate evaluate --model {names[0]}` again"
             )
     return dict(judges[names[0]])
-
-
-def selected(table: pd.DataFrame, model: str) -> dict[str, results_table.Value]:
-    """The row of one model, without marks and missing values: DVC shows it as an experiment's metrics."""
-    return results_table.metrics_of(table, model)

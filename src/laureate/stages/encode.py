@@ -34,7 +34,7 @@ def run(params: Params) -> None:
     where = device.pick()
     tokenizer, encoder = found.tokenizer(), found.text_encoder().to(where)
     result: dict[str, Tensor] = {
-        "empty.ids": encoding.tokens(tokenizer, [""]),
+        "empty.ids": encoding.token_ids(tokenizer, [""]),
         "empty.text": encoding.embed(tokenizer, encoder, [""]),
     }
     for part in PARTS:
@@ -45,7 +45,7 @@ def run(params: Params) -> None:
                 f"{cut} of {len(texts)} captions in {part} are longer than the text encoder reads: cut",
                 file=sys.stderr,
             )
-        result[f"{part}.ids"] = encoding.tokens(tokenizer, texts)
+        result[f"{part}.ids"] = encoding.token_ids(tokenizer, texts)
         result[f"{part}.text"] = encoding.embed(tokenizer, encoder, texts)
     del encoder
     vae = found.vae().to(where)

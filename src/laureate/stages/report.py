@@ -84,7 +84,7 @@ def read_content(params: Params) -> html_page.PageContent:
     advice = _json(ADVICE, "compare")
     return html_page.PageContent(
         title=params.report.title,
-        selected=params.selected if params.selected in models else models[0],
+        selected=advised_model(advice),
         table=table,
         advice=advice,
         prompts=[
@@ -109,6 +109,12 @@ def read_content(params: Params) -> html_page.PageContent:
         missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )
+
+
+def advised_model(advice: dict[str, Any]) -> str:
+    """The adapter that the page puts forward, from the content of adviser.json: `rank-N` of the advised rank,
+    or of the best value where no rank is advised. `params.selected` has no part in it."""
+    return f"rank-{advice['rank'] or advice['best']}"
 
 
 def _external_sample(model: str, found: external.Pictures, prompt: str, seed: int) -> Image:
@@ -172,7 +178,7 @@ def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple
 
 
 def _parameters(params: Params) -> str:
-    """The resolved parameters as YAML: one key per line, a list on its key's line."""
+    """The resolved parameters but `selected` as YAML: one key per line, a list on its key's line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -181,7 +187,8 @@ def _parameters(params: Params) -> str:
     Dumper.add_representer(
         list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
     )
-    return str(yaml.dump(params.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
+    values = params.model_dump(exclude={"selected"})
+    return str(yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80))
 
 
 def _year(file_name: str) -> str:

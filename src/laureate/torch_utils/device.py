@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: decided when a stage runs, never at import."""
+"""Choose device and precision, when a stage runs and never at import."""
 
 from __future__ import annotations
 
@@ -36,9 +36,18 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def described(dtype: torch.dtype) -> dict[str, Any]:
+    """Where a training ran: architecture, processor, graphics cards, precision, version of torch."""
+    import torch
+
+    facts = machine()
+    named = {key: facts[key] for key in ("architecture", "processor", "cards")}
+    return {**named, "precision": name_of(dtype), "torch": torch.__version__}
+
+
 def machine() -> dict[str, Any]:
-    """What decides here how numbers are rounded, without importing torch: the processor and its instructions,
-    the graphics cards and which of them are to be seen."""
+    """What decides how numbers are rounded on this machine, read without torch: the processor and its
+    instructions, the graphics cards and `CUDA_VISIBLE_DEVICES`."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -1,6 +1,6 @@
-"""Processes that train together, each on its share of every batch: `accelerate launch -m laureate train ...`.
+"""Data-parallel training in several processes, started by `accelerate launch -m laureate train ...`.
 
-One process is a team too, of one: then nothing here needs torch.
+Each process has its share of every batch. A single process is a team of one, which needs no torch.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class Team:
         """Whether this is the process that decides and writes."""
         return self.index == 0
 
-    def told(self, value: Value) -> Value:
-        """What the first process says; every process must ask."""
+    def broadcast(self, value: Value) -> Value:
+        """The first process's value, in every process; all of them must call this."""
         if self.size == 1:
             return value
         from accelerate.utils import broadcast_object_list
 
-        said: list[Value] = [value]
-        broadcast_object_list(said)
-        return said[0]
+        values: list[Value] = [value]
+        broadcast_object_list(values)
+        return values[0]
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Put the sum over all processes into every tensor, in place; one exchange for all of them."""
+    def sum_over_processes(self, tensors: Sequence[Tensor]) -> None:
+        """All-reduce: put the sum over all processes into every tensor, in place, in one exchange."""
         if self.size == 1:
             return
         import torch
@@ -65,7 +65,7 @@ class Team:
 
 @contextmanager
 def joined() -> Iterator[Team]:
-    """The team that `accelerate launch` or `torchrun` started this process in, else a team of one."""
+    """Give the team that `accelerate launch` or `torchrun` started this process in, else a team of one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Team()
         return

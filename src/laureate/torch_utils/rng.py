@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, and on nothing that ran before."""
+"""Random generators keyed by purpose, so that numbers do not depend on what ran before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors on disk as safetensors whose bytes depend on nothing but names, values and metadata.
+"""Read and write safetensors files, with bytes that depend on names, values and metadata only.
 
 The writer of the safetensors package orders metadata by a hash that changes with every process; this one
 sorts. Reading is left to the package.

@@ -1,4 +1,4 @@
-"""Lets a CPU build of torch work with the torchvision that the package index offers beside it.
+"""Declare the torchvision operators that a CPU build of torch cannot load.
 
 The index's torchvision is compiled for CUDA. Under a CPU build of torch its compiled operators cannot be
 loaded, and `import torchvision` stops at "operator torchvision::nms does not exist": it describes two

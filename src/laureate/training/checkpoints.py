@@ -1,4 +1,4 @@
-"""The state of a training after some steps, in files whose names end in the hash of their content."""
+"""Checkpoints of a training run: files whose names end in the hash of their content."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A checkpoint that was found whole."""
+class SavedCheckpoint:
+    """A checkpoint whose hash was verified."""
 
     path: Path
-    keys: dict[str, str]  # what was trained: name and key
-    done: dict[str, Any]  # how far, as it was given to `write`
+    keys: dict[str, str]  # of what is trained: name => key
+    done: dict[str, Any]  # progress, as it was given to `write`
 
     def state(self) -> dict[str, Tensor]:
         """The tensors."""
@@ -33,13 +33,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The state of a training after some steps, in files whose names end in the hash of their content."""
+    """A folder of checkpoints: `write` keeps the latest, `find` verifies what it gives."""
 
     folder: Path
 
     def write(self, keys: Mapping[str, str], done: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-        """Keep a state under the keys of what is trained: written aside, hashed, renamed; then the older
-        ones go."""
+        """Save a state under the keys of what is trained, atomically; then remove older ones."""
         data = safetensors_io.dumps(
             state, {"keys": json.dumps(keys), "done": json.dumps(done, allow_nan=False)}
         )
@@ -50,17 +49,17 @@ class Checkpoints:
             if other != path:
                 other.unlink()
 
-    def find(self) -> Kept | None:
+    def find(self) -> SavedCheckpoint | None:
         """The latest checkpoint that is whole, or None."""
         for path in sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True):
             try:
                 if sha256_file(path) == path.stem.partition("-")[2]:
                     header = safetensors_io.metadata(path)
-                    return Kept(path, json.loads(header["keys"]), json.loads(header["done"]))
+                    return SavedCheckpoint(path, json.loads(header["keys"]), json.loads(header["done"]))
             except (LaureateError, OSError, KeyError, ValueError):
                 continue
         return None
 
     def remove(self) -> None:
-        """All of them, and what killed runs left."""
+        """Remove all checkpoints, and what killed runs left."""
         shutil.rmtree(self.folder, ignore_errors=True)

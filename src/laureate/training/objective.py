@@ -1,5 +1,4 @@
-"""What a frozen UNet is asked in training and how far off its answers are: the pictures, the random numbers,
-the loss. Adapters or none, it is the same question.
+"""Training loss: batches, noise, timesteps. The same with adapters on the UNet and without.
 
 Everything random is drawn from (seed, purpose, step), never from the rank or from what ran before: every rank
 sees the same pictures, noise and time steps, and a resumed run goes on as if it had not stopped.
@@ -15,12 +14,12 @@ import torch
 from torch import Tensor
 
 from laureate.config.params import Train
+from laureate.networks.backends import device_rules
 from laureate.networks.diffusion import noise_schedule
 from laureate.torch_utils import rng
 from laureate.torch_utils.distributed import Team
 
-HOLDOUT_STEPS = 2  # time steps at which every held-out picture is looked at
-HOLDOUT_SIZE = 2048  # positions of the latents that are looked at together, at least
+HOLDOUT_STEPS = 2  # time steps at which the loss of every held-out picture is taken
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Draw:
     posterior: Tensor  # (n, c, h, w) float32 standard normal, chooses the latent from its moments
     noise: Tensor  # (n, c, h, w) float32 standard normal
     t: Tensor  # (n,) int64 in [0, T)
-    empty: Tensor  # (n,) bool, where the caption is left out
+    empty: Tensor  # (n,) bool, where the caption is dropped
 
     def to(self, device: torch.device) -> Draw:
         """The same numbers on a device; a graphics card fetches them while it works."""
@@ -104,7 +103,7 @@ class Objective:
     def __init__(
         self,
         unet: torch.nn.Module,
-        process: noise_schedule.Schedule,
+        schedule: noise_schedule.NoiseSchedule,
         train: Train,
         empty: Tensor,
         scaling_factor: float,
@@ -124,7 +123,7 @@ class Objective:
         self.device, self.dtype = parameter.device, parameter.dtype
         self.unet, self.encoder, self.train, self.team = unet, encoder, train, team
         self.share = team.share(train.batch)
-        self.process, self.scaling_factor = process.to(self.device), scaling_factor
+        self.schedule, self.scaling_factor = schedule.to(self.device), scaling_factor
         self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
         self.predict: Callable[..., Any] = unet
 
@@ -136,7 +135,7 @@ class Objective:
             self.train.batch,
             len(examples),
             examples.mean.shape[1:],
-            self.process.steps,
+            self.schedule.steps,
             self.train.caption_dropout,
         )
         return numbers.samples(self.share.start, self.share.stop).to(self.device)
@@ -152,19 +151,19 @@ class Objective:
         text = text.repeat(count, *[1] * (text.dim() - 1))
         if self.encoder:
             text = self.encoder(text)[0]
-        noisy = noise_schedule.add_noise(self.process, clean, noise, t).to(self.dtype)
+        noisy = noise_schedule.add_noise(self.schedule, clean, noise, t).to(self.dtype)
         output = self.predict(noisy, t, encoder_hidden_states=text).sample
-        return noise_schedule.errors(self.process, output, clean, noise, t, self.train.min_snr_gamma)
+        return noise_schedule.losses(self.schedule, output, clean, noise, t, self.train.min_snr_gamma)
 
     @torch.no_grad()
     def holdout_loss(self, examples: Examples, count: int = 1) -> Tensor:
         """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
-        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.process.steps)
+        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.schedule.steps)
         losses = torch.zeros(count, len(numbers.rows), device=self.device)
-        # small latents in small batches would leave the machine idle
-        batch = max(self.train.batch, HOLDOUT_SIZE // examples.mean[0, 0].numel())
+        positions = examples.mean[0, 0].numel()
+        batch = device_rules.held_out_batch(self.device.type, self.train.batch, positions)
         for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
             part = numbers.samples(start, start + batch).to(self.device)
             losses[:, start : start + batch] = self.losses(examples, part, count).view(count, -1)
-        self.team.add_up([losses])
+        self.team.sum_over_processes([losses])
         return losses.mean(dim=1)

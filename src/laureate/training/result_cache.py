@@ -1,29 +1,28 @@
-"""Finished training results, kept in the work folder under the key of everything they depend on.
+"""Cache of finished training results, under the SHA-256 of everything that they depend on.
 
-Everything is verified on reading: what is damaged counts as missing. Nothing here needs torch, so that a
-result is picked up in the time of reading it.
+Hashes are verified on reading: a damaged result counts as missing. Nothing here needs torch, so that reading
+a result takes no longer than its files.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from laureate.core.files import fresh_folder, sha256_file, write_json
 
-if TYPE_CHECKING:
-    pass
-
 HASHES = "hashes.json"
 CURVE = "curve.csv"  # the losses of one rank
-PROJECT = Path(__file__).resolve().parents[3]
+PACKAGE = Path(__file__).resolve().parents[1]  # the code that runs, whatever the working folder holds
+MACHINE = "machine.json"  # where it was trained
+RECENT = 60  # results that are kept: ten studies of six ranks
 
 
 def key_of(content: Any) -> str:
@@ -31,21 +30,23 @@ def key_of(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def code_of_stage(stage: str, project: Path = PROJECT) -> str:
-    """SHA-256 over the code that dvc.yaml of `project` lists as dependencies of a stage: DVC and the cache
-    then agree on what makes a result stale. Without a dvc.yaml (an installed wheel): over the whole package.
+def code_of_stage(stage: str, package: Path = PACKAGE) -> str:
+    """SHA-256 over the files of a package that its project's dvc.yaml lists as dependencies of a stage.
+
+    DVC and the cache then agree on what makes a result stale. The dvc.yaml is the one beside src/, where the
+    package lies, not that of the working folder: an experiment of DVC runs in a copy of the project, but with
+    the package that is installed. Without a dvc.yaml there (an installed wheel): over the whole package.
     """
     import yaml
 
-    listing = project / "dvc.yaml"
-    if listing.is_file():
+    listing, places = package.parents[1] / "dvc.yaml", [package]
+    if package.parent.name == "src" and listing.is_file():
         deps = yaml.safe_load(listing.read_text(encoding="utf-8"))["stages"][stage]["deps"]
-        places = [project / dep for dep in deps if dep.startswith("src/")]
-    else:
-        places = [Path(__file__).resolve().parents[1]]
+        inside = f"src/{package.name}/"
+        places = [package / dep.removeprefix(inside) for dep in deps if dep.startswith(inside)]
     files = [file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
     return key_of({
-        file.relative_to(project).as_posix(): sha256_file(file)
+        f"src/{file.relative_to(package.parent).as_posix()}": sha256_file(file)
         for file in files
         if file.is_file() and "__pycache__" not in file.parts
     })  # fmt: skip
@@ -53,28 +54,29 @@ def code_of_stage(stage: str, project: Path = PROJECT) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process at a time; a second one waits. The lock goes with the process, however that ends."""
+    """One process at a time; a second one waits. The lock goes with its process, however that ends."""
+    from filelock import FileLock
+
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(folder / "lock"):
         yield
 
 
 @dataclass(frozen=True)
 class Results:
-    """Folders of files, each under the key of what it depends on."""
+    """A folder of results, each a folder of files under its key."""
 
     folder: Path
 
     @contextmanager
     def adding(self, key: str) -> Iterator[Path]:
-        """An empty folder to be filled; it is there as a whole, with its hashes, or not at all."""
+        """Give an empty folder to fill; afterwards it is stored whole, with its hashes, or not at all."""
         with fresh_folder(self.folder / key) as folder:
             yield folder
             write_json(folder / HASHES, {path.name: sha256_file(path) for path in sorted(folder.iterdir())})
 
     def find(self, key: str) -> Path | None:
-        """The folder of a key if every file in it has the hash that it was kept with, else None."""
+        """The folder of a key if every file in it has the hash that it was stored with, else None."""
         folder = self.folder / key
         try:
             hashes = json.loads((folder / HASHES).read_text(encoding="utf-8"))
@@ -83,8 +85,18 @@ class Results:
             return None
         return folder if whole else None
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Drop every other result, and what killed runs left: so the cache holds one result for each key."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.name not in keys:
+    def keep_recent(self, keys: Collection[str], count: int = RECENT) -> None:
+        """Keep the results of `keys` and, up to `count` in all, those that were added or taken last; drop the
+        others and what killed runs left. To be called by whoever holds the lock.
+        """
+        for key in keys:
+            if (self.folder / key / HASHES).is_file():
+                os.utime(self.folder / key / HASHES)
+        found = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        whole = {path: (path / HASHES).stat().st_mtime_ns for path in found if (path / HASHES).is_file()}
+        recent = [
+            path for path in sorted(whole, key=whole.__getitem__, reverse=True) if path.suffix != ".part"
+        ]
+        for path in found:
+            if path not in recent[:count] and path.name not in keys:
                 shutil.rmtree(path, ignore_errors=True)

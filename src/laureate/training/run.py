@@ -1,20 +1,23 @@
-"""The training run: a stack of adapters trained together, from its start or from a checkpoint."""
+"""Train a stack of adapters together, from the start or from a checkpoint, and keep their results."""
 
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
-from laureate.core.files import write_text
-from laureate.core.paths import ENCODED
+from laureate.core.files import write_json, write_text
+from laureate.core.paths import ENCODED, LIVE, shared
 from laureate.core.progress import progress
 from laureate.networks.backends import placement
 from laureate.networks.diffusion import base_model
 from laureate.torch_utils import device, safetensors_io
 from laureate.torch_utils.distributed import Team
-from laureate.training.checkpoints import Checkpoints, Kept
+from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.loss_curves import Curves
-from laureate.training.result_cache import CURVE, Results
+from laureate.training.observer import Observer, Several
+from laureate.training.result_cache import CURVE, MACHINE, Results, key_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +25,7 @@ if TYPE_CHECKING:
     from laureate.training.objective import Examples, Objective
     from laureate.training.trainer import Trainer
 
-
-LOSS_CHECK_INTERVAL = 10  # steps between two looks at the losses: each look waits for the device
+LOSS_CHECK_INTERVAL = 10  # steps between two fetches of the losses: each waits for the device
 
 
 def train(
@@ -33,7 +35,7 @@ def train(
     keys: Mapping[str, str],
     results: Results,
     checkpoints: Checkpoints,
-    kept: Kept | None,
+    checkpoint: SavedCheckpoint | None,
     team: Team,
 ) -> None:
     """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
@@ -43,28 +45,32 @@ def train(
     from laureate.training.objective import Objective
     from laureate.training.trainer import Trainer, adapter
 
-    where = device.pick()
+    where, kernels = device.pick(), params.train.kernels
     dtype = device.precision(params.train.precision, where)
     encoded, reads = safetensors_io.load(ENCODED), bool(params.train.text_encoder)
     objective = Objective(
-        placement.place_unet(found.unet(dtype), where, dtype),
-        noise_schedule.schedule(found.scheduler),
+        placement.place_unet(found.unet(dtype), where, dtype, kernels),
+        noise_schedule.from_config(found.scheduler),
         params.train,
         encoded["empty.ids" if reads else "empty.text"],
         found.scaling_factor,
         team,
-        placement.place_text(found.text_encoder(dtype), where, dtype) if reads else None,
+        placement.place_text(found.text_encoder(dtype), where, dtype, kernels) if reads else None,
     )
     data, adapters = _examples(encoded, objective), [adapter(params.train, rank) for rank in recipes]
-    # what does not fit is said before the first look
+    # errors before the first pass over the held-out pictures
     injection.fitting(objective.unet, adapters, params.train.targets)
     if objective.encoder:
         injection.fitting(objective.encoder, adapters, params.train.text_encoder, TEXT)
-    # every adapter starts as the base, so one look at that is one at all of them
-    start = None if kept else objective.holdout_loss(data["holdout"]).expand(len(recipes))
+    # every adapter starts as the base, so all have the base's held-out loss
+    start = None if checkpoint else objective.holdout_loss(data["holdout"]).expand(len(recipes))
     trainer = Trainer(objective, adapters)
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
-    curves = fit(trainer, data, of_pack, checkpoints, kept, start)
+    observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
+    try:
+        curves = fit(trainer, data, of_pack, checkpoints, checkpoint, start, observer)
+    finally:
+        observer.close()
     if not team.first:
         return
     for index, (rank, content) in enumerate(recipes.items()):
@@ -72,6 +78,7 @@ def train(
             adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
             adapter_config.write(folder, content, precision=device.name_of(dtype), base_source=found.source)
             write_text(folder / CURVE, curves.csv(index))
+            write_json(folder / MACHINE, device.described(dtype))
 
 
 def fit(
@@ -79,38 +86,67 @@ def fit(
     data: "dict[str, Examples]",
     keys: Mapping[str, str],
     checkpoints: Checkpoints,
-    kept: Kept | None,
+    checkpoint: SavedCheckpoint | None,
     start: "Tensor | None",
+    observer: Observer | None = None,
 ) -> Curves:
-    """Run all steps, or those after the checkpoint, and give the losses. `keys`: by name of a rank; `start`:
-    the held-out loss before the first step, (R,)."""
+    """Run all steps, or those after the checkpoint; gives the loss curves.
+
+    `keys`: of the results, by name of a rank; `start`: held-out loss before the first step, (R,)."""
     settings, first, ranks = trainer.train, 0, [int(name) for name in keys]
-    curves = Curves(ranks, kept.done if kept else None)
+    observer = observer or Observer()
+    curves = Curves(ranks, checkpoint.done if checkpoint else None, observer)
     label = f"train rank{'s' * (len(keys) > 1)} {', '.join(keys)}"
-    if kept:
-        first = kept.done["steps"]
-        trainer.restore(kept.state(), first)
-        print(f"{label}: going on after step {first}, from {kept.path}", file=sys.stderr)
+    if checkpoint:
+        first = checkpoint.done["steps"]
+        trainer.restore(checkpoint.state(), first)
+        print(f"{label}: going on after step {first}, from {checkpoint.path}", file=sys.stderr)
     steps = range(first, settings.steps)
     for step in progress(steps, None, label) if trainer.team.first else steps:
-        held = start if step == 0 else None
+        held_out = start if step == 0 else None
         if step and step % settings.holdout_every == 0:
-            held = trainer.holdout_loss(data["holdout"])
+            held_out = trainer.holdout_loss(data["holdout"])
         curves.add(step, trainer.step(data["train"], step))
-        if held is not None:
-            curves.row(step, held)
+        if held_out is not None:
+            curves.close_row(step, held_out)
         if (step + 1) % LOSS_CHECK_INTERVAL == 0:
-            curves.look()
+            curves.fetch()
+        observer.after_step(step + 1)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
-            done = {"steps": step + 1, **curves.kept()}  # fails before anything infinite is written
+            done = {"steps": step + 1, **curves.state()}  # raises before a loss that is not finite is saved
             if trainer.team.first:
                 checkpoints.write(keys, done, trainer.state())
-    curves.row(settings.steps, trainer.holdout_loss(data["holdout"]))
+    curves.close_row(settings.steps, trainer.holdout_loss(data["holdout"]))
     return curves
 
 
+def observers(
+    trainer: "Trainer", held_out: "Examples", found: base_model.Base, keys: Mapping[str, str]
+) -> Observer:
+    """Who watches the run: trackers and previews, as the parameters want them, in a folder of its own."""
+    settings, wanted = trainer.train, list[Observer]()
+    folder = live_folder(keys)
+    if settings.trackers:
+        from laureate.training.trackers import Trackers
+
+        wanted.append(Trackers(settings.trackers, [each.rank for each in trainer.adapters], folder))
+    if settings.preview:
+        from laureate.training.preview import Preview
+
+        objective = trainer.objective
+        vae = placement.place(found.vae(objective.dtype), objective.device, objective.dtype)
+        wanted.append(Preview(trainer, held_out, vae, found.scheduler, folder))
+    return Several(wanted)
+
+
+def live_folder(keys: Mapping[str, str]) -> Path:
+    """.work/live/NAME-HASH: name of the DVC experiment, or `study`; hash of the keys of all results."""
+    name = os.environ.get("DVC_EXP_NAME") or "study"
+    return shared(LIVE) / f"{name}-{key_of(sorted(keys.items()))[:8]}"
+
+
 def _examples(encoded: "dict[str, Tensor]", objective: "Objective") -> "dict[str, Examples]":
-    """The two parts of the data set, on the objective's device."""
+    """The train and holdout parts of the encoded data, on the objective's device."""
     from laureate.training.objective import Examples
 
     kind = "ids" if objective.encoder else "text"

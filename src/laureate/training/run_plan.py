@@ -1,4 +1,4 @@
-"""What a training run does: ranks to train, what is kept from before, the key of each result."""
+"""Plan a training run: what each rank's result depends on, which ranks to train, where to resume."""
 
 import json
 import sys
@@ -13,25 +13,23 @@ from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ENCODED, adapte
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_config
 from laureate.torch_utils import safetensors_io
-from laureate.training.checkpoints import Checkpoints, Kept
+from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.result_cache import Results, code_of_stage
 
-RESULT_NEUTRAL = {"pack", "checkpoint_every"}  # parameters that change no result
-
-
-PER_RANK = ("learning_rate", "alpha", "dropout")
+RESULT_NEUTRAL = {"pack", "checkpoint_every", "trackers", "preview"}  # parameters that change no result
+PER_RANK = ("learning_rate", "alpha", "dropout")  # may be a mapping from rank to value
 
 
 @dataclass(frozen=True)
 class RunPlan:
     """What is to be trained."""
 
-    pack: list[int]
-    kept: Kept | None  # where to go on
+    pack: list[int]  # ranks that are trained together
+    checkpoint: SavedCheckpoint | None  # where to resume
 
 
-def counted(params: Params) -> Params:
-    """The same parameters with `train.steps` as `train.epochs` and the encoded pictures make it."""
+def with_steps(params: Params) -> Params:
+    """The same parameters with `train.steps` set from `train.epochs` and the number of pictures."""
     if params.train.epochs is None:
         return params
     pictures = len(json.loads(safetensors_io.metadata(ENCODED).get("train.files", "[]")))
@@ -40,9 +38,10 @@ def counted(params: Params) -> Params:
 
 
 def recipes_of(params: Params, found: base_model.Base, ranks: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """What the result of every rank depends on, but for the machine and the versions of what is installed.
+    """Per rank, everything that its result depends on but the machine and the versions of libraries.
 
-    Raises LaureateError if the encoded data were made with another base, or without what is wanted now.
+    Raises LaureateError if the encoded data were made with another base, or lack token ids
+    that are needed now.
     """
     header = safetensors_io.metadata(ENCODED)
     if header.get("base") != found.fingerprint:
@@ -74,15 +73,15 @@ def plan_run(
     results: Results,
     checkpoints: Checkpoints,
 ) -> RunPlan | None:
-    """What to train so that there is a result of `rank`: nothing, what a checkpoint was written for, or the
-    rank with, unless it is to be alone, all that are missing."""
+    """What to train to get a result of `rank`. None: it is in the cache. Else the pack of a checkpoint that
+    can be resumed, or `rank` with, where `train.pack` is true, all other ranks that have no result."""
     result = results.find(keys[str(rank)])
     if result:
         print(f"rank {rank} is trained already: taken from {result}", file=sys.stderr)
         return None
-    kept = checkpoints.find()
-    if kept and _continues(kept, keys, rank, params.train.pack):
-        return RunPlan([int(name) for name in kept.keys], kept)
+    checkpoint = checkpoints.find()
+    if checkpoint and _resumes(checkpoint, keys, rank, params.train.pack):
+        return RunPlan([int(name) for name in checkpoint.keys], checkpoint)
     if not params.train.pack:
         return RunPlan([rank], None)
     return RunPlan(
@@ -96,18 +95,18 @@ def plan_run(
 
 
 def _in_place(rank: int, content: dict[str, Any]) -> bool:
-    """The outputs of a rank are there and of this recipe, so that DVC will not ask for them."""
+    """Whether the outputs of a rank exist and were made by this recipe, so that DVC will not ask for them."""
     folder = adapter_folder(rank)
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         safetensors_io.header(folder / ADAPTER_WEIGHTS)
     except (OSError, ValueError, LaureateError):
         return False
-    return config | content == config and curve_file(rank).is_file()  # it says more, such as the precision
+    return config | content == config and curve_file(rank).is_file()  # has more keys, such as the precision
 
 
-def _continues(kept: Kept, keys: Mapping[str, str], rank: int, pack: bool) -> bool:
-    """Whether a checkpoint leads to what is wanted: it holds the rank, and nothing has changed since."""
-    names = list(kept.keys)
-    current = all(keys.get(name) == key for name, key in kept.keys.items())
+def _resumes(checkpoint: SavedCheckpoint, keys: Mapping[str, str], rank: int, pack: bool) -> bool:
+    """Whether training can go on from a checkpoint: it holds the rank, and no key has changed since."""
+    names = list(checkpoint.keys)
+    current = all(keys.get(name) == key for name, key in checkpoint.keys.items())
     return current and str(rank) in names and (pack or names == [str(rank)])

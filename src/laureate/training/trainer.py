@@ -1,4 +1,4 @@
-"""The training loop's arithmetic: the learning rate, one step of all adapters, what a resumed run needs."""
+"""One training step of a stack of adapters: learning rate, gradients, clipping, AdamW, state to resume."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from laureate.config.params import Train, of_rank
+from laureate.networks.backends import device_rules
 from laureate.networks.lora import adapter_files, injection
 from laureate.networks.lora.adapter import TEXT, Adapter
-from laureate.networks.lora.flat_parameters import Flat
+from laureate.networks.lora.flat_parameters import FlatParameters
 from laureate.torch_utils import rng
 from laureate.training.objective import Draw, Examples, Objective
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 
 
-def schedule(train: Train, step: int) -> float:
-    """Share of the learning rate at a step: linear warm-up over `train.warmup` steps, then 1, or a cosine to
+def learning_rate_factor(train: Train, step: int) -> float:
+    """Factor of the learning rate at a step: linear warm-up over `train.warmup` steps, then 1, or a cosine to
     0 at `train.steps`."""
     if step < train.warmup:
         return (step + 1) / train.warmup
@@ -57,11 +58,12 @@ class Trainer:
         unet, encoder, train = objective.unet, objective.encoder, objective.train
         self.objective, self.train, self.adapters = objective, train, list(adapters)
         self.device, self.team = objective.device, objective.team
-        self.layers = injection.attach(unet, adapters, train.targets, train.seed)
+        runs = device_rules.adapter_runs(self.device.type, [adapter.rank for adapter in adapters])
+        self.layers = injection.attach(unet, adapters, train.targets, train.seed, runs=runs)
         if encoder:
-            self.layers |= injection.attach(encoder, adapters, train.text_encoder, train.seed, TEXT)
+            self.layers |= injection.attach(encoder, adapters, train.text_encoder, train.seed, TEXT, runs)
         injection.share_start(unet, len(adapters), text=not encoder)
-        self.flat = Flat(self.layers, objective.dtype, whole=train.compile == "none")
+        self.flat = FlatParameters(self.layers, objective.dtype, self._multiplies_out)
         rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
         self.rate = float(rates.max())
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
@@ -73,23 +75,30 @@ class Trainer:
         if train.compile != "none":
             objective.predict = torch.compile(unet, mode=train.compile)
 
+    def _multiplies_out(self, fan_in: int, out: int) -> bool:
+        """Whether the update of a layer is multiplied out; a compiled UNet multiplies factors itself."""
+        kernels = self.train.kernels
+        return self.train.compile == "none" and device_rules.multiplies_out(
+            self.device.type, fan_in, out, kernels
+        )
+
     def step(self, examples: Examples, step: int) -> Tensor:
         """Train on batch number `step`; gives the loss before the update, (R,) float32, without waiting."""
         with self._dropout(step):
             losses = self.backward(examples, self.objective.numbers(examples, step))
-        self.team.add_up([losses, *self.flat.gradients])
+        self.team.sum_over_processes([losses, *self.flat.gradients])
         self._clip()
-        self._update(schedule(self.train, step))
+        self._update(learning_rate_factor(self.train, step))
         return losses
 
     def backward(self, examples: Examples, numbers: Draw) -> Tensor:
-        """Bring the gradients of given samples to `flat.gradients`; gives the losses, (R,) float32: a sum
+        """Put the gradients of given samples into `flat.gradients`; gives the losses, (R,) float32: a sum
         over the samples as a share of the batch."""
         self.flat.refresh()
         count = len(self.adapters)
         losses = self.objective.losses(examples, numbers, count).view(count, -1).sum(dim=1) / self.train.batch
         losses.sum().backward()
-        self.flat.collect()
+        self.flat.gather_gradients()
         return losses.detach()
 
     def holdout_loss(self, examples: Examples) -> Tensor:
@@ -128,7 +137,7 @@ class Trainer:
 
     @contextmanager
     def _dropout(self, step: int) -> Iterator[None]:
-        """Let layers leave out inputs, by numbers that depend on (seed, step, layer) only."""
+        """Turn dropout on, with random numbers that depend on (seed, step, layer) only."""
         dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
         for name, layer in dropping.items():
             layer.generator = rng.generator("dropout", self.train.seed, step, name, device=self.device)
@@ -137,17 +146,17 @@ class Trainer:
         for layer in dropping.values():
             layer.generator = None
 
-    def _update(self, share: float) -> None:
-        """One step of AdamW at a share of each adapter's learning rate."""
+    def _update(self, factor: float) -> None:
+        """One step of AdamW at a factor of each adapter's learning rate."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * share
+            group["lr"] = self.rate * factor
         weights = self.flat.weights
         before = [] if self.shares is None else [weight.detach().clone() for weight in weights]
         self.optimizer.step()
-        self.flat.forget()
+        self.flat.mark_gradients_stale()
         if self.shares is not None:
             with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
-                for weight, old, part in zip(weights, before, self.flat.each(self.shares), strict=True):
+                for weight, old, part in zip(weights, before, self.flat.per_run(self.shares), strict=True):
                     weight.copy_(torch.lerp(old, weight, part))
 
     def _clip(self) -> None:
@@ -155,5 +164,5 @@ class Trainer:
         factor = (self.train.max_grad_norm / (self.flat.norms() + 1e-6)).clamp(max=1)
         if self.device.type == "cpu" and bool((factor == 1).all()):  # a graphics card would have to wait
             return
-        for gradient, part in zip(self.flat.gradients, self.flat.each(factor), strict=True):
+        for gradient, part in zip(self.flat.gradients, self.flat.per_run(factor), strict=True):
             gradient.mul_(part)

@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch")
 import small_base  # noqa: E402
 
 from laureate.networks.backends import cpu_unet_blocks, placement  # noqa: E402
-from laureate.networks.backends.cpu_attention import Attend  # noqa: E402
+from laureate.networks.backends.cpu_attention import AttentionProcessor  # noqa: E402
 from laureate.networks.diffusion import base_model  # noqa: E402
 from laureate.networks.lora import injection  # noqa: E402
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
-from laureate.networks.lora.flat_parameters import Flat  # noqa: E402
+from laureate.networks.lora.flat_parameters import FlatParameters  # noqa: E402
 
 CPU = torch.device("cpu")
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -24,6 +24,18 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> base_model.Base:
     return base_model.find(small_base.write(tmp_path_factory.mktemp("base") / "base"))
+
+
+EXCHANGED = {
+    "GEGLU": "GatedUnit",
+    "ResnetBlock2D": "ResnetBlock",
+    "BasicTransformerBlock": "TransformerBlock",
+}
+
+
+def kind_of(net: Any, name: str) -> str:
+    """The class of a layer."""
+    return type(net.get_submodule(name)).__name__
 
 
 def outcome(unet: Any, inputs: tuple[Any, Any, Any]) -> list[Any]:
@@ -44,10 +56,13 @@ def assert_alike(ours: list[Any], theirs: list[Any]) -> None:
 @pytest.mark.parametrize("products", [False, True])
 def test_names_outputs_and_gradients_are_those_of_diffusers(found: base_model.Base, products: bool) -> None:
     theirs, ours = found.unet(), found.unet()
-    cpu_unet_blocks.make_lean(ours, products)
-    kinds = {type(module) for module in ours.modules()}
-    assert kinds >= {cpu_unet_blocks.Gated, cpu_unet_blocks.Resnet, cpu_unet_blocks.Transformer}
-    assert {type(block) for block in theirs.modules()} & kinds  # what is not exchanged is still there
+    cpu_unet_blocks.exchange_blocks(ours, products)
+    changes = {(kind_of(theirs, name), kind_of(ours, name)) for name, _ in ours.named_modules()}
+    changes = {(before, after) for before, after in changes if before != after}
+    assert changes - {("Conv2d", "PackedConv2d")} == EXCHANGED.items(), "and all else is diffusers' own"
+    assert not {kind_of(ours, name) for name, _ in ours.named_modules()} & EXCHANGED.keys(), "all of a kind"
+    assert {type(processor) for processor in ours.attn_processors.values()} == {AttentionProcessor}
+    assert AttentionProcessor not in {type(processor) for processor in theirs.attn_processors.values()}
     assert list(ours.state_dict()) == list(theirs.state_dict())
     inputs = small_base.inputs(3)
     assert_alike(outcome(ours, inputs), outcome(theirs, inputs))
@@ -75,17 +90,17 @@ def test_a_stack_gives_what_it_gives_in_diffusers_blocks(
     for exchanged in (False, True):
         unet = found.unet()
         if exchanged:
-            cpu_unet_blocks.make_lean(unet, products)
+            cpu_unet_blocks.exchange_blocks(unet, products)
         layers = injection.attach(unet, adapters, TARGETS, seed=0)
         source = torch.Generator().manual_seed(5)
         for layer in layers.values():
             for b in layer.b:
                 b.data = 0.1 * torch.randn(b.shape, generator=source)
-        flat = Flat(layers, torch.float32, whole=whole)
+        flat = FlatParameters(layers, torch.float32, lambda *_, multiplied=whole: multiplied)
         assert bool(flat.groups) == whole
         flat.refresh()
         found_here = outcome(unet, inputs)
-        flat.collect()
+        flat.gather_gradients()
         results.append([*found_here, *flat.gradients])
     assert float(results[0][3].abs().max()) > 0
     assert_alike(results[1], results[0])
@@ -116,7 +131,7 @@ def test_other_blocks_stay_as_they_are(found: base_model.Base, name: str, value:
     torch.manual_seed(0)
     theirs = UNet2DConditionModel.from_config(config).eval().requires_grad_(False)
     ours = copy.deepcopy(theirs)
-    cpu_unet_blocks.make_lean(ours, products=True)
+    cpu_unet_blocks.exchange_blocks(ours, products=True)
     assert kept in {type(module).__name__ for module in ours.modules()}
     inputs = small_base.inputs(3)
     assert_alike(outcome(ours, inputs), outcome(theirs, inputs))
@@ -126,7 +141,7 @@ def plain_and_packed(side: int) -> tuple[Any, Any, Any]:
     """A convolution, the same packed, and an input."""
     torch.manual_seed(0)
     plain = torch.nn.Conv2d(48, 32, 3, padding=1).bfloat16().requires_grad_(False)
-    return plain, cpu_unet_blocks.Packed.of(plain), torch.randn(2, 48, side, side).bfloat16()
+    return plain, cpu_unet_blocks.PackedConv2d.of(plain), torch.randn(2, 48, side, side).bfloat16()
 
 
 @pytest.mark.parametrize("side", [4, 32])  # packed, and not
@@ -156,9 +171,9 @@ def test_attention_that_is_more_keeps_its_processor(found: base_model.Base) -> N
     unet = found.unet()
     attention = unet.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1")
     attention.upcast_attention = True
-    cpu_unet_blocks.make_lean(unet, products=True)
+    cpu_unet_blocks.exchange_blocks(unet, products=True)
     processors = [type(processor) for processor in unet.attn_processors.values()]
-    assert processors.count(Attend) == len(processors) - 1
+    assert processors.count(AttentionProcessor) == len(processors) - 1
 
 
 def test_a_mask_is_refused(found: base_model.Base) -> None:
@@ -173,4 +188,4 @@ def test_the_shipped_base_is_all_exchanged(embedded: Path) -> None:
     unet = placement.place_unet(base_model.find(embedded / "base").unet(), CPU, torch.bfloat16)
     kinds = {type(module).__name__ for module in unet.modules()}
     assert not kinds & {"GEGLU", "ResnetBlock2D", "BasicTransformerBlock"}
-    assert {type(processor) for processor in unet.attn_processors.values()} == {Attend}
+    assert {type(processor) for processor in unet.attn_processors.values()} == {AttentionProcessor}

@@ -27,9 +27,9 @@ CONFIG = {
 times = st.integers(min_value=0, max_value=999)
 
 
-def process(prediction: str, **more: Any) -> noise_schedule.Schedule:
+def process(prediction: str, **more: Any) -> noise_schedule.NoiseSchedule:
     """SD's schedule with a prediction type."""
-    return noise_schedule.schedule({**CONFIG, "prediction_type": prediction, **more})
+    return noise_schedule.from_config({**CONFIG, "prediction_type": prediction, **more})
 
 
 def latents(seed: int, n: int = 2) -> Any:
@@ -42,7 +42,7 @@ def latents(seed: int, n: int = 2) -> Any:
 def test_noise_and_target_determine_the_clean_latents(t: int, seed: int) -> None:
     clean, noise, step = latents(seed), latents(seed + 1), torch.tensor([t, t])
     for prediction in ("epsilon", "v_prediction"):
-        schedule = noise_schedule.Schedule(process(prediction).alpha_bar.double(), prediction)
+        schedule = noise_schedule.NoiseSchedule(process(prediction).alpha_bar.double(), prediction)
         noisy = noise_schedule.add_noise(schedule, clean, noise, step)
         wanted = noise_schedule.target(schedule, clean, noise, step)
         signal = schedule.alpha_bar[t]
@@ -85,7 +85,7 @@ def test_min_snr_weighs_the_error_of_the_clean_latents_by_the_clipped_snr(
         else:
             guess = signal**0.5 * noisy - (1 - signal) ** 0.5 * output
         expected = min(signal / (1 - signal), gamma) * float((guess - clean).square().mean())
-        got = float(noise_schedule.errors(schedule, output, clean, noise, step, gamma))
+        got = float(noise_schedule.losses(schedule, output, clean, noise, step, gamma))
         assert got == pytest.approx(expected, rel=5e-3)
 
 
@@ -95,7 +95,7 @@ def test_without_gamma_every_time_step_weighs_the_same() -> None:
     t = torch.tensor([0, 10, 500, 900, 999])
     output = noise_schedule.target(schedule, clean, noise, t) + 2
     torch.testing.assert_close(
-        noise_schedule.errors(schedule, output, clean, noise, t, None), torch.full((5,), 4.0)
+        noise_schedule.losses(schedule, output, clean, noise, t, None), torch.full((5,), 4.0)
     )
 
 

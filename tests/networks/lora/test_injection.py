@@ -7,34 +7,21 @@ from typing import Any
 
 import pytest
 import small_base
+from stacks import TARGETS, randomise
 
 torch = pytest.importorskip("torch")
 
-from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
 from laureate.networks.diffusion import base_model  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
 from laureate.networks.lora.layers import LoraLinear  # noqa: E402
-from laureate.torch_utils import safetensors_io  # noqa: E402
-
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> base_model.Base:
     """A small base."""
     return base_model.find(small_base.write(tmp_path_factory.mktemp("base")))
-
-
-def randomise(layers: dict[str, LoraLinear], adapters: list[Adapter], seed: int = 2) -> None:
-    """Give B values, as training would, leaving the padding of the stack at zero."""
-    source = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for layer in layers.values():
-            for index in range(len(adapters)):
-                own = layer.own("b", index)
-                own.copy_(0.3 * torch.randn(own.shape, generator=source))
 
 
 def peft_unet(found: base_model.Base, adapter: Adapter, layers: dict[str, LoraLinear], index: int) -> Any:
@@ -91,14 +78,8 @@ def test_outputs_and_gradients_equal_pefts(found: base_model.Base, rank: int, al
             assert (layer.gradient(part, 0).T - weight.grad).abs().max() <= 1e-5 * scale + 1e-9, name
 
 
-def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(
-    found: base_model.Base, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(found: base_model.Base) -> None:
     runs = [(0, 2, 2), (2, 4, 9)]
-    monkeypatch.setattr(
-        "laureate.networks.lora.layers.runs_of",
-        lambda ranks, _: runs if len(ranks) == 4 else [(0, 1, ranks[0])],
-    )
     adapters = [
         Adapter(2, 2),
         Adapter(1, 1),
@@ -106,7 +87,7 @@ def test_a_stack_equals_its_adapters_alone_and_keeps_its_padding(
         Adapter(7, 5),
     ]
     stacked = found.unet()
-    layers = injection.attach(stacked, adapters, TARGETS, seed=0)
+    layers = injection.attach(stacked, adapters, TARGETS, seed=0, runs=runs)
     randomise(layers, adapters)
     x, t, text = small_base.inputs(2)
     output = stacked(x.repeat(4, 1, 1, 1), t.repeat(4), encoder_hidden_states=text.repeat(4, 1, 1)).sample
@@ -140,31 +121,6 @@ def test_the_start_is_pefts_distribution_and_shared_between_ranks(found: base_mo
         assert not layer.own("b", 0).any()
         assert torch.equal(small[name].own("a", 0), start[:, :2])
         assert not torch.equal(small[name].own("a", 0), other[name].own("a", 0))
-
-
-@pytest.mark.parametrize("alpha", [4.0, 1.0, 6.5])
-def test_diffusers_loads_what_we_save(found: base_model.Base, tmp_path: Path, alpha: float) -> None:
-    from diffusers import StableDiffusionPipeline
-
-    adapter = Adapter(4, alpha)
-    unet = found.unet()
-    layers = injection.attach(unet, [adapter], TARGETS, seed=0)
-    randomise(layers, [adapter])
-    state = adapter_files.export(layers, 0)
-    adapter_files.save(tmp_path, state, adapter, list(layers))
-    pipeline = StableDiffusionPipeline.from_pretrained(found.folder)
-    pipeline.load_lora_weights(tmp_path)
-    merged = found.unet()
-    adapter_files.merge(merged, *adapter_files.load(tmp_path))
-    x, t, text = small_base.inputs(2)
-    with torch.no_grad():
-        ours = unet(x, t, encoder_hidden_states=text).sample
-        theirs = pipeline.unet(x, t, encoder_hidden_states=text).sample
-        folded = merged(x, t, encoder_hidden_states=text).sample
-        plain = found.unet()(x, t, encoder_hidden_states=text).sample
-    assert (ours - plain).abs().max() > 0.05, "the adapter should do something"
-    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=0)
-    torch.testing.assert_close(folded, ours, atol=1e-4, rtol=0)
 
 
 VARIANTS = {
@@ -260,22 +216,6 @@ def test_dropout_leaves_out_its_share_and_nests(found: base_model.Base) -> None:
     assert not (dropped[2].bool() & ~dropped[1].bool()).any()
 
 
-def test_saving_gives_the_same_bytes_and_loading_the_same_tensors(
-    found: base_model.Base, tmp_path: Path
-) -> None:
-    adapter = Adapter(4, 4)
-    layers = injection.attach(found.unet(), [adapter], TARGETS, seed=0)
-    state = adapter_files.export(layers, 0)
-    for name in "ab":
-        adapter_files.save(tmp_path / name, state, adapter, list(layers))
-    a, b = (tmp_path / name / paths.ADAPTER_WEIGHTS for name in "ab")
-    assert a.read_bytes() == b.read_bytes()
-    loaded, shape = adapter_files.load(tmp_path / "a")
-    assert shape == adapter
-    assert loaded.keys() == state.keys()
-    assert all(torch.equal(loaded[name], state[name]) for name in state)
-
-
 @pytest.mark.parametrize(
     ("adapters", "targets", "sentence"),
     [
@@ -308,20 +248,3 @@ def test_the_shipped_base_has_room_for_rank_256_and_no_more(embedded: Path) -> N
         injection.attach(unet, [Adapter(4, 4), Adapter(257, 257)], TARGETS, seed=0)
     layers = injection.attach(unet, [Adapter(256, 256)], TARGETS, seed=0)
     assert min(layer.base.out_features for layer in layers.values()) == 128
-
-
-def test_damaged_and_foreign_files_are_refused(found: base_model.Base, tmp_path: Path) -> None:
-    with pytest.raises(LaureateError, match="there is no file"):
-        adapter_files.load(tmp_path)
-    (tmp_path / paths.ADAPTER_WEIGHTS).write_bytes(b"not safetensors")
-    with pytest.raises(LaureateError, match="not a safetensors file"):
-        adapter_files.load(tmp_path)
-    safetensors_io.save(tmp_path / paths.ADAPTER_WEIGHTS, {"other": torch.ones(2, 2)}, {})
-    with pytest.raises(LaureateError, match="does not hold one LoRA"):
-        adapter_files.load(tmp_path)
-    state = {
-        "unet.mid_block.nowhere.lora_A.weight": torch.ones(2, 4),
-        "unet.mid_block.nowhere.lora_B.weight": torch.ones(4, 2),
-    }
-    with pytest.raises(LaureateError, match=r"does not fit the base: layer mid_block\.nowhere"):
-        adapter_files.merge(found.unet(), state, Adapter(2, 2))

@@ -52,7 +52,7 @@ def trainer(
     text = "ids" if asked else "text"
     question = objective.Objective(
         placement.place_unet(found.unet(dtype), here, dtype),
-        noise_schedule.schedule(found.scheduler),
+        noise_schedule.from_config(found.scheduler),
         study.train,
         data[f"empty.{text}"],
         found.scaling_factor,
@@ -161,7 +161,7 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
             module.lora_A["default"].weight.copy_(layer.own("a", 0).T)
     weights = [weight for net in theirs.values() for weight in net.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-2, weight_decay=0.1)
-    process, empty = noise_schedule.schedule(found.scheduler), ours.objective.empty
+    process, empty = noise_schedule.from_config(found.scheduler), ours.objective.empty
 
     def loss(numbers: objective.Draw) -> Any:
         clean = noise_schedule.draw_latents(
@@ -216,7 +216,7 @@ class Halves(Team):
     meeting = threading.Barrier(2)
     heaps: dict[int, list[Any]] = {}  # noqa: RUF012 - both are meant
 
-    def add_up(self, tensors: Sequence[Any]) -> None:
+    def sum_over_processes(self, tensors: Sequence[Any]) -> None:
         self.heaps[self.index] = [tensor.clone() for tensor in tensors]
         self.meeting.wait(60)
         for tensor, *parts in zip(tensors, *self.heaps.values(), strict=True):

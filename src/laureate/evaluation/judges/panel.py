@@ -37,6 +37,10 @@ PREPROCESSING: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-process
         "clean-fid's bicubic resize to 299, not rounded; (x - 128) / 128",
         ("torch", "torchvision", "clean-fid"),
     ),
+    "imagenet": (
+        "clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128",
+        ("torch", "timm"),
+    ),
     "lpips-alex": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
     "lpips-vgg": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
 }
@@ -176,6 +180,10 @@ def load(judge: params.Judge, batch: int) -> Any:
         from laureate.evaluation.judges.inception import InceptionJudge
 
         return InceptionJudge.load(judge.source, batch)
+    if judge.kind == "imagenet":
+        from laureate.evaluation.judges.imagenet import ImagenetJudge
+
+        return ImagenetJudge.load(judge.source, batch)
     from laureate.evaluation.judges.lpips_nets import LpipsJudge
 
     return LpipsJudge.load(judge.source, "alex" if judge.kind == "lpips-alex" else "vgg", batch)

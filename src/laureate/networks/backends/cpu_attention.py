@@ -1,4 +1,4 @@
-"""Attention with few calls: for small networks on a CPU, where a call costs as much as its arithmetic.
+"""Attention with few calls, for small networks on a CPU, where a call costs as much as its arithmetic.
 
 Same numbers as diffusers' processors, to rounding. Where an attention's four layers have their updates
 multiplied out (`low_rank_matmul`), queries, keys and values of one input are one step for autograd, from the
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from laureate.networks.lora.layers import LoraLinear
-from laureate.networks.lora.low_rank_matmul import back, through
+from laureate.networks.lora.low_rank_matmul import apply_update, input_gradient
 
 
 def to_heads(x: Tensor, batch: int, heads: int) -> Tensor:
@@ -29,16 +29,16 @@ def from_heads(x: Tensor, parts: int, heads: int) -> Tensor:
     return x.unflatten(0, (-1, heads)).transpose(1, 2).reshape(parts, -1, heads * x.shape[-1])
 
 
-class Projected(torch.autograd.Function):
+class ProjectToHeads(torch.autograd.Function):
     """One input through several `LoraLinear`, which have their updates multiplied out, each into heads:
-    (R * n, tokens, in) => per layer (R * n * heads, tokens, out / heads). anchor: as for `products.Whole`."""
+    (R * n, tokens, in) => per layer (R * n * heads, tokens, out / heads). anchor: see `MultipliedUpdate`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layers: Sequence[Any], heads: int, anchor: Tensor) -> tuple[Tensor, ...]:
         stacked = x.reshape(len(layers[0].adapters), -1, x.shape[-1])
         ctx.save_for_backward(stacked)
         ctx.layers, ctx.heads, ctx.shape = layers, heads, x.shape
-        outputs = (through(stacked, layer.base, layer.update, layer.same) for layer in layers)
+        outputs = (apply_update(stacked, layer.base, layer.update, layer.same) for layer in layers)
         return tuple(to_heads(y, len(x), heads) for y in outputs)
 
     @staticmethod
@@ -48,11 +48,11 @@ class Projected(torch.autograd.Function):
             grad = from_heads(of_heads, len(x), ctx.heads)
             layer.update.add(x, grad)
             if ctx.needs_input_grad[0]:
-                to_x = back(grad, layer.base, layer.update, to_x)
+                to_x = input_gradient(grad, layer.base, layer.update, to_x)
         return None if to_x is None else to_x.view(ctx.shape), None, None, None
 
 
-class Joined(torch.autograd.Function):
+class JoinHeads(torch.autograd.Function):
     """Heads through the `LoraLinear` that joins them: (R * n * heads, tokens, width) => (R * n, tokens,
     out)."""
 
@@ -61,7 +61,7 @@ class Joined(torch.autograd.Function):
         stacked = from_heads(x, len(layer.adapters), heads)
         ctx.save_for_backward(stacked)
         ctx.layer, ctx.heads, ctx.batch = layer, heads, len(x) // heads
-        y = through(stacked, layer.base, layer.update, layer.same)
+        y = apply_update(stacked, layer.base, layer.update, layer.same)
         return y.view(ctx.batch, -1, y.shape[-1])
 
     @staticmethod
@@ -69,10 +69,15 @@ class Joined(torch.autograd.Function):
         (x,), layer = ctx.saved_tensors, ctx.layer
         grad = grads[0].reshape(len(x), -1, grads[0].shape[-1])
         layer.update.add(x, grad)
-        return to_heads(back(grad, layer.base, layer.update), ctx.batch, ctx.heads), None, None, None
+        return (
+            to_heads(input_gradient(grad, layer.base, layer.update), ctx.batch, ctx.heads),
+            None,
+            None,
+            None,
+        )
 
 
-class Products(torch.autograd.Function):
+class SoftmaxAttention(torch.autograd.Function):
     """softmax(scale * q @ k.T) @ v as two products and a softmax, with the scale in the products.
 
     q: (m, n, width), k and v: (m, tokens, width) => (m, n, width).
@@ -99,8 +104,8 @@ def _scaled(a: Tensor, b: Tensor, scale: float) -> Tensor:
     return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=scale)
 
 
-class Attend:
-    """A processor of diffusers' `Attention`, for one that `plain` holds for."""
+class AttentionProcessor:
+    """A processor of diffusers' `Attention`, for one that `is_plain` holds for."""
 
     def __init__(self, products: bool) -> None:
         """`products`: as two products and a softmax, not as torch's fused attention."""
@@ -129,20 +134,20 @@ class Attend:
             return last(attended)
         anchor = layers[0].a[0]
         if others is x:
-            q, k, v = Projected.apply(x, layers, heads, anchor)
+            q, k, v = ProjectToHeads.apply(x, layers, heads, anchor)
         else:
-            (q,) = Projected.apply(x, layers[:1], heads, anchor)
-            k, v = Projected.apply(others, layers[1:], heads, anchor)
-        return Joined.apply(self._attended(q, k, v, attn), last, heads, anchor)
+            (q,) = ProjectToHeads.apply(x, layers[:1], heads, anchor)
+            k, v = ProjectToHeads.apply(others, layers[1:], heads, anchor)
+        return JoinHeads.apply(self._attended(q, k, v, attn), last, heads, anchor)
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, attn: Any) -> Tensor:
         if self.products:
-            return Products.apply(q, k, v, attn.scale)
+            return SoftmaxAttention.apply(q, k, v, attn.scale)
         q, k, v = (x.unflatten(2, (attn.heads, -1)).transpose(1, 2) for x in (q, k, v))
         return functional.scaled_dot_product_attention(q, k, v, scale=attn.scale).transpose(1, 2).flatten(2)
 
 
-def plain(attn: Any) -> bool:
+def is_plain(attn: Any) -> bool:
     """Whether an `Attention` of diffusers is nothing but its four layers and the attention itself."""
     beside = ("group_norm", "spatial_norm", "norm_cross", "norm_q", "norm_k", "added_kv_proj_dim")
     changes = ("residual_connection", "upcast_attention", "upcast_softmax", "is_causal")

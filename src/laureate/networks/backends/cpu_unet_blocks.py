@@ -1,5 +1,6 @@
-"""Blocks of a `UNet2DConditionModel` for a CPU: the layers of diffusers under the same names, with fewer and
-better laid out operations around them. Small networks are made of small operations, and what diffusers does
+"""Blocks of a `UNet2DConditionModel` for a CPU: diffusers' layers with fewer operations around them.
+
+The layers keep their names and weights. Small networks are made of small operations, and what diffusers does
 for every kind of network (dividing by one, asking what a processor can) is a good part of a step there.
 
 Only blocks that are nothing but their layers are exchanged; any other keeps diffusers' code.
@@ -13,13 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from laureate.networks.backends.cpu_attention import Attend, plain
-
-SMALL = 2**20  # numbers in the weight of a convolution that is kept packed
-SHARE = 0.25  # the weight's numbers to those that go in and come out, from which packing pays
+from laureate.networks.backends import device_rules
+from laureate.networks.backends.cpu_attention import AttentionProcessor, is_plain
 
 
-class Gated(nn.Module):
+class GatedUnit(nn.Module):
     """GELU-gated linear unit (Shazeer 2020, arXiv:2002.05202): value * gelu(gate), where diffusers' `GEGLU`
     has value and gate side by side in one product.
 
@@ -43,7 +42,7 @@ class Gated(nn.Module):
         return value * functional.gelu(gate)
 
 
-class Resnet(nn.Module):
+class ResnetBlock(nn.Module):
     """A `ResnetBlock2D` that keeps its side: two convolutions, and what the time step adds between them."""
 
     def __init__(self, block: Any) -> None:
@@ -72,7 +71,7 @@ class Resnet(nn.Module):
         )
 
 
-class Transformer(nn.Module):
+class TransformerBlock(nn.Module):
     """A `BasicTransformerBlock` of self-attention, attention to the caption, and a feed-forward part."""
 
     def __init__(self, block: Any) -> None:
@@ -111,12 +110,12 @@ class Transformer(nn.Module):
         )
 
 
-class Packed(nn.Conv2d):
+class PackedConv2d(nn.Conv2d):
     """A frozen 3 x 3 convolution that keeps its weight as oneDNN wants it, forwards and backwards: where
     latents are small, bringing the weight into that order is most of what `Conv2d` does."""
 
     @classmethod
-    def of(cls, conv: nn.Conv2d) -> Packed:
+    def of(cls, conv: nn.Conv2d) -> PackedConv2d:
         """The same convolution with the same weight and bias."""
         made = cls(conv.in_channels, conv.out_channels, 3, padding=1, device="meta")
         made.weight, made.bias = conv.weight, conv.bias
@@ -131,7 +130,7 @@ class Packed(nn.Conv2d):
             and conv.stride == conv.padding == conv.dilation == (1, 1)
             and conv.groups == 1
             and conv.padding_mode == "zeros"
-            and conv.weight.numel() <= SMALL
+            and conv.weight.numel() <= device_rules.LARGEST_PACKED
         )
 
     def __init__(self, *sizes: Any, **named: Any) -> None:
@@ -146,15 +145,15 @@ class Packed(nn.Conv2d):
         state = self.weight._version, self.weight.data_ptr(), self.weight.dtype
         if self._of != state:  # not yet, or it was moved or merged with an adapter since
             self._of, self._packed = state, self._pack()
-        return _Packed.apply(x, self.bias, *self._packed)
+        return _PackedConvolution.apply(x, self.bias, *self._packed)
 
     def _pays(self, x: Tensor) -> bool:
-        """In bfloat16, in which the numbers are the same to the last bit, and for small latents."""
+        """On a CPU in bfloat16, in which the numbers are the same to the last bit, and for small latents."""
         numbers = x.numel() // self.in_channels * (self.in_channels + self.out_channels)
         return (
             x.dtype == self.weight.dtype == torch.bfloat16
             and not (self.weight.requires_grad or torch.compiler.is_compiling())
-            and self.weight.numel() >= SHARE * numbers
+            and device_rules.packs_convolution(x.device.type, self.weight.numel(), numbers)
         )
 
     def _pack(self) -> tuple[Tensor, Tensor]:
@@ -168,8 +167,8 @@ class Packed(nn.Conv2d):
         return packed[0], packed[1]
 
 
-class _Packed(torch.autograd.Function):
-    """`Packed`, whose gradient is a convolution too: with the weight turned round."""
+class _PackedConvolution(torch.autograd.Function):
+    """`PackedConv2d`, whose gradient is a convolution too: with the weight turned round."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, bias: Tensor | None, weight: Tensor, turned: Tensor) -> Tensor:
@@ -182,8 +181,8 @@ class _Packed(torch.autograd.Function):
         return to_x, None, None, None
 
 
-def make_lean(unet: nn.Module, products: bool) -> None:
-    """Exchange blocks, convolutions and attention of a UNet, in place. `products`: see `Attend`."""
+def exchange_blocks(unet: nn.Module, products: bool) -> None:
+    """Exchange blocks, convolutions and attention of a UNet, in place. `products`: of the processors."""
     from diffusers.models.activations import GEGLU
     from diffusers.models.attention import BasicTransformerBlock
     from diffusers.models.attention_processor import Attention
@@ -191,13 +190,13 @@ def make_lean(unet: nn.Module, products: bool) -> None:
 
     packs = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     for name, module in list(unet.named_modules()):
-        if isinstance(module, nn.Conv2d) and packs and Packed.fits(module):
-            unet.set_submodule(name, Packed.of(module))
-        elif isinstance(module, Attention) and plain(module):
-            module.set_processor(Attend(products))
+        if isinstance(module, nn.Conv2d) and packs and PackedConv2d.fits(module):
+            unet.set_submodule(name, PackedConv2d.of(module))
+        elif isinstance(module, Attention) and is_plain(module):
+            module.set_processor(AttentionProcessor(products))
         elif isinstance(module, GEGLU):
-            unet.set_submodule(name, Gated(module))
-        elif isinstance(module, ResnetBlock2D) and Resnet.fits(module):
-            unet.set_submodule(name, Resnet(module))
-        elif isinstance(module, BasicTransformerBlock) and Transformer.fits(module):
-            unet.set_submodule(name, Transformer(module))
+            unet.set_submodule(name, GatedUnit(module))
+        elif isinstance(module, ResnetBlock2D) and ResnetBlock.fits(module):
+            unet.set_submodule(name, ResnetBlock(module))
+        elif isinstance(module, BasicTransformerBlock) and TransformerBlock.fits(module):
+            unet.set_submodule(name, TransformerBlock(module))

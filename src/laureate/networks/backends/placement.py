@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from laureate.networks.backends import device_rules
+
 if TYPE_CHECKING:
     import torch
+
+    from laureate.config.schema import Kernels
 
 
 def place(model: Any, where: torch.device, dtype: torch.dtype, channels_last: bool = True) -> Any:
@@ -18,30 +22,31 @@ def place(model: Any, where: torch.device, dtype: torch.dtype, channels_last: bo
     return move(model, device=where, dtype=dtype, memory_format=layout)
 
 
-def place_text(encoder: Any, where: torch.device, dtype: torch.dtype) -> Any:
-    """`place` for a `CLIPTextModel` that is trained, with the attention that is fastest there."""
-    import torch
-
-    if where.type == "cpu" and dtype == torch.bfloat16:
-        encoder.set_attn_implementation("eager")  # for the same reason as the UNet's
+def place_text(encoder: Any, where: torch.device, dtype: torch.dtype, kernels: Kernels = "auto") -> Any:
+    """`place` for a `CLIPTextModel` that is trained, with the attention that is fastest there; `reference`:
+    with the one that it was loaded with."""
+    if kernels == "auto" and device_rules.attention_as_products(where.type, 8 * dtype.itemsize):
+        encoder.set_attn_implementation("eager")
     return place(encoder, where, dtype)
 
 
-def place_unet(unet: Any, where: torch.device, dtype: torch.dtype, lean: bool = True) -> Any:
-    """`place` for a `UNet2DConditionModel`, with the attention and the layout that are fastest there.
-    `lean`: on a CPU, with blocks of `cpu_unet_blocks`; else with diffusers' own everywhere."""
-    import torch
+def place_unet(unet: Any, where: torch.device, dtype: torch.dtype, kernels: Kernels = "auto") -> Any:
+    """`place` for a `UNet2DConditionModel`, in the layout that is fastest there.
 
-    if where.type == "cpu":
+    `auto`: on a CPU with the blocks and the attention of `cpu_unet_blocks`. `reference`: with the blocks and
+    the attention that diffusers gave it.
+    """
+    if kernels == "auto" and where.type == "cpu":
+        from laureate.networks.backends.cpu_unet_blocks import exchange_blocks
+
+        choose_attention(unet, where, dtype)
+        exchange_blocks(unet, device_rules.attention_as_products(where.type, 8 * dtype.itemsize))
+    return place(unet, where, dtype, channels_last=device_rules.channels_last(where.type))
+
+
+def choose_attention(unet: Any, where: torch.device, dtype: torch.dtype) -> None:
+    """Set that of diffusers' own attention processors which is fastest on a device, in place."""
+    if device_rules.attention_as_products(where.type, 8 * dtype.itemsize):
         from diffusers.models.attention_processor import AttnProcessor
 
-        # here torch 2.13's fused attention takes 2 to 4 times as long as two products and a softmax
-        products = dtype == torch.bfloat16
-        if products:
-            unet.set_attn_processor(AttnProcessor())
-        if lean:
-            from laureate.networks.backends.cpu_unet_blocks import make_lean
-
-            make_lean(unet, products)
-    # torch 2.13's group norm on a CPU takes 3 to 15 times as long channels last: more than convolutions save
-    return place(unet, where, dtype, channels_last=where.type != "cpu")
+        unet.set_attn_processor(AttnProcessor())

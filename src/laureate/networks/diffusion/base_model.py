@@ -1,4 +1,4 @@
-"""A frozen Stable Diffusion in the folder layout of diffusers: find it, verify it, load its parts.
+"""Find, verify and load a frozen Stable Diffusion in the folder layout of diffusers.
 
 Finding and verifying need neither torch nor diffusers, so a missing or broken base stops a stage at once.
 """

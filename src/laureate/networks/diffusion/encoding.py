@@ -1,4 +1,4 @@
-"""Into what a UNet works on, and back: texts to embeddings, pictures to latents and latents to pictures."""
+"""Encode text and images, decode latents."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -
     parts = []
     with torch.inference_mode():
         for start in range(0, len(texts), batch):
-            ids = tokens(tokenizer, texts[start : start + batch])
+            ids = token_ids(tokenizer, texts[start : start + batch])
             parts.append(encoder(ids.to(device, torch.int64))[0].float().cpu())
     return torch.cat(parts).clone()
 
 
-def tokens(tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Texts => (n, tokens) int32, what the text encoder reads: padded and cut to `model_max_length`."""
+def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Texts => (n, tokens) int32, the text encoder's input: padded and cut to `model_max_length`."""
     import torch
 
-    found = tokenizer(
+    encoded = tokenizer(
         list(texts),
         padding="max_length",
         max_length=tokenizer.model_max_length,
         truncation=True,
         return_tensors="pt",
     )
-    return found.input_ids.to(torch.int32)
+    return encoded.input_ids.to(torch.int32)
 
 
 def count_cut(tokenizer: Any, texts: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""What one LoRA adapter is: rank, alpha, variant, the network that it changes, names of its tensors."""
+"""One LoRA adapter: rank, alpha, variant, the network that it changes, the names of its tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Adapter:
 
     rank: int
     alpha: float
-    dropout: float = 0.0  # share of an update's inputs that is left out in training
+    dropout: float = 0.0  # share of an update's inputs that is dropped in training
     variant: str = "lora"
     init: str = "random"  # or "pissa"
 
@@ -22,8 +22,6 @@ class Adapter:
 
 
 PREFIX = "unet."
-
-
 MAGNITUDE = "lora_magnitude_vector"
 
 
@@ -39,11 +37,7 @@ class Part:
 
 
 UNET = Part("UNet", "train.targets", PREFIX)
-
-
 # `text_model` was a part of its names when the formats were made: all loaders know it, and drop it where they
 # need not have it. transformers reads magnitudes as they are named; PEFT, for the UNet, adds `.weight`
 _TEXT = "text_encoder.text_model."
-
-
 TEXT = Part("text encoder", "train.text_encoder", _TEXT, f"{MAGNITUDE}.weight", _TEXT)

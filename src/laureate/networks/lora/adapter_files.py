@@ -65,7 +65,7 @@ def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targ
 
 
 def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
-    """What `save` wrote: the tensors and the adapter's shape.
+    """Read what `save` wrote: the tensors, and the adapter with its rank, alpha and variant.
 
     Raises LaureateError if the file is missing, damaged or holds no LoRA of a UNet.
     """

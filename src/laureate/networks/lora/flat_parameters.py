@@ -1,9 +1,8 @@
-"""All weights of a stack in a few tensors: what an optimiser does with many small tensors, it does with few
-large ones at a fraction of the calls and of the traffic."""
+"""All weights of a stack of adapters in a few flat tensors, so that an optimiser step takes few calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from laureate.networks.lora.layers import LoraLinear, Stacked, unpadded
-from laureate.networks.lora.low_rank_matmul import Group, Lent, better_whole
+from laureate.networks.lora.low_rank_matmul import FactorBuffers, UpdateGroup
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Slot:
     shape: tuple[int, ...]  # of one adapter
 
     def of(self, tensors: Sequence[Tensor]) -> Tensor:
-        """This slot's part of tensors that are laid out like `Flat.weights`, as a view: (k, *shape)."""
+        """This slot's part of tensors laid out like `FlatParameters.weights`, as a view: (k, *shape)."""
         return self.several(tensors, 1)[:, 0]
 
     def several(self, tensors: Sequence[Tensor], layers: int) -> Tensor:
@@ -34,7 +33,7 @@ class Slot:
         return tensors[self.run][:, self.start : self.start + size].unflatten(1, (layers, *self.shape))
 
 
-class Flat:
+class FlatParameters:
     """Moves the weights of all layers into one tensor per run of adapters, a row per adapter, and their
     gradients into another. The layers keep views of their weights: what changes one changes the other.
 
@@ -42,9 +41,12 @@ class Flat:
     side by side, so that their updates can be multiplied out together.
     """
 
-    def __init__(self, layers: Mapping[str, Stacked], dtype: torch.dtype, whole: bool = True) -> None:
-        """`dtype`: in which the layers multiply. `whole`: where it is better, make the product of a layer's
-        factors once for all inputs; the layers need `refresh` then when their weights have changed."""
+    def __init__(
+        self, layers: Mapping[str, Stacked], dtype: torch.dtype, multiplies_out: Callable[[int, int], bool]
+    ) -> None:
+        """`dtype`: in which the layers multiply. `multiplies_out`: (fan_in, out) => whether the product of a
+        layer's factors is made once for all inputs; the layers need `refresh` when their weights have
+        changed."""
         self.layers = dict(sorted(layers.items(), key=lambda item: kind(item[1])))
         one = next(iter(layers.values()))
         self.runs, device = one.runs, one.a[0].device
@@ -57,14 +59,16 @@ class Flat:
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight)
         plain = [flat.detach() for flat in self.weights]
-        self.low = [] if dtype == torch.float32 else [torch.empty_like(flat, dtype=dtype) for flat in plain]
-        self.groups: list[Group] = []
+        self.copies = (
+            [] if dtype == torch.float32 else [torch.empty_like(flat, dtype=dtype) for flat in plain]
+        )
+        self.groups: list[UpdateGroup] = []
         # of layers by themselves: a weight, where its gradient belongs, whose that is
-        self.single: list[tuple[nn.Parameter, Tensor, Lent]] = []
-        self._give(plain)
+        self.single: list[tuple[nn.Parameter, Tensor, FactorBuffers]] = []
+        self._move_weights(plain)
         for (fits, shape), members in groupby(self.layers.items(), key=lambda item: kind(item[1])):
             alike = dict(members)
-            if whole and fits and better_whole(*shape):
+            if fits and multiplies_out(*shape):
                 self.groups.append(self._group(alike))
             else:
                 self.single += self._singles(alike)
@@ -76,40 +80,40 @@ class Flat:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that is kept here beside weights: gradients, copies, products."""
-        return [*self.gradients, *self.low, *(tensor for group in self.groups for tensor in group.tensors)]
+        """All tensors held beside weights: gradients, copies, products."""
+        return [*self.gradients, *self.copies, *(tensor for group in self.groups for tensor in group.tensors)]
 
     def refresh(self) -> None:
-        """Bring the copies in which the layers multiply, and their products, up to date with the weights."""
-        for low, weight in zip(self.low, self.weights, strict=bool(self.low)):
-            low.copy_(weight.detach())
+        """Make the copies in which the layers multiply, and their products, anew from the weights."""
+        for copy, weight in zip(self.copies, self.weights, strict=bool(self.copies)):
+            copy.copy_(weight.detach())
         with torch.no_grad():
             for group in self.groups:
                 group.multiply()
 
-    def forget(self) -> None:
+    def mark_gradients_stale(self) -> None:
         """The next gradients replace those that are there."""
-        for _, _, lent in self.single:
-            lent.stale = True
+        for _, _, buffers in self.single:
+            buffers.stale = True
         for group in self.groups:
-            group.forget()
+            group.mark_gradients_stale()
 
-    def collect(self) -> None:
-        """Take over the gradients of products, and those that autograd has left with the layers' weights; 0
-        for what had none."""
+    def gather_gradients(self) -> None:
+        """Complete `gradients`: add those of products and those that autograd left with the layers' weights;
+        0 for what had none."""
         with torch.no_grad():
             for group in self.groups:
-                group.spread()
-        for weight, place, lent in self.single:
+                group.spread_gradients()
+        for weight, place, buffers in self.single:
             if weight.grad is not None:
-                (place.copy_ if lent.stale else place.add_)(weight.grad)
+                (place.copy_ if buffers.stale else place.add_)(weight.grad)
                 weight.grad = None
-            elif lent.stale:
+            elif buffers.stale:
                 place.zero_()
-        for _, _, lent in self.single:
-            lent.stale = False
+        for _, _, buffers in self.single:
+            buffers.stale = False
 
-    def each(self, values: Tensor) -> list[Tensor]:
+    def per_run(self, values: Tensor) -> list[Tensor]:
         """Per adapter values (R,) => per run (k, 1)."""
         return [values[first:end, None] for first, end, _ in self.runs]
 
@@ -136,41 +140,47 @@ class Flat:
                     lengths[run] += weight[0].numel()
         return slots, lengths
 
-    def _give(self, weights: Sequence[Tensor]) -> None:
-        """Let the layers have their weights, and what they multiply with, here."""
+    def _move_weights(self, weights: Sequence[Tensor]) -> None:
+        """Make the layers' weights, and the factors that they multiply with, views of the flat tensors."""
         for slot in self.slots:
             weight, place = getattr(self.layers[slot.layer], slot.part)[slot.run], slot.of(weights)
             place.copy_(weight.detach())
             weight.data = place
         for name, layer in self.layers.items():
             for run in range(len(self.runs)):
-                a, b, to_a, to_b = (tensor[:, 0] for tensor in self._lend(name, run, 1))
-                layer.lent.append(Lent(a, b, to_a, to_b))
+                a, b, to_a, to_b = (tensor[:, 0] for tensor in self._factor_views(name, run, 1))
+                layer.factor_buffers.append(FactorBuffers(a, b, to_a, to_b))
 
-    def _lend(self, layer: str, run: int, layers: int) -> list[Tensor]:
+    def _factor_views(self, layer: str, run: int, layers: int) -> list[Tensor]:
         """a, b and their gradients of a layer and those behind it under a run, (k, layers, ...) each."""
-        there = self.low or [weight.detach() for weight in self.weights]
+        factors = self.copies or [weight.detach() for weight in self.weights]
         return [
             self.places[layer, part, run].several(tensors, layers)
-            for tensors in (there, self.gradients)
+            for tensors in (factors, self.gradients)
             for part in ("a", "b")
         ]
 
-    def _singles(self, alike: Mapping[str, Stacked]) -> Iterator[tuple[nn.Parameter, Tensor, Lent]]:
+    def _singles(self, alike: Mapping[str, Stacked]) -> Iterator[tuple[nn.Parameter, Tensor, FactorBuffers]]:
         """The weights of layers that multiply by themselves."""
         for slot in self.slots:
             if slot.layer in alike:
                 layer = alike[slot.layer]
-                yield getattr(layer, slot.part)[slot.run], slot.of(self.gradients), layer.lent[slot.run]
+                yield (
+                    getattr(layer, slot.part)[slot.run],
+                    slot.of(self.gradients),
+                    layer.factor_buffers[slot.run],
+                )
 
-    def _group(self, alike: Mapping[str, Stacked]) -> Group:
+    def _group(self, alike: Mapping[str, Stacked]) -> UpdateGroup:
         """Let layers of one shape have their updates multiplied out."""
         first, layers = next(iter(alike)), list(alike.values())
         parts = []
         for run in range(len(self.runs)):
-            parts += [Lent(*row) for row in zip(*self._lend(first, run, len(layers)), strict=True)]
+            parts += [
+                FactorBuffers(*row) for row in zip(*self._factor_views(first, run, len(layers)), strict=True)
+            ]
         scales = [adapter.scale for adapter in layers[0].adapters]
-        group = Group(parts, scales, [layer.base.weight for layer in layers])
+        group = UpdateGroup(parts, scales, [layer.base.weight for layer in layers])
         for layer, update in zip(layers, group.updates, strict=True):
             layer.update = update
         return group

@@ -11,6 +11,7 @@ from torch import nn
 from laureate.core.errors import LaureateError
 from laureate.networks.lora.adapter import UNET, Adapter, Part
 from laureate.networks.lora.layers import LoraConv2d, LoraLinear, Shared, Stacked
+from laureate.networks.lora.low_rank_matmul import Run
 from laureate.torch_utils import rng
 
 Target = nn.Linear | nn.Conv2d
@@ -22,7 +23,7 @@ def find_targets(net: nn.Module, targets: Sequence[str], part: Part = UNET) -> d
     Raises LaureateError for a target that matches nothing, or anything but a linear layer or a plain
     convolution (one group, no dilation, kernels of 1 x 1 or 3 x 3).
     """
-    found: dict[str, Target] = {}
+    layers: dict[str, Target] = {}
     unmatched = set(targets)
     for name, module in net.named_modules():
         matching = {target for target in targets if name == target or name.endswith(f".{target}")}
@@ -34,14 +35,14 @@ def find_targets(net: nn.Module, targets: Sequence[str], part: Part = UNET) -> d
                 "only linear layers and plain convolutions of 1 x 1 or 3 x 3 can be adapted"
             )
         unmatched -= matching
-        found[name] = module
+        layers[name] = module
     if unmatched:
         endings = sorted({_ending(name) for name, module in net.named_modules() if _fits(module)})
         raise LaureateError(
             f"{part.key}: {min(unmatched)!r} is not the name of a layer of the {part.said}; "
             f"those that can be adapted end in {', '.join(endings)}"
         )
-    return found
+    return layers
 
 
 def _fits(module: nn.Module) -> TypeGuard[Target]:
@@ -71,28 +72,34 @@ def fitting(
     a variant that a layer does not have.
     """
     width = max(adapter.rank for adapter in adapters)
-    found = find_targets(net, targets, part)
-    widest = max(side for layer in found.values() for side in _sides(layer))
+    layers = find_targets(net, targets, part)
+    widest = max(side for layer in layers.values() for side in _sides(layer))
     if width > widest and part == UNET:  # it is the UNet that there are ranks for
         raise LaureateError(
             f"rank {width} is larger than the widest adapted layer ({widest}), so it adds nothing to "
             f"rank {widest}; take it out of ranks"
         )
-    for name, layer in found.items():
+    for name, layer in layers.items():
         if isinstance(layer, nn.Conv2d) and adapters[0].variant == "dora":
             raise LaureateError(f"train.variant: dora is for linear layers, {name} is a convolution")
-    return found
+    return layers
 
 
 def attach(
-    net: nn.Module, adapters: Sequence[Adapter], targets: Sequence[str], seed: int, part: Part = UNET
+    net: nn.Module,
+    adapters: Sequence[Adapter],
+    targets: Sequence[str],
+    seed: int,
+    part: Part = UNET,
+    runs: Sequence[Run] | None = None,
 ) -> dict[str, Stacked]:
     """Put a stack of adapters onto a frozen UNet or text encoder, in place, and give the new layers by name.
 
     A starts uniform in +-1/sqrt(fan_in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero,
     so the output does not change (with PiSSA it does not either). A depends on (seed, layer), and its
     first columns are the same for all ranks. Variant and init are the same for all adapters. A rank may be
-    larger than some layers are wide: there the update is of full rank, as in PEFT.
+    larger than some layers are wide: there the update is of full rank, as in PEFT. `runs`: which adapters
+    share a batched product (`device_rules.adapter_runs`); None: each is alone.
 
     Raises LaureateError as `fitting` does.
     """
@@ -104,7 +111,7 @@ def attach(
             -(fan_in**-0.5), fan_in**-0.5, generator=rng.generator("lora", seed, part.label + name)
         )
         kind = LoraConv2d if isinstance(layer, nn.Conv2d) else LoraLinear
-        layers[part.label + name] = kind(layer, adapters, start)
+        layers[part.label + name] = kind(layer, adapters, start, runs)
         net.set_submodule(name, layers[part.label + name])
     return layers
 

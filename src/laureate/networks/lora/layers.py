@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from laureate.networks.lora.adapter import Adapter
-from laureate.networks.lora.low_rank_matmul import Lent, Narrow, Run, Update, Whole
+from laureate.networks.lora.low_rank_matmul import (
+    FactorBuffers,
+    FactoredUpdate,
+    MultipliedUpdate,
+    Run,
+    Update,
+)
 
 
 class Stacked(nn.Module):
@@ -29,13 +35,21 @@ class Stacked(nn.Module):
     DoRA `m` (k, 1, out), the lengths.
     """
 
-    def __init__(self, base: nn.Linear | nn.Conv2d, adapters: Sequence[Adapter], start: Tensor) -> None:
-        """`start`: (rows, fan_in) float32, from which every adapter takes its first `rank` rows."""
+    def __init__(
+        self,
+        base: nn.Linear | nn.Conv2d,
+        adapters: Sequence[Adapter],
+        start: Tensor,
+        runs: Sequence[Run] | None = None,
+    ) -> None:
+        """`start`: (rows, fan_in) float32, from which every adapter takes its first `rank` rows.
+
+        `runs`: which adapters share a product; None: each is alone."""
         super().__init__()
         weight = base.weight.detach().flatten(1).float()  # (out, fan_in)
         count, device = len(adapters), weight.device
         self.base, self.adapters = base, tuple(adapters)
-        self.runs = runs_of([adapter.rank for adapter in adapters], device)
+        self.runs = list(runs or [(i, i + 1, adapter.rank) for i, adapter in enumerate(adapters)])
         self.a, self.b, self.m = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for first, end, rank in self.runs:
             self.a.append(torch.zeros(end - first, weight.shape[1], rank, device=device))
@@ -62,9 +76,13 @@ class Stacked(nn.Module):
         self.keep = 1 - torch.tensor([adapter.dropout for adapter in adapters], device=device)
         self.drops = any(adapter.dropout for adapter in adapters)
         self.plain = not (self.start or self.m or self.drops)  # the update is nothing but two products
-        self.lent: list[Lent] = []  # by `Flat`, which keeps weights and gradients
-        self.update: Update | None = None  # by `Flat`, where the product is made for many layers at once
-        self.generator: torch.Generator | None = None  # set for a training step; None: nothing is left out
+        self.factor_buffers: list[
+            FactorBuffers
+        ] = []  # set by `FlatParameters`, which holds weights and gradients
+        self.update: Update | None = (
+            None  # set by `FlatParameters` where A @ B is made for many layers at once
+        )
+        self.generator: torch.Generator | None = None  # set for a training step; None: no dropout
         self.same = False  # every adapter gets the same inputs
         self.share = (0, 1)  # which part of the samples this process has, of how many
 
@@ -80,10 +98,10 @@ class Stacked(nn.Module):
     def gradient(self, part: str, index: int) -> Tensor:
         """The gradient of `own`. Raises RuntimeError where there is none."""
         grads = [weight.grad for weight in getattr(self, part)]
-        if self.lent and part != "m":
+        if self.factor_buffers and part != "m":
             grads = [
-                getattr(lent, f"to_{part}") if g is None else g
-                for g, lent in zip(grads, self.lent, strict=True)
+                getattr(run, f"to_{part}") if g is None else g
+                for g, run in zip(grads, self.factor_buffers, strict=True)
             ]
         if any(grad is None for grad in grads):
             raise RuntimeError("there is no gradient yet")
@@ -107,8 +125,8 @@ class Stacked(nn.Module):
         return (self.m[run] / length).to(dtype)
 
     def drop(self, x: Tensor) -> Tensor:
-        """Leave out inputs, x: (R, n, ...), n in the order of samples; more dropout leaves out the same and
-        more. Every process draws for the samples of all of them."""
+        """Dropout with nested masks, x: (R, n, ...), n in the order of samples: what an adapter drops, every
+        adapter with more dropout drops too. Every process draws for the samples of all of them."""
         if self.generator is None or not self.drops:
             return x
         index, count = self.share
@@ -144,13 +162,6 @@ def unpadded(part: str, values: Tensor, rank: int) -> Tensor:
     return values[:, :rank] if part == "a" else values[:rank] if part == "b" else values
 
 
-def runs_of(ranks: Sequence[int], device: torch.device) -> list[Run]:
-    """On a graphics card one run, as a call costs more there than padding; on a CPU every adapter is one."""
-    if device.type == "cuda":
-        return [(0, len(ranks), max(ranks))]
-    return [(index, index + 1, rank) for index, rank in enumerate(ranks)]
-
-
 class LoraLinear(Stacked):
     """A linear layer: y[r] = base(x[r]) + scale[r] * x[r] @ A[r] @ B[r]."""
 
@@ -160,12 +171,12 @@ class LoraLinear(Stacked):
         """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
         stacked = x.reshape(len(self.adapters), -1, x.shape[-1])
         if self.update is not None:
-            y = Whole.apply(stacked, self.base, self.update, self.same, self.a[0])
+            y = MultipliedUpdate.apply(stacked, self.base, self.update, self.same, self.a[0])
             return y.reshape(*x.shape[:-1], -1)
         scale = self.scale.to(x.dtype) if self.scaled else None
         dropped = self.drops and self.generator is not None
         if not (self.start or self.m or dropped or torch.compiler.is_compiling()):
-            return self._narrow(stacked, scale).reshape(*x.shape[:-1], -1)
+            return self._factored(stacked, scale).reshape(*x.shape[:-1], -1)
         y = functional.linear(stacked, self.base.weight, self.base.bias)
         dropped_x, parts = self.drop(stacked), []
         for run, (first, end, _) in enumerate(self.runs):
@@ -180,14 +191,16 @@ class LoraLinear(Stacked):
             parts.append(part)
         return torch.cat(parts).reshape(*x.shape[:-1], y.shape[-1])
 
-    def _narrow(self, x: Tensor, scale: Tensor | None) -> Tensor:
+    def _factored(self, x: Tensor, scale: Tensor | None) -> Tensor:
         """(R, n, in) => (R, n, out) with a backward pass of our own."""
         pairs = list(zip(self.a, self.b, strict=True))
-        factors = [(lent.a, lent.b) for lent in self.lent]
+        factors = [(run.a, run.b) for run in self.factor_buffers]
         if not factors:
             factors = [(a.detach().to(x.dtype), b.detach().to(x.dtype)) for a, b in pairs]
         weights = [weight for pair in pairs for weight in pair]
-        return Narrow.apply(x, self.base, self.runs, factors, scale, self.lent, self.same, *weights)
+        return FactoredUpdate.apply(
+            x, self.base, self.runs, factors, scale, self.factor_buffers, self.same, *weights
+        )
 
 
 class LoraConv2d(Stacked):

@@ -1,10 +1,11 @@
-"""What a stack of updates multiplies, with the order of the products chosen and no copy that can be spared.
+"""Matrix products of low-rank updates, forwards and backwards, with the cheaper order of the products.
 
 For x (n, in) and factors A (in, r), B (r, out) there are two ways to x @ A @ B:
-- `Narrow`: (x @ A) @ B. 2 n r (in + out) operations, and twice that for the gradients.
-- `Whole`: x @ (A @ B), where A @ B is multiplied out once per step for all layers of a shape together, and
-  the gradients of A and B come from that of A @ B, again for all layers together. Three products of
-  2 n in out operations, whatever the rank: for narrow layers fewer operations, and a fraction of the calls.
+- `FactoredUpdate`: (x @ A) @ B. 2 n r (in + out) operations, and twice that for the gradients.
+- `MultipliedUpdate`: x @ (A @ B), where A @ B is multiplied out once per step for all layers of a shape
+  together, and the gradients of A and B come from that of A @ B, again for all layers together. Three
+  products of 2 n in out operations, whatever the rank: for narrow layers fewer operations, and a fraction of
+  the calls.
 
 In float32 A @ B takes the frozen weight in, which saves the product with that. In 16 bits it must not: an
 update smaller than a weight's last bit would be lost.
@@ -21,18 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Run = tuple[int, int, int]  # first adapter, behind the last, largest rank
-NARROW = 128  # in * out / (in + out) of the widest layer that is better multiplied out
-
-
-def better_whole(fan_in: int, out: int) -> bool:
-    """Whether a layer's update is better multiplied out. It depends on the layer only, so that a rank is
-    trained with the same products alone and in any pack. Measured on CPUs with layers of 128 to 256."""
-    return fan_in * out <= NARROW * (fan_in + out)
 
 
 @dataclass
-class Lent:
-    """What a run multiplies with and where its gradients go, kept for it by `flat_parameters.Flat`."""
+class FactorBuffers:
+    """Views that a run multiplies with and adds gradients to; `flat_parameters.FlatParameters` makes them."""
 
     a: Tensor  # (k, fan_in, r) in the base's precision
     b: Tensor  # (k, r, out)
@@ -43,13 +37,13 @@ class Lent:
     def add(self, to_a: tuple[Tensor, Tensor], to_b: tuple[Tensor, Tensor]) -> None:
         """Add the products (k, m, n) and (k, n, p) to the gradients of A and of B."""
         for place, factors in ((self.to_a, to_a), (self.to_b, to_b)):
-            _put(place, factors, self.stale)
+            _accumulate(place, factors, self.stale)
         self.stale = False
 
 
 @dataclass
 class Update:
-    """One layer's part of a `Group`."""
+    """One layer's part of an `UpdateGroup`."""
 
     value: Tensor  # (R, fan_in, out) in the base's precision
     gradient: Tensor  # the same
@@ -58,14 +52,16 @@ class Update:
 
     def add(self, x: Tensor, grad: Tensor) -> None:
         """Add the gradient of an input (R, n, in) and an output's gradient (R, n, out)."""
-        _put(self.gradient, (x.mT, grad), self.stale)
+        _accumulate(self.gradient, (x.mT, grad), self.stale)
         self.stale = False
 
 
-class Group:
+class UpdateGroup:
     """The updates A @ B of L layers of one shape under R adapters, multiplied out."""
 
-    def __init__(self, parts: Sequence[Lent], scales: Sequence[float], weights: Sequence[Tensor]) -> None:
+    def __init__(
+        self, parts: Sequence[FactorBuffers], scales: Sequence[float], weights: Sequence[Tensor]
+    ) -> None:
         """`parts`: per adapter a (L, fan_in, r), b (L, r, out) and where their gradients go. `weights`: L
         frozen weights (out, fan_in), which the products take in where they are float32."""
         (count, fan_in, _), out = parts[0].a.shape, parts[0].b.shape[2]
@@ -86,11 +82,11 @@ class Group:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that is kept here."""
+        """All tensors that the group holds."""
         return [self.value, self.gradient, *([] if self.weights is None else [self.weights])]
 
     def multiply(self) -> None:
-        """Bring the products up to date with the factors."""
+        """Make the products A @ B anew from the factors."""
         for index, (part, scale) in enumerate(zip(self.parts, self.scales, strict=True)):
             value = self.value[:, index]
             if self.weights is not None:
@@ -100,28 +96,28 @@ class Group:
                 if scale != 1:
                     value.mul_(scale)
 
-    def forget(self) -> None:
+    def mark_gradients_stale(self) -> None:
         """The next gradients replace those that are there."""
         for update in self.updates:
             update.stale = True
 
-    def spread(self) -> None:
-        """Bring the gradients of the factors up to date with those of the products."""
+    def spread_gradients(self) -> None:
+        """Compute the gradients of the factors from those of the products."""
         for update in self.updates:
             if update.stale:
                 update.gradient.zero_()
                 update.stale = False
         for index, (part, scale) in enumerate(zip(self.parts, self.scales, strict=True)):
             gradient = self.gradient[:, index]
-            _put(part.to_a, (gradient, part.b.mT), replace=True)
-            _put(part.to_b, (part.a.mT, gradient), replace=True)
+            _accumulate(part.to_a, (gradient, part.b.mT), replace=True)
+            _accumulate(part.to_b, (part.a.mT, gradient), replace=True)
             if scale != 1:
                 part.to_a.mul_(scale)
                 part.to_b.mul_(scale)
 
 
-def _put(place: Tensor, factors: tuple[Tensor, Tensor], replace: bool) -> None:
-    """Set a gradient to a batched product, or add the product to it."""
+def _accumulate(place: Tensor, factors: tuple[Tensor, Tensor], replace: bool) -> None:
+    """Set a gradient to a batched product, or add the product to it, in place."""
     if place.dtype != factors[0].dtype:
         product = torch.bmm(*factors)
         (place.copy_ if replace else place.add_)(product)
@@ -131,7 +127,7 @@ def _put(place: Tensor, factors: tuple[Tensor, Tensor], replace: bool) -> None:
         place.baddbmm_(*factors)
 
 
-def through(x: Tensor, base: nn.Linear, update: Update, same: bool) -> Tensor:
+def apply_update(x: Tensor, base: nn.Linear, update: Update, same: bool) -> Tensor:
     """y[r] = x[r] @ W.T + bias + x[r] @ value[r] for a frozen W, or without the first product where the value
     has W in it.
 
@@ -146,9 +142,10 @@ def through(x: Tensor, base: nn.Linear, update: Update, same: bool) -> Tensor:
     return y.baddbmm_(x, update.value)
 
 
-def back(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = None) -> Tensor:
-    """The gradient of x in `through`, (R, n, out) => (R, n, in), added to that of another layer with the same
-    x where `onto` is given, in place."""
+def input_gradient(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = None) -> Tensor:
+    """The gradient of x in `apply_update`, (R, n, out) => (R, n, in).
+
+    `onto`: the gradient of another layer with the same x, to which this one is added in place."""
     if not update.complete:
         if onto is None:
             onto = grad @ base.weight
@@ -159,8 +156,8 @@ def back(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = No
     return onto.baddbmm_(grad, update.value.mT)
 
 
-class Whole(torch.autograd.Function):
-    """`through`, with the gradient of the value where `update` keeps it.
+class MultipliedUpdate(torch.autograd.Function):
+    """`apply_update`, with the gradient of the value where `update` keeps it.
 
     anchor: a weight that is trained, for autograd to come back here.
     """
@@ -169,23 +166,24 @@ class Whole(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, base: nn.Linear, update: Update, same: bool, anchor: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         ctx.base, ctx.update = base, update
-        return through(x, base, update, same)
+        return apply_update(x, base, update, same)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,), (x,) = grads, ctx.saved_tensors
         ctx.update.add(x, grad)
-        to_x = back(grad, ctx.base, ctx.update) if ctx.needs_input_grad[0] else None
+        to_x = input_gradient(grad, ctx.base, ctx.update) if ctx.needs_input_grad[0] else None
         return to_x, None, None, None, None
 
 
-class Narrow(torch.autograd.Function):
+class FactoredUpdate(torch.autograd.Function):
     """y[r] = x[r] @ W.T + bias + scale[r] * x[r] @ A[r] @ B[r] for a frozen W, in one pass over y and one
     over the gradient of x, run by run.
 
-    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None; lent:
-    per run where to add the gradients of A and B, or nothing: then autograd hands them to `weights`, the
-    parameters behind the factors, a and b of every run. same: x[r] is the same for all r, so W serves once.
+    x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None;
+    buffers: per run where to add the gradients of A and B, or nothing: then autograd hands them to
+    `weights`, the parameters behind the factors, a and b of every run. same: x[r] is the same for all r, so W
+    serves once.
     """
 
     @staticmethod
@@ -196,7 +194,7 @@ class Narrow(torch.autograd.Function):
         runs: list[Run],
         factors: list[tuple[Tensor, Tensor]],
         scale: Tensor | None,
-        lent: list[Lent],
+        buffers: list[FactorBuffers],
         same: bool,
         *weights: Tensor,
     ) -> Tensor:
@@ -209,7 +207,7 @@ class Narrow(torch.autograd.Function):
             narrow.append(within if of_scale is None else within.mul_(of_scale))
             of_y.baddbmm_(within, b)
         ctx.save_for_backward(x, base.weight, *narrow)
-        ctx.parts, ctx.factors, ctx.scales, ctx.lent = parts, factors, scales, lent
+        ctx.parts, ctx.factors, ctx.scales, ctx.buffers = parts, factors, scales, buffers
         return y
 
     @staticmethod
@@ -218,17 +216,17 @@ class Narrow(torch.autograd.Function):
         to_x = grad @ weight if ctx.needs_input_grad[0] else None
         of_x, of_grad = x.mT.split(ctx.parts), grad.split(ctx.parts)
         of_to_x = () if to_x is None else to_x.split(ctx.parts)
-        found: list[Tensor | None] = []
+        to_weights: list[Tensor | None] = []
         for run, (a, b) in enumerate(ctx.factors):
             to_narrow = torch.bmm(of_grad[run], b.mT)
             if ctx.scales[run] is not None:
                 to_narrow.mul_(ctx.scales[run])
             to_a, to_b = (of_x[run], to_narrow), (narrow[run].mT, of_grad[run])
-            if ctx.lent:
-                ctx.lent[run].add(to_a, to_b)
-                found += [None, None]
+            if ctx.buffers:
+                ctx.buffers[run].add(to_a, to_b)
+                to_weights += [None, None]
             else:
-                found += [torch.bmm(*to_a), torch.bmm(*to_b)]
+                to_weights += [torch.bmm(*to_a), torch.bmm(*to_b)]
             if of_to_x:
                 of_to_x[run].baddbmm_(to_narrow, a.mT)
-        return to_x, None, None, None, None, None, None, *found
+        return to_x, None, None, None, None, None, None, *to_weights

@@ -1,0 +1,113 @@
+"""Pictures of every rank while they train, as one sheet every `train.preview` steps.
+
+Rows are captions of the held-out portraits, whose embeddings are at hand: no text encoder is loaded. The
+first column is the portrait itself, by way of the VAE.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laureate.core.files import write_bytes
+from laureate.training.observer import Observer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from laureate.training.objective import Examples
+    from laureate.training.trainer import Trainer
+
+CAPTIONS = 3
+STEPS, GUIDANCE = 12, 4.0
+MARGIN, LINE = 6, 18  # pixels around a picture, and of a line of text
+
+
+class Preview(Observer):
+    """Draws, with noise of its own, by the weights as they are after a step; changes none of them."""
+
+    def __init__(
+        self, trainer: Trainer, held_out: Examples, vae: Any, scheduler: Mapping[str, Any], folder: Path
+    ) -> None:
+        """`scheduler`: configuration of the base's scheduler; `folder`: sheets go there, one per step."""
+        self.trainer, self.held_out, self.vae = trainer, held_out, vae
+        self.scheduler, self.folder = dict(scheduler), folder
+        self.every = trainer.train.preview or 0
+
+    def after_step(self, step: int) -> None:
+        """Write preview-STEP.png where `step` is a multiple of `train.preview`."""
+        if self.every and step % self.every == 0:
+            names = ["held out", *(f"rank {adapter.rank}" for adapter in self.trainer.adapters)]
+            data = io.BytesIO()
+            sheet(self.pictures(), names, f"after step {step}").save(data, "PNG")
+            write_bytes(self.folder / f"preview-{step:06d}.png", data.getvalue())
+
+    def pictures(self) -> NDArray[Any]:
+        """(columns, captions, h, w, 3) uint8: the held-out portraits, then every rank's of their captions."""
+        import torch
+
+        from laureate.networks.diffusion import encoding
+
+        objective, count = self.trainer.objective, len(self.trainer.adapters)
+        self.trainer.flat.refresh()
+        scale = objective.scaling_factor
+        shown = min(CAPTIONS, len(self.held_out))
+        portraits = encoding.decode(self.vae, self.held_out.mean[:shown] * scale, scale)
+        with torch.no_grad():
+            drawn = encoding.decode(self.vae, self._latents(shown), scale)
+        columns = [portraits.numpy(), *drawn.numpy().reshape(count, shown, *portraits.shape[1:])]
+        import numpy as np
+
+        return np.stack(columns)
+
+    def _latents(self, shown: int) -> Tensor:
+        """(R * shown, c, h, w), adapter by adapter: DDIM (Song et al. 2020, arXiv:2010.02502) with
+        classifier-free guidance. The noise is the same for every rank and step."""
+        import torch
+        from diffusers import DDIMScheduler
+
+        from laureate.torch_utils import rng
+
+        objective, count = self.trainer.objective, len(self.trainer.adapters)
+        solver = DDIMScheduler.from_config(self.scheduler, clip_sample=False)
+        solver.set_timesteps(STEPS, device=objective.device)
+        shape = (shown, *self.held_out.mean.shape[1:])
+        noise = torch.randn(shape, generator=rng.generator("preview", objective.train.seed))
+        latents = noise.to(objective.device).repeat(count, 1, 1, 1) * solver.init_noise_sigma
+        text = self._text(self.held_out.text[:shown], count)
+        empty = self._text(objective.empty.expand(shown, *objective.empty.shape[1:]), count)
+        for t in solver.timesteps:
+            noisy, times = latents.to(objective.dtype), t.expand(len(latents))
+            with_text, without = (
+                objective.unet(noisy, times, encoder_hidden_states=words).sample.float()
+                for words in (text, empty)
+            )
+            latents = solver.step(without + GUIDANCE * (with_text - without), t, latents).prev_sample
+        return latents
+
+    def _text(self, words: Tensor, count: int) -> Tensor:
+        """Embeddings or token ids of some captions => embeddings, adapter by adapter."""
+        encoder = self.trainer.objective.encoder
+        words = words.repeat(count, *[1] * (words.dim() - 1))
+        return encoder(words)[0] if encoder else words
+
+
+def sheet(pictures: NDArray[Any], names: list[str], title: str) -> Any:
+    """(columns, rows, h, w, 3) uint8 and a name per column => RGB picture, titled."""
+    from PIL import Image, ImageDraw
+
+    columns, rows, height, width = pictures.shape[:4]
+    step_x, step_y, top = width + MARGIN, height + MARGIN, 2 * LINE + MARGIN
+    size = (max(columns * step_x + MARGIN, 200), rows * step_y + top)
+    page = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, 2), title, fill="black")
+    for column, name in enumerate(names):
+        draw.text((MARGIN + column * step_x, LINE + 2), name, fill="black")
+        for row in range(rows):
+            place = (MARGIN + column * step_x, top + row * step_y)
+            page.paste(Image.fromarray(pictures[column, row]), place)
+    return page
