@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def execute(study: Study, task: Task, known: dict[str, Any], *before: dict[str, 
     """
     entries = known | {name: made["entry"] for result in before for name, made in result.items()}
     inputs, stages = {name: entries[name] for name in task.inputs}, list(task.stages)
-    with _folder() as folder:
+    with _folder(study.commit) as folder:
         clone = _clone(study, folder)
         environment = _environment(study, clone)
         if study.setup:
@@ -107,24 +107,34 @@ def _root() -> Path:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """A new folder for one task, removed at its end. Those that killed tasks left are removed too."""
+def _folder(commit: str) -> Iterator[Path]:
+    """A new folder for one task, removed at its end, as is what killed tasks and other commits left."""
     root = _root()
-    for left in root.glob("task-*"):
-        with (left / "lock").open("a") if left.is_dir() else tempfile.TemporaryFile() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue  # it is at work
-            if any(left.iterdir()) and len(list(left.iterdir())) > 1:
-                shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="task-", dir=root))
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as held:
+        with (root / "folders.lock").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            others = [left for left in root.glob("task-*") if not _removed(left)]
+            for store in [] if others else root.glob("*.git"):
+                if store.name != f"{commit}.git":
+                    shutil.rmtree(store, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix="task-", dir=root))
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
+            lock = held.enter_context((folder / "lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def _removed(folder: Path) -> bool:
+    """Remove the folder of a task whose process is gone => whether it was."""
+    try:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _clone(study: Study, folder: Path) -> Path:
