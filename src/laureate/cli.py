@@ -28,6 +28,7 @@ BESIDE = {
     "world": "list the parameter presets of worlds/, or write one into params.yaml",
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
+    "cluster": "run the stages that are out of date on a Ray cluster, through the DVC remote",
     "museum": "serve the simulated museum site on loopback",
     "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
@@ -179,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    cluster = commands["cluster"].add_argument
+    cluster("--address", default="", help="a Ray cluster, such as auto or HOST:6379 (default: this host)")
+    cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
+    cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
+    cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
