@@ -28,6 +28,7 @@ BESIDE = {
     "world": "list the parameter presets of worlds/, or write one into params.yaml",
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
+    "cluster": "run the stages that are out of date on a Ray cluster, through the DVC remote",
     "museum": "serve the simulated museum site on loopback",
     "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
     this process, so packages that the stage does not need may be blocked.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verb, debug = "laureate", False
+    verb, debug, status = "laureate", False, 0
     with console.guarded():
         try:
             options = _options(words)
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
     _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
@@ -178,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    cluster = commands["cluster"].add_argument
+    cluster("--address", default="", help="a Ray cluster, such as auto or HOST:6379 (default: this host)")
+    cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
+    cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
+    cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")

@@ -178,7 +178,7 @@ def test_null_is_absent(address: str) -> None:
         (b"[]", "application/json", 400, "body"),
         (b'{"prompt": "\\ud800"}', "application/json", 400, "prompt: Input should be a valid string"),
         (b'{"prompt": "  "}', "application/json", 400, "empty"),
-        (b"x" * 300_000, "application/json", 413, "more than 200000 bytes"),
+        (b"x" * 300_000, "application/json", 413, "more than 0.2 MB"),
     ],
 )
 def test_a_bad_body_is_told_clearly(

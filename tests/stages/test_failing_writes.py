@@ -96,9 +96,9 @@ def test_a_failing_write(
         assert cli.main(words) == 0, capsys.readouterr().err
     whole, steps = contents(folder), writes.count
     assert steps > 0
-    points = (
-        range(1, steps + 1) if ALL else sorted({1 + i * (steps - 1) // (TRIED - 1) for i in range(TRIED)})
-    )
+    points = list(range(1, steps + 1))
+    if not ALL:
+        points = sorted({points[i * (steps - 1) // (TRIED - 1)] for i in range(TRIED)})
     capsys.readouterr()
     for point in points:
         folder = fresh(f"at-{point}")
@@ -113,8 +113,10 @@ def test_a_failing_write(
         for name, data in contents(folder).items():
             assert not name.endswith(".part"), (point, name)
             assert data in (before.get(name), whole.get(name)), (point, name)
-        for name in before:
-            assert (folder / name).is_file(), (point, name)
+        if status == 0:  # a step that does not matter, such as a folder that is there already
+            assert contents(folder) == whole, point
+        else:
+            assert before.keys() <= contents(folder).keys(), point
         assert cli.main(words) == 0
         capsys.readouterr()
         assert contents(folder) == whole, point

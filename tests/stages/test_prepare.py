@@ -189,8 +189,8 @@ def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: C
     ("changed", "sentence"),
     [
         ({"min_train": 9}, r"prepare\.min_train"),
-        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist: prepare\.vocabulary"),
-        ({"captions": "nowhere.yaml"}, r"nowhere\.yaml cannot be read"),
+        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist; prepare\.vocabulary"),
+        ({"captions": "nowhere.yaml"}, r"nowhere\.yaml does not exist; prepare\.captions"),
         ({"clip": "nowhere"}, "nowhere/config.json is missing"),
     ],
 )

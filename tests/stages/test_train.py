@@ -69,7 +69,10 @@ def test_encoded_data_are_named_in_the_header_and_the_same_every_time(study: par
         ("nonsense\n", "row 1 must be JSON with file_name and text"),
         ('{"file_name": "train-0.png"}\n', "row 1 must be JSON with file_name and text"),
         ('{"file_name": "lost.png", "text": "A man."}\n', r"row 1: there is no picture lost\.png"),
-        ('{"file_name": "metadata.jsonl", "text": "A man."}\n', r"metadata\.jsonl is not a picture"),
+        (
+            '{"file_name": "metadata.jsonl", "text": "A man."}\n',
+            r"jsonl cannot be read as a picture",
+        ),
     ],
 )
 def test_a_bad_data_set_is_named(study: params.Params, text: str, sentence: str) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from laureate import __version__
-from laureate.commands.serve_limits import Guard, Queue, RequestError, configuration
+from laureate.commands.serve_limits import EDITS, Guard, Queue, RequestError, configuration
 from laureate.config.params import Params
 from laureate.core import secrets
 from laureate.core.errors import LaureateError
@@ -115,7 +115,7 @@ def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
 
     portraits = PortraitGenerator(studio.params, found=studio.found)
     app = FastAPI(title="laureate", version=__version__, docs_url=None, redoc_url=None)
-    queue = Queue()
+    queue, megabytes = Queue(), studio.params.crawl.megabytes
 
     def answer(error: RequestError) -> JSONResponse:
         return JSONResponse(error.body, error.status, headers=error.headers)
@@ -161,13 +161,8 @@ def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
         async with queue.turn(request.is_disconnected):
             return await run_in_threadpool(_drawn, studio, body, seeds, size)
 
-    # FastAPI looks annotations up in the module, which does not import Request
-    generate.__annotations__["request"] = Request
-    app.post("/v1/images/generations")(generate)
-
     async def edit(request: Request) -> JSONResponse:
-        limit = studio.params.crawl.megabytes
-        photo, form = await serve_edits.read(request.headers, request.stream(), limit)
+        photo, form = await serve_edits.read(request.headers, request.stream(), megabytes)
         _known(studio, form.model or portraits.default)
         width, height = _size(form.size, studio)
         if width != height:
@@ -188,8 +183,11 @@ def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
         return JSONResponse(made | {"data": data})
 
     # a plain route: FastAPI's own form parsing would put a photo into a temporary file
-    app.add_route("/v1/images/edits", edit, methods=["POST"])
-    return Guard(app, key)
+    app.add_route(EDITS, edit, methods=["POST"])
+    # FastAPI looks annotations up in the module, which does not import Request
+    generate.__annotations__["request"] = Request
+    app.post("/v1/images/generations")(generate)
+    return Guard(app, key, megabytes)
 
 
 def _drawn(studio: Generator, body: Generation, seeds: list[int], size: tuple[int, int]) -> dict[str, Any]:

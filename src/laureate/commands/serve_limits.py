@@ -17,9 +17,11 @@ from laureate.core.secrets import Secret
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
-MAX_BODY = 200_000  # bytes
+EDITS = "/v1/images/edits"  # its body is a form with a photo
+MAX_BODY = 200_000  # bytes, of JSON
 HEADER_SECONDS = 10.0  # from the connection, or from the first byte of a later request, to the last header
 BODY_SECONDS = 10.0
+FORM_SECONDS = 60.0
 WRITE_SECONDS = 30.0  # for which a client may read nothing of an answer
 MAX_WAITING = 64  # drawings that wait for their turn
 GONE_SECONDS = 0.5  # between two looks whether a waiting client is still there
@@ -86,8 +88,8 @@ class Guard:
     An unexpected error of `app` is logged to a file and named on stderr.
     """
 
-    def __init__(self, app: Any, key: Secret | None) -> None:
-        self.app, self.key = app, key
+    def __init__(self, app: Any, key: Secret | None, megabytes: float) -> None:
+        self.app, self.key, self.megabytes = app, key, megabytes
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -102,7 +104,11 @@ class Guard:
 
         try:
             self._check_key(scope)
-            body = await _body(scope, receive)
+            if scope["path"] == EDITS:
+                body = await _body(scope, receive, int(self.megabytes * 1e6), FORM_SECONDS)
+            else:
+                body = await _body(scope, receive, MAX_BODY, BODY_SECONDS)
+                _check_kind(scope, body)
         except RequestError as error:
             await _answer(error, send)
             return
@@ -125,33 +131,32 @@ class Guard:
             raise RequestError(401, "Incorrect API key provided.", "invalid_api_key")
 
 
-async def _body(scope: Any, receive: Any) -> bytes | None:
+async def _body(scope: Any, receive: Any, limit: int, seconds: float) -> bytes | None:
     """The body of a request; None if the client went away. Raises RequestError for too large or too slow."""
-    too_large = RequestError(413, f"the body has more than {MAX_BODY} bytes", "request_too_large")
+    param = "image" if scope["path"] == EDITS else None
+    too_large = RequestError(413, f"the body has more than {limit / 1e6:g} MB", "too_large", param)
     length = _header(scope, b"content-length")
-    if length.isdigit() and int(length[:20]) > MAX_BODY:
+    if length.isdigit() and int(length[:20]) > limit:
         raise too_large
     parts, size = [], 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > MAX_BODY:
+                if size > limit:
                     raise too_large
                 if not message.get("more_body"):
                     break
     except TimeoutError:
-        raise RequestError(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
-    body = b"".join(parts)
-    _check_kind(scope, body)
-    return body
+        raise RequestError(408, f"the body did not arrive within {seconds:g} seconds") from None
+    return b"".join(parts)
 
 
-def _check_kind(scope: Any, body: bytes) -> None:
+def _check_kind(scope: Any, body: bytes | None) -> None:
     """Raise RequestError (415) for a body that is not sent as JSON."""
     if scope["method"] != "POST" or not body:
         return

@@ -80,6 +80,7 @@ class Prepare(Section):
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words of captions
     confidence: Fraction = 0.6  # attributes that the captioner is less sure of are left out
+    embedded_prompts: bool = False  # captions: prompts that A1111, ComfyUI, InvokeAI wrote
     captions: Name = "data/captions.yaml"  # captions by hand, used instead of the captioner's
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import read_text
 
 SETS = ("seed", "study")
 FEWEST = 2  # prompts: intervals come from resampling prompts
@@ -60,10 +61,8 @@ def _rows(path: Path) -> list[Any]:
     import yaml
 
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LaureateError(f"there is no prompt file {path}; see sample.prompts in params.yaml") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        rows = yaml.safe_load(read_text(path, "sample.prompts in params.yaml names it"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if rows is None:
         return []

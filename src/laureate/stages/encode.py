@@ -15,6 +15,7 @@ from laureate.core.files import fresh_folder
 from laureate.core.paths import DATASET, ENCODED, RECONSTRUCTED
 from laureate.core.progress import progress
 from laureate.formats.imagefolder import PARTS, dataset_fingerprint, read_metadata
+from laureate.formats.pictures import read_picture
 from laureate.networks.diffusion import base_model, encoding
 from laureate.torch_utils import device, safetensors_io
 
@@ -92,13 +93,8 @@ def _picture(path: Path, multiple: int) -> "Tensor":
     """A picture as CHW uint8."""
     import numpy as np
     import torch
-    from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError):
-        raise LaureateError(f"{path} is not a picture; run `laureate prepare` again") from None
+    pixels = np.array(read_picture(path, "run `laureate prepare` again"))
     if pixels.shape[0] % multiple or pixels.shape[1] % multiple:
         height, width = pixels.shape[:2]
         raise LaureateError(

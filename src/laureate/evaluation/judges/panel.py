@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
 from laureate.evaluation.judges import weights
@@ -221,13 +220,6 @@ def _last_used(path: Path) -> float:
 
 def open_set(files: Sequence[Path]) -> PictureSet:
     """Read pictures as RGB. Raises LaureateError naming a file that is missing or broken."""
-    from PIL import Image
+    from laureate.formats.pictures import read_picture
 
-    pictures = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pictures.append(image.convert("RGB"))
-        except OSError as error:
-            raise LaureateError(f"{file} cannot be read as a picture ({error}); make it again") from None
-    return PictureSet(files, pictures)
+    return PictureSet(files, [read_picture(file) for file in files])
