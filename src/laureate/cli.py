@@ -64,7 +64,6 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
         try:
             options = _options(words)
             verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
-            status = 0
             if verb in BESIDE:
                 status = _beside(verb, file, options)
             else:
