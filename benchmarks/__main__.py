@@ -16,6 +16,7 @@ NAMES = {
     "start": "how long every verb takes before its work begins",
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
+    "cluster": "a study by `laureate cluster` against `dvc repro`, and a thousand studies simulated",
     "judges": "the table of a study as the independent judge and its own see it",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
+from typing import Any
 
 from laureate import __version__, startup
-from laureate.core.errors import LaureateError
+from laureate.core import console, failures
 
 STAGES = {
     "crawl": "download the portraits and their metadata from the site",
@@ -27,6 +28,7 @@ BESIDE = {
     "world": "list the parameter presets of worlds/, or write one into params.yaml",
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
+    "cluster": "run the stages that are out of date on a Ray cluster, through the DVC remote",
     "museum": "serve the simulated museum site on loopback",
     "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
@@ -51,24 +53,37 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
-    """Run one command => exit status: 0 success, 1 failed, 2 bad parameters, 130 interrupted.
+    """Run one command => exit status: 0 done, 1 failed, 2 bad parameters, 130 interrupted, 141 closed pipe.
 
-    `alone`: nothing else runs in this process, so packages that the stage does not need may be blocked.
+    Every error ends in one sentence on stderr: see `laureate.core.failures`. `alone`: nothing else runs in
+    this process, so packages that the stage does not need may be blocked.
     """
-    options = vars(_parser().parse_args(arguments))
-    verb, file = options.pop("verb"), options.pop("params")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb, debug, status = "laureate", False, 0
+    with console.guarded():
+        try:
+            options = _options(words)
+            verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
+            status = 0
+            if verb in BESIDE:
+                status = _beside(verb, file, options)
+            else:
+                _stage(verb, file, options, alone)
+            sys.stdout.flush()
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            return failures.report(error, verb, words, debug)
+    return status
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """The options of a command line. Raises SystemExit after --help and for a wrong one, as argparse does."""
     try:
-        if verb in BESIDE:
-            return _beside(verb, file, options)
-        else:
-            _stage(verb, file, options, alone)
-    except LaureateError as error:
-        print(f"laureate: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"laureate: {verb} was interrupted; run it again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return vars(_parser().parse_args(words))
+    except SystemExit:
+        sys.stdout.flush()
+        raise
 
 
 def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> None:
@@ -98,7 +113,15 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> int:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    return command(**options) or 0
+    status = command(**options)
+    return status if isinstance(status, int) else 0  # some give what they wrote
+
+
+def _port(text: str) -> int:
+    """A port number of TCP. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose a whole number from 0 to 65535")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)"
     )
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     commands = {
         name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
@@ -124,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     crawl("--dry-run", action="store_true", help="print the first requests and send none")
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("sample", "evaluate"):
-        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline, rank-N or external"
+        names = "baseline or rank-N"
+        if verb == "evaluate":
+            names = "noise-floor, vae-ceiling, baseline, rank-N or external"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
@@ -150,10 +176,15 @@ def _parser() -> argparse.ArgumentParser:
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    serve("--port", type=int, default=8765, help="the port, 0 for any free one (default: 8765)")
+    serve("--port", type=_port, default=8765, help="the port, 0 for any free one (default: 8765)")
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    cluster = commands["cluster"].add_argument
+    cluster("--address", default="", help="a Ray cluster, such as auto or HOST:6379 (default: this host)")
+    cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
+    cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
+    cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
@@ -171,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
-        "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
+        "--port", type=_port, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
 

@@ -31,8 +31,8 @@ SMALL: dict[str, Any] = {
 PROMPTS = {"data/prompts.yaml": 9, "data/prompts-embedded.yaml": 4}  # how many of them are kept
 
 
-def make(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_models: Path) -> str:
-    """Run `dvc repro` in a copy of the repository at `folder`, commit the results; gives what it printed."""
+def prepare(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_models: Path) -> None:
+    """Make a copy of the repository at `folder`, with tiny models, small parameters and no results."""
     copy_of_repository(folder)
     for name in ("base", "clip", "vision"):
         shutil.rmtree(folder / "models/embedded" / name, ignore_errors=True)
@@ -44,6 +44,11 @@ def make(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_models: 
     set_parameters(folder, SMALL)
     (folder / "dvc.lock").unlink(missing_ok=True)
     shutil.rmtree(folder / "metrics", ignore_errors=True)
+
+
+def make(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_models: Path) -> str:
+    """Run `dvc repro` in such a copy, commit the results; gives what it printed."""
+    prepare(folder, copy_of_repository, tiny_models)
     printed = run("dvc", "repro", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", "commit", "--quiet", "--message", "the small study", cwd=folder)

@@ -10,6 +10,8 @@ from laureate.core.errors import LaureateError
 from laureate.core.text_files import read_text
 
 SETS = ("seed", "study")
+FEWEST = 2  # prompts: intervals come from resampling prompts
+FEWEST_PICTURES = 3  # of a model, and portraits of a part: scores of fewer have no value
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ def load(paths: Iterable[str | Path]) -> list[Prompt]:
     if not prompts:
         raise LaureateError("the prompt files hold no prompt; see data/prompts.yaml for their form")
     return prompts
+
+
+def check_enough(count: int, seeds: int) -> None:
+    """Raise LaureateError if `count` prompts with `seeds` seeds each are too few to be scored."""
+    if count < FEWEST or count * seeds < FEWEST_PICTURES:
+        raise LaureateError(
+            f"sample.prompts and sample.seeds give {count} prompts with {seeds} seeds each, and scores need "
+            f"at least {FEWEST} prompts and {FEWEST_PICTURES} pictures: add prompts, or seeds"
+        )
 
 
 def _rows(path: Path) -> list[Any]:

@@ -1,6 +1,7 @@
 """Stage prepare: crop, caption and split the pictures of a crawl or of a user's folder into a data set."""
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
 from laureate.dataset import filters, folder_check, layouts, manual_captions, split, user_folder
-from laureate.dataset.clip_captioner import AttributeClassifier, caption, check_tokens
+from laureate.dataset.clip_captioner import MAX_TOKENS, AttributeClassifier, caption, check_tokens
 from laureate.formats import imagefolder, portraits, prompts
 from laureate.formats.jsonl import Row
 from laureate.formats.vocabulary import load_vocabulary
@@ -34,6 +35,8 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     wanted, raw, out = params.prepare, Path(raw or params.prepare.source).expanduser(), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
+    prompts.check_enough(len(asked), len(params.sample.seeds))
+    _name_long_prompts(asked, wanted)
     every = _rows(raw, wanted, params.crawl.megapixels)
     manual = manual_captions.load(Path(wanted.captions), every)
     rows, left_out = filters.usable(every)
@@ -59,6 +62,18 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
         imagefolder.write_left_out(folder, left_out)
     counts = ", ".join(f"{len(members)} {name}" for name, members in parts.items())
     print(f"{out}: {counts}, {len(left_out)} left out{_seed_hint(rows, wanted)}")
+
+
+def _name_long_prompts(asked: Sequence[str], wanted: Prepare) -> None:
+    """Name prompts that CLIP's text encoder does not read to their end, before anything is trained."""
+    count = folder_check.token_counter(wanted.clip)
+    for text in asked:
+        if (tokens := count(text)) > MAX_TOKENS:
+            print(
+                f"the prompt {text[:60]!r}... has {tokens} tokens, the text encoder reads {MAX_TOKENS}: its "
+                "end is not read; shorten it",
+                file=sys.stderr,
+            )
 
 
 def _seed_hint(rows: Sequence[Row], wanted: Prepare) -> str:

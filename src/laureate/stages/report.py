@@ -107,6 +107,7 @@ def read_content(params: Params) -> html_page.PageContent:
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
+        judges=_json(METRICS / "judges.json", "compare"),
         missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )
@@ -170,7 +171,9 @@ def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple
             found.append((name, value))
     for name, judge in _json(METRICS / "judges.json", "compare").items():
         found += [
-            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+            (f"Judge, {name}", hash)
+            for file, hash in judge["sha256"].items()
+            if file.endswith((".safetensors", ".pth"))
         ]
     return found + [
         (f"Adapter, {results_table.title(name).lower()}", str(manifests[name].adapter))

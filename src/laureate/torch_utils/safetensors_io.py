@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laureate.core import os_errors
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
+from laureate.core.network import is_lfs_pointer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +89,13 @@ def header(path: str | Path) -> dict[str, Any]:
         ends = [int(tensor["data_offsets"][1]) for key, tensor in value.items() if key != "__metadata__"]
     except FileNotFoundError:
         raise LaureateError(f"there is no file {path}") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+    except OSError as error:
+        raise LaureateError(os_errors.sentence(error)) from None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        if is_lfs_pointer(path):
+            raise LaureateError(
+                f"{path} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository"
+            ) from None
         raise LaureateError(f"{path} is not a safetensors file; make or fetch it again") from None
     size, wanted = path.stat().st_size, 8 + length + max(ends, default=0)
     if size != wanted:

@@ -1,0 +1,94 @@
+"""Tasks from stages: what is out of date, what runs together, what waits for what, what each claims."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+# the verbs that use a model; the others need one core and no GPU
+HEAVY = ("prepare", "encode", "train", "sample", "evaluate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml."""
+
+    name: str  # as DVC addresses it: "crawl", "train@rank-4"
+    needs: tuple[str, ...]  # stages whose outputs it reads
+    stale: bool  # it is out of date, or a stage before it is
+
+    @property
+    def verb(self) -> str:
+        """The name before the matrix key, and without a model: "sample" of "sample-baseline"."""
+        return self.name.partition("@")[0].partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a task claims of one node."""
+
+    cpus: int = 1
+    gpus: int = 0
+    memory: int = 0  # bytes; 0: not known, nothing is claimed
+
+    def fits(self, node: Resources) -> bool:
+        """Whether a node that is otherwise idle has all of it."""
+        return self.cpus <= node.cpus and self.gpus <= node.gpus and self.memory <= node.memory
+
+
+@dataclass(frozen=True)
+class Task:
+    """Stages that run one after the other in one clone."""
+
+    name: str  # of its first stage
+    stages: tuple[str, ...]
+    inputs: tuple[str, ...]  # stages whose outputs must be in place, in the order in which they run
+    needs: tuple[str, ...]  # tasks that make some of these
+    resources: Resources
+
+
+def out_of_date(
+    names: Sequence[str], needs: Mapping[str, Collection[str]], changed: Collection[str]
+) -> set[str]:
+    """The changed stages and all that depend on them. `names` are in an order in which they can run."""
+    stale: set[str] = set()
+    for name in names:
+        if name in changed or stale.intersection(needs[name]):
+            stale.add(name)
+    return stale
+
+
+def tasks_of(
+    stages: Sequence[Stage], pack: bool, claims: Mapping[str, Resources] | None = None
+) -> list[Task]:
+    """The stages that are out of date as tasks, in an order in which they can run.
+
+    `pack`: the `train` stages that are out of date are one task, since one run trains their ranks; the
+    adapters that are up to date are inputs of it, so that they are not trained again. `claims`: resources by
+    verb, and of the pack under "pack".
+    """
+    claims = claims or {}
+    stale = {stage.name for stage in stages if stage.stale}
+    trains = [stage for stage in stages if stage.verb == "train"] if pack else []
+    packed = [stage.name for stage in trains if stage.stale]
+    owner = {name: packed[0] if name in packed else name for name in stale}
+    by_name = {stage.name: stage for stage in stages}
+    order = list(by_name)
+    tasks = []
+    for stage in stages:
+        if owner.get(stage.name) != stage.name:
+            continue
+        members = packed if stage.name in packed else [stage.name]
+        inputs = [need for name in members for need in by_name[name].needs if need not in members]
+        if stage.name in packed:
+            inputs += [other.name for other in trains if not other.stale]
+        inputs = sorted(set(inputs), key=order.index)
+        needs = dict.fromkeys(owner[name] for name in inputs if name in stale)
+        claim = claims.get("pack" if len(members) > 1 else stage.verb) or claims.get(stage.verb)
+        tasks.append(Task(stage.name, tuple(members), tuple(inputs), tuple(needs), claim or Resources()))
+    return tasks
+
+
+def impossible(tasks: Sequence[Task], nodes: Sequence[Resources]) -> Task | None:
+    """A task that no node could ever run, or None."""
+    return next((task for task in tasks if not any(task.resources.fits(node) for node in nodes)), None)
