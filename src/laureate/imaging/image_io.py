@@ -4,6 +4,7 @@ Bytes that cannot be used raise `PictureError`; its text is the reason that `lef
 """
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from laureate.imaging import depth, png_text
+
+# what Pillow logs about damaged files would be printed beside our own words
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "GIF": "gif"}  # format => file suffix
 FILTERS = {

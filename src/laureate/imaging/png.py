@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from laureate.imaging import png_text
+
 RECORD = "laureate"  # the text of a PNG that holds how it was made, as JSON
 SOURCE_TYPES = "https://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = "trainedAlgorithmicMedia"  # by a model
@@ -34,9 +36,8 @@ def encode(picture: Image.Image, description: str, record: Mapping[str, Any], ki
 def record_of(data: bytes) -> dict[str, Any] | None:
     """The record that `encode` put into a PNG; None where there is none that can be read."""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            found = json.loads(picture.info[RECORD])
-    except (OSError, KeyError, ValueError, TypeError):
+        found = json.loads(png_text.texts(data)[RECORD])
+    except (KeyError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -14,6 +14,7 @@ from laureate import __version__
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, DATASET
+from laureate.formats.pictures import read_picture
 from laureate.imaging import paper, png
 from laureate.img2img import pipeline
 from laureate.img2img.photo import Photo
@@ -208,18 +209,9 @@ def load_control(folder: str | Path) -> Any:
 
 def paper_of(dataset: Path) -> paper.Colour:
     """The paper of the training portraits: the median of their corners. Raises LaureateError without any."""
-    from PIL import Image
-
-    def opened() -> Any:
-        for file in sorted((dataset / "train").glob("*.png")):
-            try:
-                with Image.open(file) as picture:
-                    yield picture.convert("RGB")
-            except OSError as error:
-                raise LaureateError(f"{file} cannot be read ({error}); run `laureate prepare`") from None
-
+    files = sorted((dataset / "train").glob("*.png"))
     try:
-        return paper.colour(opened())
+        return paper.colour(read_picture(file, "run `laureate prepare`") for file in files)
     except ValueError:
         raise LaureateError(
             f"{dataset / 'train'} has no portraits, of which the colour of the paper is taken: run "
