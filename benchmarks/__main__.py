@@ -19,6 +19,8 @@ NAMES = {
     "cluster": "a study by `laureate cluster` against `dvc repro`, and a thousand studies simulated",
     "judges": "the table of a study as the independent judge and its own see it",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
+    "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }
 

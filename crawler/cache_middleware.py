@@ -7,6 +7,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Headers, Response
 from scrapy.responsetypes import responsetypes
 
+from crawler import site_rules
 from crawler.middlewares import Middleware
 from crawler.response_store import ResponseStore, StoredResponse
 
@@ -48,10 +49,14 @@ class ResponseCache(Middleware):
             return response
         address = self.options.public(request.url)
         entry = self.store.find(address)
+        refused = directives(response)
         if response.status == 304 and entry is not None:
             self.store.touch(entry, self.crawl, time.time())
-            return self._stored(request, entry)
-        if response.status == 200:
+            stored = self._stored(request, entry)
+            for name, values in refused.items():
+                stored.headers[name] = values
+            return stored
+        if response.status == 200 and not refused:  # what is refused is not kept either
             headers = {name: (response.headers.get(name) or b"").decode("latin-1") for name in _HEADERS}
             kind, etag, modified = (headers[name] for name in _HEADERS)
             self.store.put(address, response.body, kind, etag, modified, self.crawl, time.time())
@@ -75,6 +80,8 @@ class ResponseCache(Middleware):
             return True
         if answer.status != 200:
             return answer.status not in (404, 410)
+        if directives(answer):
+            return False
         size = (answer.headers.get("Content-Length") or b"").decode("latin-1")
         if answer.headers.get("Content-Encoding") or size == "0":
             size = ""  # the size of the compressed body, or of the empty body of the response to HEAD
@@ -97,6 +104,14 @@ class ResponseCache(Middleware):
         self.crawler.stats.inc_value(f"laureate/{what}/{request.meta['about']}")
 
 
+def directives(response: Response) -> dict[str, list[bytes]]:
+    """The headers by which a response refuses our use of it; empty where it does not."""
+    found = {name: list(response.headers.getlist(name)) for name in REFUSING}
+    robots, reserved = ([v.decode("latin-1") for v in found[name]] for name in REFUSING)
+    return {n: v for n, v in found.items() if v} if site_rules.refusal(robots, reserved) else {}
+
+
+REFUSING = ("X-Robots-Tag", "TDM-Reservation")
 _HEADERS = ("Content-Type", "ETag", "Last-Modified")
 
 

@@ -1,10 +1,12 @@
 """Downloader middlewares for safety and politeness.
 
 `AllowedHosts` refuses requests to other hosts; `StrictRobotsTxt` obeys robots.txt and allows nothing when it
-cannot be read; `RetryWithBackoff` waits as the site asks, and stops the crawl after refusals.
+cannot be read; `CrawlDelay` keeps its delay; `RetryWithBackoff` waits as the site asks, and stops the crawl
+after refusals.
 """
 
 import asyncio
+import math
 import time
 from email.utils import parsedate_to_datetime
 
@@ -14,7 +16,9 @@ from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
+from twisted.internet.defer import Deferred
 
+from crawler import site_rules
 from crawler.options import Options, host_and_port, is_private
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -64,21 +68,52 @@ class AllowedHosts(Middleware):
 
 
 class StrictRobotsTxt(RobotsTxtMiddleware):
-    """Scrapy's robots.txt middleware; after a 5xx status or no answer, nothing is allowed (RFC 9309)."""
+    """Scrapy's robots.txt middleware; nothing is allowed after a 5xx status or no answer (RFC 9309), and
+    where the answer is no robots.txt. Its delays are put into the setting LAUREATE_DELAYS, for `CrawlDelay`.
+    """
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
             raise OSError(f"HTTP status {response.status}")
-        if response.status >= 400:  # there is no robots.txt: everything is allowed
-            response = response.replace(body=b"")
-        await super()._parse_robots(response, netloc, request)
+        # with 4xx there is no robots.txt: everything is allowed
+        body = b"" if response.status >= 400 else site_rules.robots_text(response.body)
+        await super()._parse_robots(response.replace(body=body), netloc, request)
+        options: Options = self.crawler.settings["LAUREATE"]
+        delay = site_rules.delay_of(self._parsers[netloc].rp)
+        if delay > options.longest_wait:
+            limit = f"crawl.longest_wait is {options.longest_wait:g} s"
+            raise OSError(f"it asks for {delay:g} s between requests, and {limit}")
+        if delay > options.delay:
+            self.crawler.settings["LAUREATE_DELAYS"][host_and_port(request.url)] = delay
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
         parser = self._parserimpl.from_crawler(self.crawler, b"User-agent: *\nDisallow: /")
         waiting, self._parsers[netloc] = self._parsers[netloc], parser
-        waiting.callback(parser)
+        if isinstance(waiting, Deferred):
+            waiting.callback(parser)
         assert self.crawler.stats is not None
         self.crawler.stats.set_value("laureate/robots", f"{netloc}: {str(exc) or type(exc).__name__}")
+
+
+class CrawlDelay(Middleware):
+    """Leaves the time between requests to a host that its robots.txt asks for (Crawl-delay, Request-rate)."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self.delays: dict[str, float] = crawler.settings["LAUREATE_DELAYS"]
+        self.last: dict[str, float] = {}  # the moment of the last request or response
+
+    async def process_request(self, request: Request) -> None:
+        """Wait for the host's turn."""
+        host = host_and_port(request.url)
+        while (wait := self.last.get(host, -math.inf) + self.delays.get(host, 0.0) - time.monotonic()) > 0:
+            await asyncio.sleep(wait + 0.001)
+        self.last[host] = time.monotonic()
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        """Count the time from the response on."""
+        self.last[host_and_port(request.url)] = time.monotonic()
+        return response
 
 
 class RetryWithBackoff(Middleware):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from parsel import Selector, SelectorList
 
+from crawler import site_rules
 from crawler.api_responses import PrizeEntry
 from crawler.parsing import CATEGORIES, YEAR, NotFound, absolute, base_of, picture_addresses, text_of, tree
 
@@ -92,6 +93,17 @@ class FactsPage:
         if self._id is None:
             raise NotFound("laureate id", f"{self.SECTION}.laur-NNN", self.address)
         return self._id
+
+    @property
+    def refusal(self) -> str | None:
+        """The directive in the page's meta elements against our use of it; None without one."""
+        values: dict[str, list[str]] = {"robots": [], site_rules.AGENT: [], "tdm-reservation": []}
+        for meta in self._page.css("meta[name]"):
+            name = meta.xpath("@name").get("").strip().lower()
+            if name in values:
+                values[name].append(meta.xpath("@content").get(""))
+        robots = values["robots"] + values[site_rules.AGENT]
+        return site_rules.refusal(robots, values["tdm-reservation"], '<meta name="robots">')
 
     @property
     def name(self) -> str:

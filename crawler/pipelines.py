@@ -41,11 +41,13 @@ class PictureCheck:
             return row | {"file": None, "sha256": None, "size": None}
         try:
             info = identify(item.body, self.options.megapixels)
-        except PictureError as error:
+            file = f"{item.key}.{FORMATS[info.format]}"
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, it must not be lost unseen
             ResponseStore(self.options.state).forget(item.image)  # request it again next time
-            return Fault("picture", item.image, f"the portrait on {item.page}: {error}")
+            kind = "" if isinstance(error, PictureError) else f"the crawler failed: {type(error).__name__}: "
+            return Fault("picture", item.image, f"the portrait on {item.page}: {kind}{error}"[:500])
         return row | {
-            "file": f"{item.key}.{FORMATS[info.format]}",
+            "file": file,
             "sha256": hashlib.sha256(item.body).hexdigest(),
             "size": len(item.body),
         }
@@ -63,6 +65,7 @@ class ResultWriter:
         self.excluded: Counter[Excluded] = Counter()
         crawler.signals.connect(self.write, signal=signals.spider_closed)
         crawler.signals.connect(self.add_error, signal=signals.spider_error)
+        crawler.signals.connect(self.add_item_error, signal=signals.item_error)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> "ResultWriter":
@@ -87,6 +90,13 @@ class ResultWriter:
         """Record an exception in the spider as a fault of the page where it was raised."""
         reason = f"the crawler failed here: {failure.type.__name__}: {failure.getErrorMessage()}"
         self.faults.append(Fault(response.meta["about"], self.options.public(response.url), reason[:300]))
+
+    def add_item_error(self, item: Any, failure: Failure) -> None:
+        """Record an exception in a pipeline as a fault of the picture, or of the page, that it was about."""
+        row = item if isinstance(item, dict) else vars(item)
+        address = str(row.get("image") or row.get("address") or self.options.site)
+        reason = f"the crawler failed here: {failure.type.__name__}: {failure.getErrorMessage()}"
+        self.faults.append(Fault("picture", self.options.public(address), reason[:300]))
 
     def write(self, reason: str) -> None:
         """Write the result, sorted so that it does not depend on the order of responses."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler.cache_middleware import ResponseCache
-from crawler.middlewares import AllowedHosts, RetryWithBackoff, StrictRobotsTxt
+from crawler.middlewares import AllowedHosts, CrawlDelay, RetryWithBackoff, StrictRobotsTxt
 from crawler.options import Options
 from crawler.pipelines import PictureCheck, ResultWriter
 from crawler.resolver import PublicResolver
@@ -15,6 +15,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
     return {
         "LAUREATE": options,
         "LAUREATE_CRAWL": crawl,
+        "LAUREATE_DELAYS": {},  # host:port => seconds, by robots.txt
         "BOT_NAME": "laureate",
         # politeness
         "USER_AGENT": options.agent,
@@ -36,6 +37,7 @@ def settings(options: Options, crawl: str) -> dict[str, Any]:
             StrictRobotsTxt: 100,
             RetryWithBackoff: 550,
             ResponseCache: 585,
+            CrawlDelay: 595,  # after the cache: what is stored waits for nobody
         },
         "ITEM_PIPELINES": {PictureCheck: 100, ResultWriter: 200},
         # safety

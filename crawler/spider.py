@@ -10,7 +10,9 @@ from scrapy.http import Response
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from crawler import site_rules
 from crawler.api_responses import LaureateEntry, LaureatesResponse, PrizeEntry
+from crawler.cache_middleware import REFUSING
 from crawler.items import Excluded, Fault, Portrait, Skipped
 from crawler.options import Options
 from crawler.pages import FactsPage, PrizeList
@@ -101,6 +103,9 @@ class LaureateSpider(Spider):
         """Read a facts page and request its picture, when pictures of its kind are wanted."""
         emit("page")
         page = FactsPage(_decoded(response), response.url, expected=entry.id if entry else None)
+        if reason := _refusal(response) or page.refusal:
+            yield Skipped(self.options.public(response.url), f"the site does not allow its use ({reason})")
+            return
         try:
             identity = page.id
             if entry is not None and entry.id != identity:
@@ -139,6 +144,10 @@ class LaureateSpider(Spider):
     def parse_picture(self, response: Response, portrait: dict[str, Any]) -> Yielded:
         """Yield the portrait with its bytes as received."""
         emit("picture")
+        if reason := _refusal(response):
+            what = f"the portrait on {portrait['page']}"
+            yield Skipped(what, f"the site does not allow its use ({reason})")
+            return
         yield Portrait(**portrait, body=response.body)
 
     def failed(self, failure: Failure) -> Yielded:
@@ -213,6 +222,14 @@ class LaureateSpider(Spider):
         """A fault, with addresses as the outputs give them."""
         public = self.options.public
         return Fault(about, public(address), reason.replace(self.options.site, public(self.options.site)))
+
+
+def _refusal(response: Response) -> str | None:
+    """The directive in a response's headers against our use of it; None without one."""
+    robots, reserved = (
+        [value.decode("latin-1") for value in response.headers.getlist(name)] for name in REFUSING
+    )
+    return site_rules.refusal(robots, reserved)
 
 
 def reason_of(error: BaseException) -> str:

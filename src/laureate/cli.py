@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
+from typing import Any
 
 from laureate import __version__, startup
-from laureate.core.errors import LaureateError
+from laureate.core import console, failures
 
 STAGES = {
     "crawl": "download the portraits and their metadata from the site",
@@ -38,6 +39,8 @@ BESIDE = {
     "serve": "serve the base and the adapters behind OpenAI's images API",
     "ranks": "keep one DVC experiment per rank of a finished study",
     "replicate": "compare the results with those of a git revision",
+    "portrait": "redraw a photo of a person in the style of the study",
+    "poster": "lay out a portrait and texts as a poster",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
 }
 MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laureate.commands
@@ -50,24 +53,37 @@ def program() -> int:
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
-    """Run one command => exit status: 0 success, 1 failed, 2 bad parameters, 130 interrupted.
+    """Run one command => exit status: 0 done, 1 failed, 2 bad parameters, 130 interrupted, 141 closed pipe.
 
-    `alone`: nothing else runs in this process, so packages that the stage does not need may be blocked.
+    Every error ends in one sentence on stderr: see `laureate.core.failures`. `alone`: nothing else runs in
+    this process, so packages that the stage does not need may be blocked.
     """
-    options = vars(_parser().parse_args(arguments))
-    verb, file = options.pop("verb"), options.pop("params")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb, debug, status = "laureate", False, 0
+    with console.guarded():
+        try:
+            options = _options(words)
+            verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
+            status = 0
+            if verb in BESIDE:
+                status = _beside(verb, file, options)
+            else:
+                _stage(verb, file, options, alone)
+            sys.stdout.flush()
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            return failures.report(error, verb, words, debug)
+    return status
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """The options of a command line. Raises SystemExit after --help and for a wrong one, as argparse does."""
     try:
-        if verb in BESIDE:
-            return _beside(verb, file, options)
-        else:
-            _stage(verb, file, options, alone)
-    except LaureateError as error:
-        print(f"laureate: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"laureate: {verb} was interrupted; run it again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return vars(_parser().parse_args(words))
+    except SystemExit:
+        sys.stdout.flush()
+        raise
 
 
 def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> None:
@@ -97,7 +113,15 @@ def _beside(verb: str, file: str, options: dict[str, object]) -> int:
             params.check_rank(loaded, int(str(options["rank"])))
     if "file" in wanted:
         options["file"] = file
-    return command(**options) or 0
+    status = command(**options)
+    return status if isinstance(status, int) else 0  # some give what they wrote
+
+
+def _port(text: str) -> int:
+    """A port number of TCP. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose a whole number from 0 to 65535")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params", default="params.yaml", metavar="FILE", help="the parameters (default: params.yaml)"
     )
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     commands = {
         name: verbs.add_parser(name, help=text, description=text) for name, text in (STAGES | BESIDE).items()
@@ -123,10 +148,13 @@ def _parser() -> argparse.ArgumentParser:
     crawl("--dry-run", action="store_true", help="print the first requests and send none")
     commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("sample", "evaluate"):
-        names = "baseline or rank-N" if verb == "sample" else "noise-floor, baseline, rank-N or external"
+        names = "baseline or rank-N"
+        if verb == "evaluate":
+            names = "noise-floor, vae-ceiling, baseline, rank-N or external"
         commands[verb].add_argument("--model", required=True, metavar="NAME", help=names)
     commands["world"].add_argument("name", nargs="?", metavar="NAME", help="a file of worlds/, such as nobel")
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
+    commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
     _score_options(commands["score"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
@@ -148,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    serve("--port", type=int, default=8765, help="the port, 0 for any free one (default: 8765)")
+    serve("--port", type=_port, default=8765, help="the port, 0 for any free one (default: 8765)")
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
@@ -160,6 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
+    _portrait(commands["portrait"])
+    _poster(commands["poster"])
     sizes = commands["oracle"].add_argument
     for name, default, text in (
         ("prompts", 500, "new prompts, drawn by every model with every seed of the study"),
@@ -172,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
     commands["museum"].add_argument(
-        "--port", type=int, default=8000, help="the port on loopback (default: 8000)"
+        "--port", type=_port, default=8000, help="the port on loopback (default: 8000)"
     )
     return parser
 
@@ -192,3 +222,47 @@ def _score_options(parser: argparse.ArgumentParser) -> None:
     option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
     words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
     option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)
+
+
+def _portrait(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate portrait`."""
+    add = parser.add_argument
+    add("photo", metavar="PHOTO", help="a picture of one person: JPEG, PNG, WebP, TIFF or GIF")
+    add("--model", metavar="NAME", help="baseline or rank-N (default: params.selected)")
+    add("--prompt", metavar="TEXT", help="instead of the captioner's sentence")
+    strength = "in (0, 1]; less keeps more (default: 0.45, from the photo 0.75)"
+    add("--strength", type=float, metavar="X", help=strength)
+    add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
+    add("--steps", type=int, metavar="N", help="of which N x strength run (default: params.sample.steps)")
+    add("--seed", type=int, default=1, metavar="N", help="of the first portrait (default: 1)")
+    add("--n", type=int, default=1, metavar="N", help="portraits, each with the next seed (default: 1)")
+    ground = "make the ground paper or keep it (default: paper)"
+    add("--background", choices=("paper", "keep"), default="paper", help=ground)
+    tones = "draw from the photo in tones of ink, or as it is (default: ink)"
+    add("--start", choices=("ink", "photo"), default="ink", help=tones)
+    add("--mask", metavar="FILE", help="a picture of the photo's size, white where the person is")
+    add("--box", metavar="X,Y,W,H", help="the part of the photo to draw, in pixels")
+    add("--control", metavar="DIR", help="a line-art ControlNet for the base, in the layout of diffusers")
+    add(
+        "--control-end", type=float, default=0.3, metavar="X", help="when it ends (default: 0.3 of the steps)"
+    )
+    add("--out", metavar="FILE", help="a PNG (default: portraits/PHOTO-MODEL-SEED.png)")
+
+
+def _poster(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate poster`."""
+    add = parser.add_argument
+    add("portrait", metavar="PORTRAIT", help="a picture, such as what `laureate portrait` wrote")
+    add("--name", required=True, metavar="TEXT", help="who is shown")
+    add("--subject", required=True, metavar="TEXT", help="the head of the poster")
+    add("--contribution", default="", metavar="TEXT", help="what for, under the name")
+    add("--footer", default="", metavar="TEXT", help="the last line (default: none)")
+    add("--second", metavar="PORTRAIT", help="the portrait of a second person")
+    add("--second-name", metavar="TEXT", help="who is shown there")
+    fonts = "a font that is tried before DejaVu and STIX; may be given more than once"
+    add("--font", action="append", default=[], metavar="FILE", dest="fonts", help=fonts)
+    template = "one, two or a YAML file (default: by the number of people)"
+    add("--template", metavar="NAME", help=template)
+    add("--width", type=int, default=1080, metavar="N", help="of the poster in pixels (default: 1080)")
+    add("--no-note", action="store_false", dest="note", help="the note on awards in the metadata only")
+    add("--out", metavar="FILE", help="a PNG (default: PORTRAIT-poster.png beside the portrait)")

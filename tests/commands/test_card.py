@@ -223,6 +223,34 @@ def test_a_hub_that_refuses_is_one_sentence(
         push.run(params.load(), 2, "me/style", yes=True)
 
 
+@pytest.mark.parametrize("fault", ["page", "closes", "no JSON object"])
+@pytest.mark.parametrize("at", ["/api/repos/create", "/preupload/", "/commit/"])
+def test_a_hub_that_is_none_or_dies_is_one_sentence(
+    study: Path, monkeypatch: pytest.MonkeyPatch, fault: str, at: str
+) -> None:
+    post = Hub.do_POST
+
+    def broken(handler: Hub) -> None:
+        if at not in handler.path:
+            post(handler)
+            return
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        if fault == "closes":
+            handler.close_connection = True
+            return
+        content = b"<html>Log in</html>" if fault == "page" else b"[1]"
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    monkeypatch.setattr(Hub, "do_POST", broken)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    with hub(monkeypatch), pytest.raises(LaureateError, match="did not take me/style") as caught:
+        push.run(params.load(), 2, "me/style", yes=True)
+    assert "secret" not in str(caught.value)
+
+
 def test_no_token_no_row_no_name(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub(monkeypatch):
         with pytest.raises(LaureateError, match="--repo not/a/name"):

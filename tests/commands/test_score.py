@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_study import draw_study
+from drawn_study import draw_judged_study
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -75,10 +75,7 @@ def run(*arguments: str) -> int:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    folder = draw_study(tmp_path_factory.mktemp("study"))
-    for judge in ("clip", "vision"):
-        shutil.copytree(tiny_models / judge, folder / "models/embedded" / judge)
-    return folder
+    return draw_judged_study(tmp_path_factory.mktemp("study"), tiny_models)
 
 
 def test_the_same_numbers_as_evaluate(

@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
+import requests
 import small_base
 import yaml
 from drawn_study import draw_study
 from PIL import Image
 
-from laureate.commands import images, serve
+from laureate.commands import images, serve, serve_limits
 from laureate.comparison import results_table
 from laureate.config import params
+from laureate.core import secrets
+from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_files
@@ -151,10 +154,67 @@ def test_what_is_no_request_has_the_shape_too(client: openai.OpenAI) -> None:
         assert caught.value.type == "invalid_request_error"
 
 
+NULLS = {"model": None, "n": None, "size": None, "seed": None, "response_format": None, "stream": None}
+
+
+def test_null_is_absent(address: str) -> None:
+    answer = requests.post(f"{address}/images/generations", json={"prompt": "A hat.", **NULLS}, timeout=60)
+    assert answer.status_code == 200
+    assert len(answer.json()["data"]) == 1
+    refused = requests.post(f"{address}/images/generations", json={"prompt": None}, timeout=60)
+    assert refused.status_code == 400
+    assert "prompt: Field required" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status", "says"),
+    [
+        (b'{"prompt": "A hat."}', None, 415, "Content-Type: application/json (it is missing)"),
+        (b'{"prompt": "A hat."}', "text/plain", 415, "got 'text/plain'"),
+        (b"prompt=hat", "application/x-www-form-urlencoded", 415, "application/json"),
+        (b"{", "application/json", 400, "the body is not JSON"),
+        (b"\xff\xfe", "application/json", 400, "body"),
+        (b"[" * 100_000, "application/json", 400, "body"),
+        (b"[]", "application/json", 400, "body"),
+        (b'{"prompt": "\\ud800"}', "application/json", 400, "prompt: Input should be a valid string"),
+        (b'{"prompt": "  "}', "application/json", 400, "empty"),
+        (b"x" * 300_000, "application/json", 413, "more than 0.2 MB"),
+    ],
+)
+def test_a_bad_body_is_told_clearly(
+    address: str, data: bytes, kind: str | None, status: int, says: str
+) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = requests.post(f"{address}/images/generations", data=data, headers=headers, timeout=60)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]["message"]
+
+
+def test_a_prompt_that_is_cut_is_said_and_not_given_back_whole(address: str) -> None:
+    prompt = "A hat and a man, " * 60
+    answer = requests.post(f"{address}/images/generations", json={"prompt": prompt}, timeout=60).json()
+    assert "is not read" in answer["warning"]
+    assert prompt.startswith(answer["data"][0]["revised_prompt"])
+    assert len(answer["data"][0]["revised_prompt"]) < len(prompt) / 2
+
+
+def test_another_host_than_loopback_needs_a_key() -> None:
+    for host in ("0.0.0.0", "::"):
+        with pytest.raises(LaureateError, match=r"is not loopback.*set LAUREATE_KEY"):
+            serve.listen(host, 0, has_key=False)
+    with serve.listen("0.0.0.0", 0, has_key=True), serve.listen("localhost", 0, has_key=False) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LaureateError, match=f"{port} is not available"):
+            serve.listen(taken.getsockname()[0], port, has_key=False)
+    for host in ("no.such.host.invalid", "a..b", "x" * 300):
+        with pytest.raises(LaureateError, match="is not available"):
+            serve.listen(host, 0, has_key=False)
+
+
 def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
     monkeypatch.setenv(serve.KEY, "right")
-    with running(serve.build(generator.Generator(params.load()))) as url:
+    with running(serve.build(generator.Generator(params.load()), secrets.from_environment(serve.KEY))) as url:
         with (
             openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
@@ -162,6 +222,9 @@ def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.
             stranger.models.list()
         with openai.OpenAI(base_url=url, api_key="right") as friend:
             assert len(friend.models.list().data) == 2
+        for scheme, status in (("bearer", 200), ("BEARER ", 200), ("Basic", 401)):
+            answer = requests.get(f"{url}/models", headers={"Authorization": f"{scheme} right"}, timeout=20)
+            assert answer.status_code == status, scheme
 
 
 def test_an_adapter_of_another_base_is_an_error_of_the_server(
@@ -190,6 +253,7 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     values["external"] = {"served": {"endpoint": settings}, "by-hand": {}}
     for judge in ("clip", "vision"):
         values["evaluate"]["judges"][judge]["source"] = str(tiny_models / judge)
+    values["compare"]["judges"] = ["vision", "clip"]
     Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     loaded = params.load()
     images.run(loaded, "served")
@@ -199,7 +263,7 @@ def test_an_endpoint_and_a_folder_each_get_a_row(
     compare.run(loaded)
     table = results_table.read_csv("metrics/comparison.csv")
     rows = {model: results_table.metrics_of(table, model) for model in table.index}
-    assert list(rows) == ["noise-floor", "baseline", "rank-4", "rank-16", "served", "by-hand"]
+    assert list(rows) == ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16", "served", "by-hand"]
     assert (rows["served"]["n_generated"], rows["by-hand"]["n_generated"]) == (18, 8)
     assert "rank" not in rows["served"]
     for model in ("served", "by-hand"):
@@ -236,7 +300,7 @@ class running:
         import uvicorn
 
         self.socket = socket.create_server(("127.0.0.1", 0))
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self.server = uvicorn.Server(serve_limits.configuration(app))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
 
     def __enter__(self) -> str:

@@ -60,7 +60,11 @@ BAD = [
     ("ranks", [4, -8], "ranks[1] must be greater than 0, got -8"),
     ("ranks", [4, 8, 4], "ranks must differ from each other, got [4, 8, 4]"),
     ("ranks", 4, "ranks must be a list, got 4"),
-    ("selected", "rank-5", "selected is 'rank-5': choose one of noise-floor, baseline, rank-4, "),
+    (
+        "selected",
+        "rank-5",
+        "selected is 'rank-5': choose one of noise-floor, vae-ceiling, baseline, rank-4, ",
+    ),
     ("sample.prompts", ["data/nowhere.yaml"], "sample.prompts[0]: there is no file data/nowhere.yaml"),
     ("sample.prompts", [], "sample.prompts must be a list of at least 1, got []"),
     ("sample.seeds", [1, 1], "sample.seeds must differ from each other, got [1, 1]"),
@@ -91,6 +95,8 @@ BAD = [
     ("train.learning_rate", {4: 1.0e-3}, "train.learning_rate has no value for rank 8"),
     ("train.learning_rate", {4: 0.0}, "train.learning_rate[4] must be greater than 0, got 0.0"),
     ("train.dropout", 1.0, "train.dropout must be less than 1, got 1.0"),
+    ("prepare.min_holdout", 1, "prepare.min_holdout is 1, but scores need 3 portraits or more"),
+    ("prepare.min_train", 2, "prepare.min_train is 2, but scores need 3 portraits or more"),
     ("train.variant", "lokr", "train.variant must be 'lora', 'rslora' or 'dora', got 'lokr'"),
     ("train.compile", True, "train.compile must be 'none', 'default', 'reduce-overhead' or 'max-autotune'"),
     ("train", {"init": "pissa", "variant": "dora"}, "train.init: pissa goes with train.variant lora or"),
@@ -115,7 +121,12 @@ def test_the_shipped_parameters_are_good_and_complete(study: dict[str, Any]) -> 
     for section in ("train", "sample"):
         assert study[section].pop("kernels") == "auto"  # is not recorded in outputs
     assert loaded.model_dump() == study
-    assert loaded.models == ["noise-floor", "baseline", *(f"rank-{rank}" for rank in study["ranks"])]
+    assert loaded.models == [
+        "noise-floor",
+        "vae-ceiling",
+        "baseline",
+        *(f"rank-{rank}" for rank in study["ranks"]),
+    ]
 
 
 def test_what_is_no_parameter_file_is_refused(study: dict[str, Any]) -> None:

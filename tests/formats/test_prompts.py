@@ -74,7 +74,7 @@ def test_a_bad_row_is_named(tmp_path: Path, rows: object, sentence: str) -> None
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LaureateError, match="there is no prompt file"):
+    with pytest.raises(LaureateError, match=r"does not exist; sample\.prompts"):
         prompts.load([tmp_path / "p.yaml"])
     (tmp_path / "p.yaml").write_text("- id: [")
     with pytest.raises(LaureateError, match=r"p\.yaml cannot be read"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from PIL import Image, ImageFilter
 
 from laureate.config import params
 from laureate.core.files import write_json, write_text
@@ -40,6 +41,7 @@ def draw_study(
     write_text(folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
     for part, count, first in (("train", train, 0), ("holdout", holdout, 1000)):
         _portraits(folder / "data/dataset" / part, count, first)
+    _blurred(folder / "data/dataset/train", folder / "data/reconstructed")
     left_out = [{"file": "9-2011-phy.jpg", "reason": "the same picture as 8-2010-phy.jpg"}]
     imagefolder.write_left_out(folder / "data/dataset", left_out)
     _samples(folder, "baseline", asked, "photograph")
@@ -57,6 +59,9 @@ def draw_study(
 def draw_judged_study(folder: Path, models: Path) -> Path:
     """`draw_study`, with the judges of `models` in the place of the embedded ones => `folder`."""
     draw_study(folder)
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    values["compare"]["judges"] = ["vision", "clip"]  # the third has real weights, and takes its time
+    write_text(folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
     for judge in ("clip", "vision"):
         shutil.copytree(models / judge, folder / "models/embedded" / judge)
     return folder
@@ -69,8 +74,9 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
     the larger it is.
     """
     names = ["noise-floor", "baseline", *(f"rank-{rank}" for rank in ranks), *external]
-    for place, model in enumerate(names):
-        away = (0.0, 2.0)[place] if place < 2 else 0.5 / (place - 1)
+    ceiling = (len(names), "vae-ceiling")
+    for place, model in [*enumerate(names), ceiling]:
+        away = (0.0, 2.0)[place] if place < 2 else 0.05 if model == ceiling[1] else 0.5 / (place - 1)
         found = evidence_of(model, away, np.random.default_rng(place))
         evaluate = params.Evaluate(bootstrap=50)
         found = scoring.drawn(found, 30, evaluate)
@@ -79,7 +85,7 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
         for key, score in scoring.scores_of(found, evaluate.neighbours).items():
             estimate = None if score is None else scoring.estimate(key, score, resamples)[0]
             values |= scoring.columns(key, estimate)
-        values |= scoring.original(found, [] if place == 0 else list(range(0, 18, 2)), None)
+        values |= scoring.original(found, [] if model in params.REFERENCES else list(range(0, 18, 2)), None)
         evidence.save(folder / f"data/evidence/{model}.safetensors", found)
         write_json(folder / f"metrics/models/{model}.json", values)
 
@@ -87,7 +93,7 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
 def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.Evidence:
     """Simulated evidence of a model whose pictures lie `away` from the style."""
     common = np.random.default_rng(7)  # the portraits, and the effect of a prompt, the same for all models
-    prompts, features, floor = [f"p{i // 2}" for i in range(98)], 6, model == "noise-floor"
+    prompts, features, floor = [f"p{i // 2}" for i in range(98)], 6, model in params.REFERENCES
     asked = common.normal(size=(98, features))
     portraits = common.normal(size=(30, features))
     x = 0.8 * asked + 0.6 * rng.normal(size=(98, features)) + away / 2
@@ -98,16 +104,26 @@ def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.E
     if not floor:
         values |= {"content": shares["content"], "lpips_diversity": rng.random(98)}
         arrays |= {"train": far(x, portraits + 1), "chance": far(portraits, portraits + 1).min(axis=1)}
+    sets = {"panel_imagenet": (x + 1, portraits + 1), "panel_clip": (x / 2, portraits / 2)}
     unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)  # noqa: E731
     return evidence.Evidence(
         model=model,
         pictures=[f"{prompt}_{i % 2}" for i, prompt in enumerate(prompts)],
         clusters=prompts,
-        sets={"looks": (x, portraits), "cmmd": (unit(x), unit(portraits)), "style": (x**2, portraits**2)},
+        sets=sets
+        | {"looks": (x, portraits), "cmmd": (unit(x), unit(portraits)), "style": (x**2, portraits**2)}
+        | {"panel_imagenet_style": (x**2 + 1, portraits**2 + 1)},
         values=values | {"style_read": shares["style_read"]},
         heads={"hair": rng.dirichlet(np.ones(4), size=98)},
         arrays=arrays,
-        judges={"vision": {"kind": "vision", "sha256": {"model.safetensors": "a" * 64}}},
+        judges={
+            "vision": {
+                "kind": "vision",
+                "sha256": {"model.safetensors": "a" * 64},
+                "roles": ["looks", "lpips", "style", "attributes"],
+            },
+            "imagenet": {"kind": "imagenet", "sha256": {"net.pth": "c" * 64}, "roles": []},
+        },
     )
 
 
@@ -129,6 +145,14 @@ def _portraits(folder: Path, count: int, first: int) -> None:
         row = metadata_row(raw, {name: text})
         rows.append({key: value for key, value in row.items() if key != "raw"})
     imagefolder.write_metadata(folder, rows)
+
+
+def _blurred(portraits: Path, folder: Path) -> None:
+    """The training portraits as a base's VAE might decode them."""
+    folder.mkdir(parents=True)
+    for path in sorted(portraits.glob("*.png")):
+        with Image.open(path) as picture:
+            picture.filter(ImageFilter.GaussianBlur(1)).save(folder / path.name)
 
 
 def _samples(folder: Path, model: str, asked: list[Prompt], style: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -103,11 +104,27 @@ def test_an_interrupt_is_told_from_an_error(
     assert "prepare was interrupted" in capsys.readouterr().err
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_is_one_sentence_and_a_log(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run(params: object) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError(f"in {Path.home()}/study with {os.environ['MY_API_KEY']}")
 
-    monkeypatch.chdir(root)
+    shutil.copy(root / "params.yaml", tmp_path)
+    shutil.copytree(root / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.png", "*.jpg"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_API_KEY", "marker-of-the-key")
     fake("prepare", monkeypatch, run)
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["prepare"])
+    assert cli.main(["prepare"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "prepare stopped at an unexpected error" in said
+    (log,) = tmp_path.glob(".work/errors/*.log")
+    assert log.name in said
+    text = log.read_text()
+    assert "ZeroDivisionError" in text
+    assert "Traceback" in text
+    assert str(Path.home()) not in text
+    assert "marker-of-the-key" not in text + said
+    assert cli.main(["--debug", "prepare"]) == 1
+    assert "Traceback" in capsys.readouterr().err

@@ -82,8 +82,8 @@ def test_imports_are_found_wherever_they_stand() -> None:
 
 def test_the_optional_parts_are_installed_for_the_tests(project: dict[str, Any]) -> None:
     extras = project["project"]["optional-dependencies"]
-    lines = [line for lines in extras.values() for line in lines]
-    assert sorted(lines) == sorted(project["dependency-groups"]["extras"])
+    declared = [line for lines in extras.values() for line in lines]
+    assert sorted(declared) == sorted(project["dependency-groups"]["extras"])
 
 
 def test_every_direct_dependency_is_pinned_within_its_range(root: Path, project: dict[str, Any]) -> None:

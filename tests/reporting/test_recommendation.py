@@ -76,7 +76,7 @@ def test_a_rank_that_is_tied_with_the_best() -> None:
     assert [sentence[:10] for sentence in answer["details"]] == ["Tied means"]
 
 
-@pytest.mark.parametrize("change", [{"criterion": "?"}, {"sentences": []}, {"findings": [{"rank": 4}]}])
+@pytest.mark.parametrize("change", [{"judges": {}}, {"answer": ""}, {"findings": [{"rank": 4}]}])
 def test_advice_of_another_version_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(LaureateError, match=r"adviser\.json is of another version; run `laureate compare`"):
         recommendation.answer(advice({4: 5.0, 8: 0.0}) | change)

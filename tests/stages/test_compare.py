@@ -33,6 +33,13 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def judged_by(judges: list[str]) -> params.Params:
+    """The parameters of the study with another panel."""
+    loaded = params.load()
+    section = loaded.compare.model_copy(update={"judges": judges})
+    return loaded.model_copy(update={"compare": section})
+
+
 @pytest.fixture
 def study(evaluated: Path, working_copy: Callable[[Path], Path]) -> Path:
     return working_copy(evaluated)
@@ -41,8 +48,8 @@ def study(evaluated: Path, working_copy: Callable[[Path], Path]) -> Path:
 def test_one_row_per_model_in_the_order_of_the_study(study: Path) -> None:
     compare.run(params.load())
     table = results_table.read_csv("metrics/comparison.csv")
-    assert list(table.index) == ["noise-floor", "baseline", "rank-4", "rank-16"]
-    assert table["rank"].fillna(-1).tolist() == [-1, 0, 4, 16]
+    assert list(table.index) == ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"]
+    assert table["rank"].fillna(-1).tolist() == [-1, -1, 0, 4, 16]
     for model in table.index:
         written = json.loads((study / f"metrics/models/{model}.json").read_text())
         row = results_table.metrics_of(table, model)
@@ -168,7 +175,7 @@ def test_scores_of_other_parameters_are_not_compared(study: Path) -> None:
 
 def test_the_recommendation_and_its_statistics_are_written(study: Path) -> None:
     """Both ranks are far from the baseline and near each other, and rank 16 is the nearer to the style."""
-    compare.run(params.load())
+    compare.run(judged_by(["vision"]))
     advice = json.loads(Path("metrics/adviser.json").read_text())
     assert advice["criterion"] == "kid"
     assert (advice["rank"], advice["best"], advice["enough"]) == (4, 16, True)
@@ -176,11 +183,46 @@ def test_the_recommendation_and_its_statistics_are_written(study: Path) -> None:
     assert verdicts == {4: "tied", 16: "best"}
     assert (advice["pictures"], advice["prompts"]) == (98, 49)
     assert set(advice["prices"]) == {"content", "clip_content", "memorisation"}
-    first, meaning, price = advice["sentences"]
+    first, meaning, way, price = advice["sentences"]
     assert first == "Take rank 4: the smallest that is tied with the best, rank 16."
     assert meaning.startswith("Tied means that these pictures show it to lie within 5 % of the way")
     assert price.startswith("Its price, against the untuned base: Content ")
-    assert f"\n{first}\n{meaning}\n{price}\n" in Path("metrics/comparison.md").read_text()
+    assert way.startswith("Of the way from the untuned base to training portraits that the base's VAE has ")
+    assert way.endswith(" by vision.")
+    assert f"\n{first}\n{meaning}\n{way}\n{price}\n" in Path("metrics/comparison.md").read_text()
+
+
+def test_the_panel_must_agree_before_a_smaller_rank_is_recommended(study: Path) -> None:
+    """To the judge imagenet rank 4 is tied with the best; to the others that is not shown."""
+    compare.run(judged_by(["imagenet"]))
+    assert json.loads(Path("metrics/adviser.json").read_text())["rank"] == 4
+    compare.run(params.load())
+    advice = json.loads(Path("metrics/adviser.json").read_text())
+    assert set(advice["judges"]["imagenet"]["way_to_ceiling"]) == {"4", "16"}
+    assert (advice["rank"], advice["best"], advice["lead"], advice["enough"]) == (16, 16, "imagenet", False)
+    verdicts = {
+        name: {finding["rank"]: finding["verdict"] for finding in judge["findings"]}
+        for name, judge in advice["judges"].items()
+    }
+    assert verdicts["imagenet"] == {4: "tied", 16: "best"}
+    assert verdicts["vision"] == verdicts["clip"] == {4: "undecided", 16: "best"}
+    assert advice["agreement"]["outcome"] == "agree"
+    assert len(advice["agreement"]["pairs"]) == 3
+    assert advice["sentences"][3].startswith("The judges agree: all prefer rank 16 (Kendall's τ ")
+    table = results_table.read_csv("metrics/comparison.csv")
+    for name, key in (("imagenet", "kid_imagenet"), ("vision", "kid"), ("clip", "kid_clip")):
+        assert advice["judges"][name]["score"] == key
+        values = {finding["rank"]: finding["value"] for finding in advice["judges"][name]["findings"]}
+        assert values[4] == pytest.approx(table.loc["rank-4", key], rel=1e-5)
+
+
+def test_a_judge_without_scores_is_named(study: Path) -> None:
+    for path in Path("data/evidence").iterdir():
+        kept = evidence.load(path, path.stem)
+        sets = {name: pair for name, pair in kept.sets.items() if name != "panel_imagenet"}
+        evidence.save(path, replace(kept, sets=sets))
+    with pytest.raises(LaureateError, match=r"computes kid_imagenet; run `laureate evaluate` again"):
+        compare.run(params.load())
 
 
 def test_the_adviser_admits_that_there_are_not_enough_pictures(study: Path) -> None:
@@ -190,7 +232,7 @@ def test_the_adviser_admits_that_there_are_not_enough_pictures(study: Path) -> N
         evidence.save(
             f"data/evidence/rank-{rank}.safetensors", scoring.drawn(same, 30, params.load().evaluate)
         )
-    compare.run(params.load())
+    compare.run(judged_by(["vision"]))
     advice = json.loads(Path("metrics/adviser.json").read_text())
     assert advice["rank"] is None
     assert advice["enough"] is False

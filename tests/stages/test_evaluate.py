@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from drawn_study import draw_judged_study
@@ -15,6 +16,7 @@ from laureate.config import params
 from laureate.core import paths
 from laureate.core.errors import LaureateError
 from laureate.evaluation import evidence, score_catalog, scores, scoring
+from laureate.evaluation.judges.panel import Panel, open_set
 from laureate.stages import evaluate
 
 
@@ -30,22 +32,24 @@ def study(drawn: Path, working_copy: Callable[[Path], Path]) -> Path:
 
 def test_every_model_gets_the_same_flat_keys(study: Path) -> None:
     found = {}
-    for model in ("noise-floor", "baseline", "rank-16"):
+    for model in ("noise-floor", "vae-ceiling", "baseline", "rank-16"):
         evaluate.run(params.load(), model)
         found[model] = json.loads((study / f"metrics/models/{model}.json").read_text())
     without = {  # portraits have no prompt, and are the training pictures themselves
-        "noise-floor": {"content", "lpips_diversity", "memorisation", "dino"},
-        "baseline": {"dino"},  # no judge for it in this world
-        "rank-16": {"dino"},
+        "noise-floor": {"content", "lpips_diversity", "memorisation"},
+        "vae-ceiling": {"content", "lpips_diversity", "memorisation"},
+        "baseline": set(),
+        "rank-16": set(),
     }
+    no_judge = {"dino", "fid_dino", "kid_imagenet", "fid_imagenet", "style_imagenet"}  # in this world
     for model, values in found.items():
         assert set(values) == set(results_table.METRICS), model
         assert values["n_generated"] == 8  # 8 portraits to train on; 4 prompts with 2 seeds each
-        assert values["n_prompts"] == (8 if model == "noise-floor" else 4)
+        assert values["n_prompts"] == (8 if model in params.REFERENCES else 4)
         assert values["n_reference"] == 6
         for score in score_catalog.SCORES:
             value, low, high = (values[score.key + end] for end in ("", "_low", "_high"))
-            if score.key in without[model]:
+            if score.key in without[model] | no_judge:
                 assert value is low is high is None, (model, score.key)
             else:
                 assert math.isfinite(value)
@@ -53,7 +57,7 @@ def test_every_model_gets_the_same_flat_keys(study: Path) -> None:
                 cut = score.key.startswith("clip") and value == 0  # random judges: all cosines below 0
                 assert (low < high) == (not cut), (model, score.key)
         original = [values[key] for key in results_table.ORIGINAL]
-        if model == "noise-floor":
+        if model in params.REFERENCES:
             assert original == [0, None, None, None, None]  # there are no prompts
         else:
             assert original[0] == 4  # one picture per prompt
@@ -135,9 +139,50 @@ def test_a_role_without_a_judge_leaves_its_scores_empty(study: Path) -> None:
     empty = {score.key for score in score_catalog.SCORES if found[score.key] is None}
     assert empty == {
         "dino", "cmmd", "lpips", "lpips_diversity", "memorisation", "style_read", "content", "clip",
-        "clip_content",
+        "clip_content", "fid_dino", "kid_imagenet", "fid_imagenet", "style_imagenet",
     }  # fmt: skip
     assert set(found) == set(results_table.METRICS)
+
+
+def test_portraits_through_the_vae_are_farther_than_the_portraits_and_no_pictures_of_a_prompt(
+    study: Path,
+) -> None:
+    found = {}
+    for model in params.REFERENCES:
+        evaluate.run(params.load(), model)
+        found[model] = json.loads((study / f"metrics/models/{model}.json").read_text())
+    assert found["noise-floor"]["kid"] < found["vae-ceiling"]["kid"]
+    assert found["noise-floor"]["style"] < found["vae-ceiling"]["style"]
+    next(Path("data/reconstructed").iterdir()).unlink()
+    with pytest.raises(LaureateError, match=r"reconstructed/.* cannot be read as a picture"):
+        evaluate.run(params.load(), "vae-ceiling")
+
+
+def test_every_judge_of_the_panel_has_distances_of_its_own(study: Path) -> None:
+    """Each is the function of that judge's features, and the columns of the others stay as they are."""
+    evaluate.run(params.load(), "rank-4")
+    before = json.loads(Path("metrics/models/rank-4.json").read_text())
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["compare"]["judges"] = ["imagenet", "vision", "clip"]
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    evaluate.run(params.load(), "rank-4")
+    after = json.loads(Path("metrics/models/rank-4.json").read_text())
+    new = {key for key in after if before[key] is None and after[key] is not None}
+    families = ("kid_imagenet", "fid_imagenet", "style_imagenet")
+    assert new == {key + end for key in families for end in ("", "_low", "_high")}
+    assert {key: value for key, value in after.items() if key not in new} == {
+        key: value for key, value in before.items() if key not in new
+    }
+    judged = Panel(params.load().evaluate, Path("empty"), ["imagenet"])
+    files = [sorted(Path("data").glob(f"{part}/*.png")) for part in ("samples/rank-4", "dataset/holdout")]
+    x, y = (judged.of_judge("imagenet", open_set(part)) for part in files)
+    distance = scores.kernel_distance(x["features"], y["features"])
+    assert after["kid_imagenet"] == pytest.approx(distance, rel=1e-4)
+    style = scores.style_distance(*([o["layers/0"], o["layers/1"]] for o in (x, y)))
+    assert after["style_imagenet"] == pytest.approx(style, rel=1e-3)
+    kept = evidence.load("data/evidence/rank-4.safetensors", "rank-4")
+    np.testing.assert_array_equal(kept.sets["panel_clip"][1], kept.sets["cmmd"][1])
+    assert set(kept.judges) == {"vision", "clip", "imagenet"}
 
 
 def test_the_same_pictures_give_the_same_bytes(study: Path) -> None:

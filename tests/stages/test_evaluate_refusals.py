@@ -113,6 +113,28 @@ def one_picture(study: Path) -> str:
     return r"samples/rank-4/manifest\.json lists 1 pictures.*laureate sample --model rank-4"
 
 
+def two_pictures(study: Path) -> str:
+    edit("data/samples/rank-4/manifest.json", lambda rows: rows.__delitem__(slice(2, None)))
+    return r"lists 2 pictures, and scores need 3"
+
+
+def one_prompt(study: Path) -> str:
+    path = study / "data/samples/rank-4/manifest.json"
+    manifest = json.loads(path.read_text())
+    chosen = manifest["pictures"][0]
+    manifest["pictures"] = [
+        row | {key: chosen[key] for key in ("prompt", "text")} | {"seed": seed}
+        for seed, row in enumerate(manifest["pictures"], 1)
+    ]
+    path.write_text(json.dumps(manifest))
+    return r"rank-4/manifest\.json are of one prompt, and intervals need 2"
+
+
+def two_references(study: Path) -> str:
+    edit("data/dataset/holdout/metadata.jsonl", lambda rows: rows.__delitem__(slice(2, None)))
+    return r"holdout/metadata\.jsonl lists 2 pictures, and scores need 3"
+
+
 def no_picture(study: Path) -> str:
     edit("data/samples/rank-4/manifest.json", lambda rows: rows.clear())
     return r"samples/rank-4/manifest\.json lists 0 pictures"
@@ -152,7 +174,8 @@ def bad_sample(study: Path) -> str:
 
 
 SPOILT = (
-    twin, caption, sizes, reference_sizes, not_a_number, one_picture, no_picture, one_reference, black,
+    twin, caption, sizes, reference_sizes, not_a_number, one_picture, two_pictures,
+    one_prompt, two_references, no_picture, one_reference, black,
     constant, constant_reference, bad_row, bad_sample,
 )  # fmt: skip
 

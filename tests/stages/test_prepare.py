@@ -189,8 +189,8 @@ def test_a_broken_picture_is_left_out_and_the_rest_goes_on(copy: Path, wanted: C
     ("changed", "sentence"),
     [
         ({"min_train": 9}, r"prepare\.min_train"),
-        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist: prepare\.vocabulary"),
-        ({"captions": "nowhere.yaml"}, r"nowhere\.yaml cannot be read"),
+        ({"vocabulary": "nowhere.yaml"}, r"nowhere\.yaml does not exist; prepare\.vocabulary"),
+        ({"captions": "nowhere.yaml"}, r"nowhere\.yaml does not exist; prepare\.captions"),
         ({"clip": "nowhere"}, "nowhere/config.json is missing"),
     ],
 )
@@ -215,3 +215,28 @@ def test_captions_by_hand_are_checked(
     (tmp_path / "captions.yaml").write_text(yaml.safe_dump(captions))
     with pytest.raises(LaureateError, match=sentence):
         prepare.run(wanted(captions=str(tmp_path / "captions.yaml")), raw=raw, out=tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(1, 4), (2, 1), (1, 1)])
+def test_too_few_prompts_are_refused_before_anything_is_made(
+    raw: Path, wanted: Callable[..., Params], tmp_path: Path, count: int, seeds: int
+) -> None:
+    rows = [{"id": f"p{i}", "text": f"Prompt {i}.", "set": "seed"} for i in range(count)]
+    (tmp_path / "prompts.yaml").write_text(json.dumps(rows))
+    sample = Sample(prompts=[str(tmp_path / "prompts.yaml")], seeds=list(range(seeds)))
+    chosen = wanted().model_copy(update={"sample": sample})
+    with pytest.raises(LaureateError, match=f"{count} prompts with {seeds} seeds each, and scores need"):
+        prepare.run(chosen, raw=raw, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_prompt_that_is_cut_is_named(
+    raw: Path, wanted: Callable[..., Params], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": f"p{i}", "text": "A hat and a man. " * (1 + 40 * i), "set": "seed"} for i in range(2)]
+    (tmp_path / "prompts.yaml").write_text(json.dumps(rows))
+    chosen = wanted().model_copy(update={"sample": Sample(prompts=[str(tmp_path / "prompts.yaml")])})
+    prepare.run(chosen, raw=raw, out=tmp_path / "out")
+    said = capsys.readouterr().err
+    assert said.count("its end is not read") == 1
+    assert "the text encoder reads 77" in said

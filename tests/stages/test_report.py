@@ -101,8 +101,34 @@ def test_every_picture_can_be_decoded_and_has_a_description(html: Page) -> None:
             assert kind == "data:image/svg+xml"
             assert b"<svg" in base64.b64decode(data)
     prompts, models, portraits = 4, 3, 14
-    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's and one of the losses
-    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 1 + 1
+    # faces above; one grid; pairs; all models; portraits; a chart per score but DINO's two; the losses
+    assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + len(score_catalog.SCORES) - 2 + 1
+
+
+def test_the_page_says_whose_eyes_each_number_is_by_and_whether_the_judges_agree(
+    html: Page, drawn: Path
+) -> None:
+    advice = json.loads((drawn / "metrics/adviser.json").read_text())
+    assert set(advice["judges"]) == {"imagenet", "vision", "clip"}
+    assert advice["lead"] == "imagenet"
+    text = " ".join(html.text.split())
+    sentence = advice["agreement"]["sentence"]
+    assert "Kendall's τ between their orders" in sentence
+    assert sentence.replace(" %", "\N{NO-BREAK SPACE}%") in text or sentence in text
+    assert "Differences as the judge imagenet sees them" in text
+    assert "Seen by vision." in text  # LPIPS, style distance and others
+    assert "Seen by imagenet." in text
+    for judge in ("imagenet", "vision", "clip"):
+        way = advice["judges"][judge]["way_to_ceiling"]
+        assert set(way) == {"4", "16"}
+        share = way["16"]
+        assert share["low"] <= share["value"] <= share["high"]
+        assert f"{100 * share['value']:.0f} % (" in text.replace("\N{NO-BREAK SPACE}", " ")
+    first = next(score for score in score_catalog.SCORES)
+    assert first.key == "kid_imagenet"  # the table, README's and the page's, leads with the independent judge
+    shown = (drawn / "metrics/comparison.md").read_text()
+    assert shown.startswith("| model | n | KID, ImageNet ↓ |")
+    assert "| VAE ceiling | 98 |" in shown
 
 
 def test_the_page_names_models_data_hashes_and_parameters(html: Page) -> None:
@@ -206,10 +232,10 @@ def test_a_chart_has_a_point_per_adapter_and_a_band_per_reference_that_the_table
         points = [g for g in ElementTree.fromstring(svg).iter(SVG + "g") if g.get("id") == "PathCollection_1"]
         return sum(1 for g in points for _ in g.iter(SVG + "use")), svg.count("opacity: 0.16")
 
-    assert parts(charts.score_panel(table, kid)) == (2, 2)
+    assert parts(charts.score_panel(table, kid)) == (2, 3)
     assert parts(charts.score_panel(table.loc[["rank-4"]], kid)) == (1, 0)
     assert parts(charts.score_panel(table.loc[["baseline", "rank-4", "rank-16"]], kid)) == (2, 1)
-    assert parts(charts.score_panel(table.assign(kid=pd.NA), kid)) == (0, 0)
+    assert parts(charts.score_panel(table.assign(kid_imagenet=pd.NA), kid)) == (0, 0)
 
 
 def test_the_selected_loss_curve_is_gold_and_missing_losses_are_left_out() -> None:
@@ -223,7 +249,12 @@ def test_the_recommendation_comes_first(html: Page, drawn: Path) -> None:
     text = " ".join(html.text.split())
     sentences = json.loads((drawn / "metrics/adviser.json").read_text())["sentences"]
     headline, reason = sentences[0].split(": ")
-    parts = [headline, reason[0].upper() + reason[1:], *sentences[1:], "The lowest KID of the adapters"]
+    parts = [
+        headline,
+        reason[0].upper() + reason[1:],
+        *sentences[1:],
+        "The lowest KID, ImageNet of the adapters",
+    ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -232,7 +263,7 @@ def test_every_rank_has_its_verdict_and_headers_have_a_scope(html: Page, drawn: 
     advice = json.loads((drawn / "metrics/adviser.json").read_text())
     rows = [str(attrs.get("class")) for tag, attrs in html.tags if tag == "tr"]
     recommended = [row for row in rows if row.endswith(" recommended")]
-    assert recommended == ["tied recommended"]  # rank 4 of this study
+    assert recommended == ["best recommended"]  # rank 16 of this study
     for finding in advice["findings"]:
         assert any(row.startswith(finding["verdict"]) for row in rows)
     assert {attrs.get("scope") for tag, attrs in html.tags if tag == "th"} == {"col", "row"}
@@ -242,7 +273,10 @@ def test_the_page_marks_ties_and_has_a_chart_of_every_score_against_the_rank(htm
     table = results_table.read_csv(drawn / "metrics/comparison.csv")
     marks = [f"{score.key}_mark" for score in results_table.short_table_scores(table)]
     ties = (table[marks] == "tied").sum().sum()
-    assert ties == sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td") > 0
+    judges = json.loads((drawn / "metrics/adviser.json").read_text())["judges"]
+    found = [finding["verdict"] for judge in judges.values() for finding in judge["findings"]]
+    shown = sum(attrs.get("class") == "tied" for tag, attrs in html.tags if tag == "td")
+    assert ties + found.count("tied") == shown > 0  # in the table of scores and in that of judges
     for score in results_table.scores_with_values(table):
         start = f"{score.label} of every rank, {score.direction} is better: rank 4 "
         assert sum(alt.startswith(start) for alt in html.all("img", "alt")) == 1

@@ -214,3 +214,15 @@ def test_a_missing_damaged_or_foreign_adapter_is_refused(study: params.Params) -
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(LaureateError, match=r"has \d+ bytes instead of \d+"):
         sample.run(study, model="rank-2")
+
+
+def test_a_prompt_that_is_cut_is_named_with_the_style_it_loses(
+    study: params.Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    style = study.prepare.style
+    rows = [{"id": "long", "text": "A hat and a man, " * 40 + style, "set": "seed"}]
+    Path("long.yaml").write_text(yaml.safe_dump(rows))
+    sample.run(changed(study, prompts=["long.yaml"], seeds=[1]), "baseline")
+    said = capsys.readouterr().err
+    assert "the prompt long has" in said
+    assert f"style phrase {style!r} is lost" in said

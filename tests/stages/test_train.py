@@ -6,12 +6,15 @@ import json
 import shutil
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from trained import changed
 
 torch = pytest.importorskip("torch")
 
 from laureate.config import params  # noqa: E402
+from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
 from laureate.networks.backends import device_rules  # noqa: E402
 from laureate.networks.diffusion import base_model, noise_schedule  # noqa: E402
@@ -45,6 +48,15 @@ def test_encoded_data_are_named_in_the_header_and_the_same_every_time(study: par
     before = encode.ENCODED.read_bytes()
     encode.run(study)
     assert encode.ENCODED.read_bytes() == before
+    decoded = sorted(paths.RECONSTRUCTED.iterdir())
+    assert [file.name for file in decoded] == [f"train-{n}.png" for n in range(10)]
+    with torch.inference_mode():
+        whole = base_model.find("base").vae().decode(data["train.mean"]).sample
+    for file, expected in zip(decoded, whole, strict=True):
+        with Image.open(file) as picture:
+            pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        wanted = (expected / 2 + 0.5).clamp(0, 1) * 255
+        assert (pixels.float() - wanted).abs().max() <= 0.51
     (encode.DATASET / "left_out.jsonl").write_text("")
     encode.run(study)
     assert safetensors_io.metadata(encode.ENCODED)["dataset"] != header["dataset"]
@@ -57,7 +69,10 @@ def test_encoded_data_are_named_in_the_header_and_the_same_every_time(study: par
         ("nonsense\n", "row 1 must be JSON with file_name and text"),
         ('{"file_name": "train-0.png"}\n', "row 1 must be JSON with file_name and text"),
         ('{"file_name": "lost.png", "text": "A man."}\n', r"row 1: there is no picture lost\.png"),
-        ('{"file_name": "metadata.jsonl", "text": "A man."}\n', r"metadata\.jsonl is not a picture"),
+        (
+            '{"file_name": "metadata.jsonl", "text": "A man."}\n',
+            r"jsonl cannot be read as a picture",
+        ),
     ],
 )
 def test_a_bad_data_set_is_named(study: params.Params, text: str, sentence: str) -> None:

@@ -1,31 +1,43 @@
-"""laureate doctor: check an image folder and print what to correct."""
+"""laureate doctor: check an image folder and print what to correct, or write a mended copy."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
 from laureate.core.progress import progress
-from laureate.dataset import folder_check, user_folder
+from laureate.dataset import folder_check, layouts, mended_copy, user_folder
 
 
-def run(path: str, file: str = "params.yaml") -> None:
-    """Print the findings of a folder as a table; limits are those of the parameters `file`, if it exists.
+def run(path: str, file: str = "params.yaml", fix: str | None = None) -> None:
+    """Print what a folder is and its findings; limits are those of the parameters `file`, if it exists.
 
-    Raises LaureateError when one of them is serious, or when `path` is not a folder with pictures.
+    `fix`: a new folder for a mended copy; the findings that are left are those of the copy. Raises
+    LaureateError when one of them is serious, when `path` is not a folder with pictures, and when `fix`
+    exists.
     """
     from laureate.config import params
 
     loaded = params.load(file) if Path(file).is_file() else params.Params()
-    folder, settings = Path(path), loaded.prepare
-    pictures = user_folder.pictures_in(folder)
-    findings = folder_check.check(
-        folder,
+    folder, settings = Path(path).expanduser(), loaded.prepare
+    there = user_folder.listed(folder)
+    found = user_folder.captions_of(there, settings.embedded_prompts)
+    print(layouts.summary(there, found))
+    if fix is not None:
+        megapixels = loaded.crawl.megapixels
+        changes = mended_copy.write(there, found, Path(fix).expanduser(), settings.near, megapixels)
+        print("\n".join([f"{fix}: {len(changes)} corrections", *(f"  {change}" for change in changes)]))
+        folder = Path(fix).expanduser()
+        there = user_folder.listed(folder)
+        found = user_folder.captions_of(there)
+    findings = folder_check.check_listed(
+        there,
+        found,
         settings.near,
         loaded.crawl.megapixels,
         folder_check.token_counter(settings.clip),
         lambda pictures: progress(pictures, len(pictures), "pictures"),
     )
-    print(table(findings) if findings else f"{len(pictures)} pictures, no problem found")
+    print(table(findings) if findings else f"{len(there.pictures)} pictures, no problem found")
     serious = sum(finding.serious for finding in findings)
     if serious:
         raise LaureateError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from laureate.config.params import Base, Params, Source
+from laureate.core import network, secrets
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_json
 from laureate.networks.diffusion import base_model
@@ -122,10 +123,10 @@ def hub(source: Source, revision: str) -> Listing:
 
     Raises Unavailable: no such repository or revision, no permission to read it, no connection.
     """
-    import httpx2 as httpx
     from huggingface_hub import HfApi, errors
     from huggingface_hub.utils import build_hf_headers
 
+    _check_token()
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     name = str(source.hub)
     try:
@@ -146,7 +147,7 @@ def hub(source: Source, revision: str) -> Listing:
         raise Unavailable("HF_HUB_OFFLINE is set, so the hub is not used; unset it to download") from None
     except errors.HfHubHTTPError as error:
         raise Unavailable(f"{endpoint} answers {error.response.status_code} for {name}; try later") from None
-    except (httpx.HTTPError, OSError) as error:
+    except network.errors() as error:
         raise _unreachable(endpoint, error) from None
     files = {
         file.rfilename: Remote(
@@ -160,8 +161,18 @@ def hub(source: Source, revision: str) -> Listing:
     return Listing(str(info.sha), files, build_hf_headers(library_name="laureate"))
 
 
-def _unreachable(endpoint: str, error: Exception) -> Unavailable:
-    reason = type(error).__name__
+def _check_token() -> None:
+    """Read the hub's token as the hub library does, so that no message shows it. Raises LaureateError."""
+    from huggingface_hub import get_token
+
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        secrets.from_environment(variable)
+    if token := get_token():  # also from a file of `hf auth login`
+        secrets.Secret(token)
+
+
+def _unreachable(endpoint: str, error: BaseException) -> Unavailable:
+    reason = network.reason(error)
     return Unavailable(f"{endpoint} cannot be reached ({reason}); go online or add a folder to base.sources")
 
 
@@ -177,7 +188,7 @@ def modelscope(source: Source, revision: str) -> Listing:
             params={"Revision": revision, "Recursive": "True"},
             timeout=30,
         )
-    except requests.RequestException as error:
+    except network.errors() as error:
         raise _unreachable(endpoint, error) from None
     try:
         rows = answer.json()["Data"]["Files"]
@@ -272,7 +283,11 @@ def _link(source: Path, target: Path) -> None:
     """
     if not source.is_dir():
         raise Unavailable(f"there is no folder {source}")
-    for path in sorted(source.rglob("*")):
+    files = sorted(source.rglob("*"))
+    for path in files:
+        if path.is_file() and network.is_lfs_pointer(path):
+            raise Unavailable(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in {source}")
+    for path in files:
         name = path.relative_to(source)
         if not path.is_file() or (len(name.parts) > 1 and name.parts[0] not in PARTS):
             continue

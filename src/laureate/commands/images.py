@@ -6,17 +6,15 @@ Not a stage: answers cost money and cannot be reproduced, so `dvc repro` must ne
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import io
 import json
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from laureate.commands.images_endpoint import Fault, Refusal, ask, connect, picture
 from laureate.config.params import Endpoint, Params
 from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.files import fresh_folder, write_json
@@ -24,14 +22,8 @@ from laureate.core.paths import EXTERNAL, WORK
 from laureate.core.progress import progress
 from laureate.formats import external, prompts
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 ANSWERS = WORK / "images"  # MODEL/HASH.json, one per request, sent once
-REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
 MAX_FAULTS = 5  # consecutive failures after which a run ends
-MAX_PIXELS = 50_000_000  # of one picture
-MAX_BYTES = 200_000_000  # of one answer
 
 
 @dataclass(frozen=True)
@@ -47,14 +39,6 @@ class Request:
         """SHA-256 over everything the answer depends on: address, body and seed."""
         content = {"url": endpoint.url, "body": self.body, "seed": self.seed}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-class Refusal(Exception):
-    """The model refuses to draw this: an answer without a picture, which is kept."""
-
-
-class Fault(Exception):
-    """A temporary failure: a time-out, a busy or broken server, or bytes that are not a picture."""
 
 
 def run(params: Params, model: str) -> None:
@@ -89,7 +73,8 @@ def run(params: Params, model: str) -> None:
 
 def plan(endpoint: Endpoint, asked: Sequence[prompts.Prompt], seeds: Sequence[int]) -> list[Request]:
     """One request per (prompt, seed), in the order of the samples."""
-    fixed = {"model": endpoint.model, "n": 1, "size": endpoint.size, **endpoint.options}
+    size = {} if endpoint.size is None else {"size": endpoint.size}
+    fixed = {"model": endpoint.model, "n": 1, **size, **endpoint.options}
     return [
         Request(p.id, p.text, s, {**fixed, "prompt": p.text, **({"seed": s} if endpoint.send_seed else {})})
         for p in asked
@@ -99,7 +84,7 @@ def plan(endpoint: Endpoint, asked: Sequence[prompts.Prompt], seeds: Sequence[in
 
 def fetch(endpoint: Endpoint, requests: Sequence[Request], folder: Path) -> dict[str, str]:
     """Send every request and keep each answer in `folder`/HASH.json => hash: reason, for the failed ones."""
-    with _client(endpoint) as client:
+    with connect(endpoint) as client:
         return _fetch(client, endpoint, requests, folder)
 
 
@@ -112,7 +97,7 @@ def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder:
             failed[key] = f"not requested: the limit of {endpoint.minutes:g} minutes was reached"
             continue
         try:
-            answer = ask(client, request.body)
+            answer = ask(client, request.body, endpoint.retries)
         except Refusal as refusal:
             answer = {"refused": str(refusal)}
         except Fault as fault:
@@ -127,60 +112,6 @@ def _fetch(client: Any, endpoint: Endpoint, requests: Sequence[Request], folder:
         in_a_row = 0
         write_json(folder / f"{key}.json", answer)
     return failed
-
-
-def ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
-    """Send one request => {"picture": base64, "revised_prompt": text or None}.
-
-    Raises Refusal, Fault, and LaureateError for errors that would repeat. The client itself waits and tries
-    again after 408, 409, 429, 5xx and broken connections.
-    """
-    import openai
-
-    known = {key: body[key] for key in ("model", "n", "size", "prompt")}
-    extra = {key: value for key, value in body.items() if key not in known}
-    try:
-        answer = client.images.generate(**known, extra_body=extra)
-    except openai.APITimeoutError:
-        raise Fault("timed out") from None
-    except openai.APIConnectionError as error:
-        raise Fault(f"no connection: {_short(error.__cause__ or error)}") from None
-    except openai.BadRequestError as error:
-        if error.code in REFUSALS or "safety system" in error.message or "content policy" in error.message:
-            raise Refusal(f"refused: {_short(error.message)}") from None
-        raise LaureateError(f"the endpoint rejects the request: {_short(error.message)}") from None
-    except openai.APIStatusError as error:
-        if error.status_code in (408, 409, 429) or error.status_code >= 500:
-            raise Fault(f"status {error.status_code}") from None
-        raise LaureateError(
-            f"the endpoint answered {error.status_code}: {_short(error.message)}; "
-            "check url, model and key of the endpoint"
-        ) from None
-    except (openai.OpenAIError, ValueError) as error:
-        raise Fault(f"not an answer of the images API: {_short(error)}") from None
-    first = (getattr(answer, "data", None) or [None])[0]
-    data = getattr(first, "b64_json", None)
-    if not isinstance(data, str):
-        if getattr(first, "url", None):
-            raise LaureateError("the endpoint answers with URLs; set options: {response_format: b64_json}")
-        raise Fault("an answer without a picture")
-    picture(data)
-    return {"picture": data, "revised_prompt": getattr(first, "revised_prompt", None)}
-
-
-def picture(data: str) -> Image:
-    """Base64 of a PNG, JPEG or WebP => RGB picture. Raises Fault if it is none, or has over MAX_PIXELS."""
-    from PIL import Image
-
-    try:
-        with Image.open(
-            io.BytesIO(base64.b64decode(data, validate=True)), formats=["PNG", "JPEG", "WEBP"]
-        ) as p:
-            if p.width * p.height > MAX_PIXELS:
-                raise Fault(f"a picture of {p.width} × {p.height} pixels")
-            return p.convert("RGB")
-    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Fault("bytes that are not a picture") from None
 
 
 def write(
@@ -204,10 +135,10 @@ def write(
         raise LaureateError(f"{endpoint.url} gave no picture; the first reason: {missing[0]['reason']}")
     with fresh_folder(EXTERNAL / model) as folder:
         for answer, row in drawn:
-            picture(answer["picture"]).save(folder / row["file"])
+            picture(base64.b64decode(answer["picture"])).save(folder / row["file"])
         write_json(folder / external.MANIFEST, {
             "model": model,
-            "source": f"{endpoint.model} at {endpoint.url}, size {endpoint.size}",
+            "source": f"{endpoint.model} at {endpoint.url}, size {endpoint.size or 'of its choice'}",
             "endpoint": endpoint.model_dump(exclude={"key"}),
             "pictures": [row for _, row in drawn],
             "missing": missing,
@@ -222,50 +153,3 @@ def summary(pictures: external.Pictures, model: str) -> str:
     if other:
         text += f" ({pictures.missing[-1]['reason']}); run it again to request those"
     return f"{text}\nnext: dvc add {EXTERNAL / model} && dvc repro"
-
-
-def _client(endpoint: Endpoint) -> Any:
-    key = os.environ.get(endpoint.key)
-    if not key:
-        raise LaureateError(f"the environment has no {endpoint.key}; it must hold the key of {endpoint.url}")
-    try:
-        from openai import OpenAI
-    except ImportError:
-        raise LaureateError("an endpoint needs the openai package: pip install 'laureate[images]'") from None
-    return OpenAI(
-        base_url=endpoint.url,
-        api_key=key,
-        timeout=endpoint.timeout,
-        max_retries=endpoint.retries,
-        http_client=_bounded(endpoint.timeout),
-    )
-
-
-def _bounded(seconds: float) -> Any:
-    """An HTTP client that limits the time and size of a whole answer; a time-out limits each read only."""
-    import httpx2
-
-    class Bounded(httpx2.SyncByteStream):
-        def __init__(self, stream: Any) -> None:
-            self.stream, self.end = stream, time.monotonic() + seconds
-
-        def __iter__(self) -> Iterator[bytes]:
-            size = 0
-            for part in self.stream:
-                size += len(part)
-                if time.monotonic() > self.end or size > MAX_BYTES:
-                    raise httpx2.ReadTimeout("the answer takes too long or is too large")
-                yield part
-
-        def close(self) -> None:
-            self.stream.close()
-
-    def bound(answer: httpx2.Response) -> None:
-        answer.stream = Bounded(answer.stream)
-
-    # no redirects: the key is for one host
-    return httpx2.Client(timeout=seconds, follow_redirects=False, event_hooks={"response": [bound]})
-
-
-def _short(error: object) -> str:
-    return " ".join(str(error).split())[:200]

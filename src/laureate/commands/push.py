@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from laureate.commands import card
 from laureate.config.params import Params
+from laureate.core import network, secrets
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTERS
 from laureate.networks.lora import adapter_config
@@ -43,28 +43,28 @@ def run(
 
 def upload(folder: Path, repo: str, public: bool) -> str:
     """Create the repository if it does not exist, upload the folder as one commit => the commit's address."""
-    token = os.environ.get(TOKEN_VARIABLE)
-    if not token:
+    token = secrets.from_environment(TOKEN_VARIABLE)
+    if token is None:
         raise LaureateError(
             f"the environment has no {TOKEN_VARIABLE}; it must hold a token that may write to {repo}"
         )
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    api = HfApi(token=token, library_name="laureate")
+    api = HfApi(token=token.reveal(), library_name="laureate")
     try:
         api.create_repo(repo, private=not public, exist_ok=True)
         commit = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"laureate {folder.name}")
     except HFValidationError as error:
-        raise LaureateError(f"--repo {repo}: {_short(error)}") from None
+        raise LaureateError(f"--repo {repo}: {network.short(error)}") from None
     except OfflineModeIsEnabled:
         raise LaureateError("HF_HUB_OFFLINE is set, so nothing can be sent; unset it") from None
-    except (HfHubHTTPError, OSError) as error:
+    except HfHubHTTPError as error:
         raise LaureateError(
-            f"the hub did not take {repo}: {_short(error)}; nothing may be complete"
+            f"the hub did not take {repo}: {network.short(error)}; nothing may be complete"
+        ) from None
+    except network.errors() as error:
+        raise LaureateError(
+            f"the hub did not take {repo}: {network.reason(error)}; nothing may be complete"
         ) from None
     return str(commit.commit_url)
-
-
-def _short(error: object) -> str:
-    return " ".join(str(error).split())[:300]

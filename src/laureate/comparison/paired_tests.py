@@ -27,6 +27,9 @@ KERNELS = {  # score => role of its features, kernel
     "cmmd": ("cmmd", scores.clip_kernel),
     "dino": ("dino", scores.polynomial_kernel),
     "style": ("style", scores.polynomial_kernel),
+    "kid_imagenet": ("panel_imagenet", scores.polynomial_kernel),
+    "kid_clip": ("panel_clip", scores.polynomial_kernel),
+    "style_imagenet": ("panel_imagenet_style", scores.polynomial_kernel),
 }
 
 

@@ -2,16 +2,18 @@
 
 A test that finds no difference does not show that there is none: with nine pictures no test finds any. So a
 rank counts as tied with the best only where the pictures show that it lies within a margin of it, as in a
-non-inferiority trial. The margin is a share of the way from the untuned base to the best rank.
+non-inferiority trial. The margin is a share of the way from the untuned base to the best rank. And it counts
+only where that holds for every judge of a panel: each judge sees other things.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import Literal
 
+from laureate.comparison.judge_agreement import agreement
+from laureate.comparison.rank_advice import Advice, Finding, Verdict, View
 from laureate.core.errors import LaureateError
 from laureate.evaluation.scores import Estimate, PairedDifference, Resamples, Score, estimate, holm
 from laureate.evaluation.scores.base import Doubles
@@ -19,71 +21,6 @@ from laureate.evaluation.scores.base import Doubles
 MARGIN = 0.05  # of the way from the base to the best rank
 LEVEL = 0.05  # of all tests of one kind together, by Holm
 POWER = 0.8  # of the tests, with the wanted number of pictures
-
-Verdict = Literal["best", "tied", "worse", "undecided"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One rank compared with the best."""
-
-    rank: int
-    value: float
-    difference: Estimate  # to the best rank, paired; above 0: this rank is worse
-    p_worse: float  # of "it is not worse than the best", two-sided, after Holm
-    p_tied: float  # of "it is worse than the best by the margin or more", after Holm
-    verdict: Verdict
-    prompts_wanted: int | None = None  # that would decide an undecided rank; None: more references needed
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The recommendation. `rank` None: not even the best rank differs from the untuned base."""
-
-    rank: int | None
-    best: int
-    enough: bool  # whether no rank smaller than the recommended one is undecided
-    findings: tuple[Finding, ...]
-    prices: dict[str, tuple[Estimate, Estimate]]  # score => recommended rank less base, less best
-    prompts: int
-    pictures: int
-    prompts_wanted: int | None  # that would decide all open ranks; None: none is open, or prompts cannot
-
-    @property
-    def pictures_wanted(self) -> int | None:
-        """The pictures of `prompts_wanted` prompts, with as many per prompt as now."""
-        return (
-            None if self.prompts_wanted is None else ceil(self.prompts_wanted * self.pictures / self.prompts)
-        )
-
-    @property
-    def sentences(self) -> list[str]:
-        """The advice in words, a sentence a line."""
-        sentences = []
-        if self.rank is None:
-            sentences.append(
-                f"Not enough pictures to tell: with {self.pictures} pictures even the best rank, "
-                f"{self.best}, cannot be told from the untuned base."
-            )
-        elif self.rank == self.best:
-            sentences.append(f"Take rank {self.rank}: the best, and no smaller rank is shown to come close.")
-        else:
-            sentences.append(
-                f"Take rank {self.rank}: the smallest that is tied with the best, rank {self.best}."
-            )
-        recommended = self.rank or 0
-        open_ranks = [f.rank for f in self.findings if f.verdict == "undecided" and f.rank < recommended]
-        if open_ranks:
-            names = " and ".join(", ".join(map(str, open_ranks)).rsplit(", ", 1))
-            which = f"Rank{'s' if len(open_ranks) > 1 else ''} {names}"
-            sentences.append(f"{which} may do as well: not enough pictures to tell.")
-        if self.rank is None or open_ranks:
-            sentences.append(
-                f"About {self.pictures_wanted} pictures ({self.prompts_wanted} prompts) would tell."
-                if self.prompts_wanted
-                else "More prompts alone would not tell: the held-out portraits are too few."
-            )
-        return sentences
 
 
 class _MarginExcess(Score):
@@ -108,57 +45,55 @@ def advise(
     lower_is_better: bool = True,
     margin: float = MARGIN,
 ) -> Advice:
-    """Recommend the smallest rank that is tied with the best.
+    """`advise_panel` with one judge: the smallest rank that is tied with the best."""
+    panel = {"the judge": (ranks, base)}
+    return advise_panel(panel, resamples, prices, lower_is_better=lower_is_better, margin=margin)
 
-    `ranks`: one score of every rank (such as `polynomial_kernel` to the held-out portraits), `base` the same
-    of the untuned base, all over the same prompts and seeds; `prices`: name => the same for what a rank may
-    cost, such as content or memorisation. Differences are paired; their standard errors leave out prompts and
-    references in turn (`scores.jackknife`). Two families of tests, each held to 5 % by Holm across ranks: is
-    a rank worse than the best, and is it within the margin of it? The margin, a share of the way from base to
-    best, is part of the second test, so its own uncertainty is too. Raises LaureateError without ranks or for
-    a margin outside 0 to 1.
+
+def advise_panel(
+    panel: Mapping[str, tuple[Mapping[int, Score], Score]],
+    resamples: Resamples,
+    prices: Mapping[str, tuple[Mapping[int, Score], Score]] | None = None,
+    *,
+    lower_is_better: bool = True,
+    margin: float = MARGIN,
+) -> Advice:
+    """Recommend the smallest rank that every judge finds best, or tied with its best.
+
+    `panel`: judge => one score of every rank (such as `polynomial_kernel` to the held-out portraits), and the
+    same of the untuned base, all over the same prompts and seeds; `prices`: name => the same for what a rank
+    may cost, such as content or memorisation. Differences are paired; their standard errors leave out prompts
+    and references in turn (`scores.jackknife`). Two families of tests, each held to 5 % by Holm across ranks
+    and judges: is a rank worse than the best, and is it within the margin of it? The margin, a share of the
+    way from base to best, is part of the second test, so its own uncertainty is too.
+
+    A judge that cannot tell even its best rank from the base (Holm across judges) has no say. Where no rank
+    is best or tied for all, the recommendation is the leading judge's, of the ranks that no judge finds
+    worse if it has any. Raises LaureateError without ranks or for a margin outside 0 to 1.
     """
+    names = list(panel)
+    ranks = sorted(panel[names[0]][0]) if names else []
     if not ranks or not 0 < margin < 1:
-        raise LaureateError(
-            f"the adviser needs ranks and a margin between 0 and 1, got {list(ranks)} and {margin}"
-        )
+        raise LaureateError(f"the adviser needs ranks and a margin between 0 and 1, got {ranks} and {margin}")
     sign = 1.0 if lower_is_better else -1.0
-    values = {rank: sign * score() for rank, score in ranks.items()}
-    best = min(sorted(values), key=values.__getitem__)
-    others = sorted(set(ranks) - {best})
-    base_gap = estimate(_SignedDifference(base, ranks[best], sign), resamples)
-    differences = {
-        rank: estimate(_SignedDifference(ranks[rank], ranks[best], sign), resamples) for rank in others
+    measured = {
+        name: _measure(scores, base, sign, margin, resamples) for name, (scores, base) in panel.items()
     }
-    within = {
-        rank: estimate(_MarginExcess(ranks[rank], ranks[best], base, margin, sign), resamples)
-        for rank in others
-    }
-    worse = dict(zip(others, holm([differences[rank].p for rank in others]), strict=True))
-    tied = dict(zip(others, holm([_p_below_zero(within[rank]) for rank in others]), strict=True))
-    findings = [_best_finding(best, ranks[best](), resamples)]
-    for rank in others:
-        verdict: Verdict = "undecided"
-        if worse[rank] <= LEVEL and differences[rank].value > 0:
-            verdict = "worse"
-        elif tied[rank] <= LEVEL:
-            verdict = "tied"
-        wanted = None
-        if verdict == "undecided":
-            wanted = _prompts_wanted([differences[rank], within[rank]], len(resamples.groups), len(others))
-        findings.append(
-            Finding(rank, ranks[rank](), differences[rank], worse[rank], tied[rank], verdict, wanted)
-        )
-    findings.sort(key=lambda finding: finding.rank)
-    differs_from_base = base_gap.value > 0 and base_gap.p <= LEVEL
-    smallest = next(f.rank for f in findings if f.verdict in ("best", "tied"))
-    recommended = smallest if differs_from_base else None
+    gaps = dict(zip(names, holm([measured[name].gap.p for name in names]), strict=True))
+    sees = {name: measured[name].gap.value > 0 and gaps[name] <= LEVEL for name in names}
+    seeing = [name for name in names if sees[name]]
+    views = _views(measured, seeing or names, resamples)
+    views = {name: replace(views.get(name) or _views(measured, [name], resamples)[name], sees=sees[name])
+             for name in names}  # fmt: skip
+    lead = (seeing or names)[0]
+    findings = tuple(_combined(rank, lead, {name: views[name] for name in seeing or names}) for rank in ranks)
+    recommended, unanimous = _choice(findings, views[lead]) if seeing else (None, False)
     undecided = [f for f in findings if f.verdict == "undecided" and f.rank < (recommended or 0)]
     if recommended is None:
-        prompts_wanted = _prompts_wanted([base_gap], len(resamples.groups), 1)
+        wanted = [_prompts_wanted([measured[lead].gap], len(resamples.groups), 1)]
     else:
-        each = [f.prompts_wanted for f in undecided]
-        prompts_wanted = max((e for e in each if e), default=None) if all(each) else None
+        wanted = [f.prompts_wanted for f in undecided]
+    best = views[lead].best
     paid = {} if recommended is None else {
         name: (
             estimate(PairedDifference(scores[recommended], of_base), resamples),
@@ -166,16 +101,118 @@ def advise(
         )
         for name, (scores, of_base) in (prices or {}).items()
     }  # fmt: skip
+    objections = [
+        (one, other)
+        for one in seeing
+        for other in seeing
+        if _of(views[one], views[other].best).verdict == "worse"
+    ]
     return Advice(
         rank=recommended,
         best=best,
-        enough=recommended is not None and not undecided,
-        findings=tuple(findings),
+        enough=unanimous and not undecided,
+        findings=findings,
         prices=paid,
         prompts=len(resamples.groups),
         pictures=resamples.pictures,
-        prompts_wanted=prompts_wanted,
+        prompts_wanted=max((w for w in wanted if w), default=None) if all(wanted) else None,
+        lead=lead,
+        views=views,
+        agreement=agreement(
+            {name: scores for name, (scores, _) in panel.items()},
+            [name for name in names if not sees[name]] if len(names) > 1 else [],
+            objections,
+            resamples,
+            lower_is_better=lower_is_better,
+        ),
+        unanimous=unanimous,
     )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One judge's differences, before any test is corrected."""
+
+    values: Mapping[int, float]  # rank => its score
+    best: int
+    gap: Estimate  # base less best
+    differences: Mapping[int, Estimate]  # other rank => to the best
+    within: Mapping[int, Estimate]  # other rank => to the best, less the margin
+
+
+def _measure(
+    ranks: Mapping[int, Score], base: Score, sign: float, margin: float, resamples: Resamples
+) -> _Measured:
+    values = {rank: sign * score() for rank, score in ranks.items()}
+    best = min(sorted(values), key=values.__getitem__)
+    others = sorted(set(ranks) - {best})
+    return _Measured(
+        {rank: ranks[rank]() for rank in ranks},
+        best,
+        estimate(_SignedDifference(base, ranks[best], sign), resamples),
+        {rank: estimate(_SignedDifference(ranks[rank], ranks[best], sign), resamples) for rank in others},
+        {
+            rank: estimate(_MarginExcess(ranks[rank], ranks[best], base, margin, sign), resamples)
+            for rank in others
+        },
+    )
+
+
+def _views(measured: Mapping[str, _Measured], names: Sequence[str], resamples: Resamples) -> dict[str, View]:
+    """What each of these judges says of every rank, tests corrected over all of them."""
+    tests = [(name, rank) for name in names for rank in measured[name].differences]
+    worse = dict(zip(tests, holm([measured[n].differences[r].p for n, r in tests]), strict=True))
+    tied = dict(zip(tests, holm([_p_below_zero(measured[n].within[r]) for n, r in tests]), strict=True))
+    views = {}
+    for name in names:
+        one = measured[name]
+        findings = [_best_finding(one.best, one.values[one.best], resamples)]
+        for rank, difference in one.differences.items():
+            test, verdict = (name, rank), _verdict(worse[name, rank], tied[name, rank], difference.value)
+            wanted = None
+            if verdict == "undecided":
+                wanted = _prompts_wanted([difference, one.within[rank]], len(resamples.groups), len(tests))
+            findings.append(
+                Finding(rank, one.values[rank], difference, worse[test], tied[test], verdict, wanted)
+            )
+        views[name] = View(one.best, True, tuple(sorted(findings, key=lambda f: f.rank)))
+    return views
+
+
+def _verdict(p_worse: float, p_tied: float, difference: float) -> Verdict:
+    if p_worse <= LEVEL and difference > 0:
+        return "worse"
+    return "tied" if p_tied <= LEVEL else "undecided"
+
+
+def _of(view: View, rank: int) -> Finding:
+    return next(finding for finding in view.findings if finding.rank == rank)
+
+
+def _combined(rank: int, lead: str, views: Mapping[str, View]) -> Finding:
+    """The panel's finding of a rank: worse where any judge finds it so, tied or best where all do."""
+    each = [_of(view, rank) for view in views.values()]
+    of_lead, verdicts = _of(views[lead], rank), {finding.verdict for finding in each}
+    verdict: Verdict = "undecided"
+    if "worse" in verdicts:
+        verdict = "worse"
+    elif "undecided" not in verdicts:
+        verdict = of_lead.verdict
+    wanted = [finding.prompts_wanted for finding in each if finding.verdict == "undecided"]
+    enough = max((w for w in wanted if w), default=None) if all(wanted) else None
+    p_tied = max(finding.p_tied for finding in each)
+    p_worse = min(finding.p_worse for finding in each)
+    return replace(of_lead, verdict=verdict, p_worse=p_worse, p_tied=p_tied,
+                   prompts_wanted=enough if verdict == "undecided" else None)  # fmt: skip
+
+
+def _choice(findings: Sequence[Finding], lead: View) -> tuple[int, bool]:
+    """The recommended rank, and whether every judge finds it best or tied."""
+    accepted = [f.rank for f in findings if f.verdict in ("best", "tied")]
+    if accepted:
+        return min(accepted), True
+    worse = {f.rank for f in findings if f.verdict == "worse"}
+    return min([rank for rank in lead.acceptable if rank not in worse] or lead.acceptable), False
 
 
 class _SignedDifference(Score):

@@ -32,7 +32,8 @@ DTYPES = {
     for column in COLUMNS
 }
 BEST, TIED = "best", "tied"
-BASELINE, FLOOR = "baseline", "noise-floor"
+BASELINE, FLOOR, CEILING = "baseline", "noise-floor", "vae-ceiling"
+REFERENCES = (FLOOR, CEILING)  # rows that are no model: what portraits get
 
 
 def rank_of(model: str) -> int | None:
@@ -45,6 +46,8 @@ def rank_of(model: str) -> int | None:
 
 def title(model: str) -> str:
     """The name of a model as a person reads it: `rank-16` => Rank 16; an external one's stays as it is."""
+    if model == CEILING:
+        return "VAE ceiling"
     own = model == FLOOR or rank_of(model) is not None
     return model.replace("-", " ").capitalize() if own else model
 
@@ -179,7 +182,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     lines = []
     for model, row in table.iterrows():
         own = model == FLOOR or rank_of(model) is not None
-        line = {"model": title(model).lower() if own else model, "n": str(row["n_generated"])}
+        line = {"model": title(model).lower() if own else title(model), "n": str(row["n_generated"])}
         for score in short_table_scores(table):
             value, interval = format_score(row, score)
             mark = row[f"{score.key}_mark"]

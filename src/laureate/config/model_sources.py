@@ -54,10 +54,11 @@ class Base(Section):
 class Endpoint(Section):
     """An HTTP endpoint with OpenAI's images API."""
 
-    url: str = Field(pattern=r"^https?://\S+$")  # the part before /images/generations
+    url: str = Field(pattern=r"^https?://[^\s@/]+(/\S*)?$")  # the part before /images/generations
     model: Name
-    size: str = Field("1024x1024", pattern=r"^([0-9]+x[0-9]+|auto)$")
+    size: str | None = Field("1024x1024", pattern=r"^([0-9]+x[0-9]+|auto)$")  # null: left out
     key: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")  # environment variable
+    send_organization: bool = False  # send OPENAI_ORG_ID and OPENAI_PROJECT_ID along, for OpenAI itself
     send_seed: bool = False  # the API has no seed, some servers accept one
     options: dict[Name, str | int | float | bool] = {}  # further keys of a request, such as quality
     timeout: float = Field(120.0, gt=0)  # seconds for one answer

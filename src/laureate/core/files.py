@@ -5,24 +5,32 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from laureate.core.os_errors import at_path
+
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` and make its folder; a reader sees the old file or the new one, never a part."""
+    """Write `data` to `path` and make its folder; a reader sees the old file or the new one, never a part.
+
+    Raises OSError with `path` as its file name.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
+    except OSError as error:
+        raise at_path(error, path) from None
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -52,17 +60,24 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
+    aside, before = _aside(path), path.with_name(f".{path.name}.before.part")
+    if before.exists() and not path.exists():  # a run was killed between the two renames below
+        os.replace(before, path)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
-        before = path.with_name(f".{path.name}.before.part")
         _remove(before)
         if path.exists() or path.is_symlink():
             os.replace(path, before)  # so that `path` is never half old, half new
-        os.replace(aside, path)
-        _remove(before)
+        try:
+            os.replace(aside, path)
+        except OSError:
+            if before.exists() or before.is_symlink():
+                os.replace(before, path)
+            raise
+        with suppress(OSError):  # the new folder is complete; the next call removes the old one
+            _remove(before)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

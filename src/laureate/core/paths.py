@@ -4,6 +4,7 @@ from pathlib import Path
 
 DATASET = Path("data/dataset")
 ENCODED = Path("data/encoded.safetensors")
+RECONSTRUCTED = Path("data/reconstructed")  # training portraits through the base's VAE
 ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
+from laureate.core.system_files import is_system_file
 from laureate.formats.jsonl import Row
 from laureate.imaging.near_duplicates import Hash, distance, near_duplicates
 
@@ -16,7 +17,7 @@ def check_files(rows: Sequence[Row], folder: str | Path, manifest: str) -> None:
     """
     folder = Path(folder)
     named = {row["file"] for row in rows if row["file"] is not None}
-    there = {path.name for path in folder.iterdir()} - {manifest}
+    there = {path.name for path in folder.iterdir() if not is_system_file(path.name)} - {manifest}
     for file in sorted(named - there):
         raise LaureateError(
             f"{folder / manifest} names {file}, which is not there: run `laureate crawl` again"

@@ -1,43 +1,27 @@
-"""Check a user's image folder: pictures, names, captions, and the manifest of a crawl.
-
-Captions may be in `metadata.jsonl` (Hugging Face `imagefolder`), in `.txt` files beside the
-pictures, or nowhere.
-"""
+"""Check a user's image folder: pictures, names, captions, and the manifest of a crawl."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
-from laureate.dataset import filters, user_folder
-from laureate.dataset.clip_captioner import MAX_TOKENS
+from laureate.core.system_files import files_in
+from laureate.dataset import caption_check, captions, filters, user_folder
+from laureate.dataset.captions import Captions
+from laureate.dataset.findings import CountTokens, Finding
+from laureate.dataset.user_folder import Folder, shown
 from laureate.formats import portraits
-from laureate.formats.imagefolder import METADATA
-from laureate.imaging.image_io import (
-    FORMATS,
-    MEGAPIXELS,
-    ImageInfo,
-    PictureError,
-    decode,
-    identify,
-    is_upright,
-)
+from laureate.formats.file_names import normalized
+from laureate.imaging.blank import blankness
+from laureate.imaging.image_io import FORMATS, MEGAPIXELS, ImageInfo, PictureError, examine, square
 from laureate.imaging.near_duplicates import Hash, distance, near_duplicates, perceptual_hash
 
+__all__ = ["CountTokens", "Finding", "check", "check_captions", "check_names", "check_pictures"]
+
 SMALLEST = 128  # pixels on the shorter side
-CountTokens = Callable[[str], int]
+ALIKE = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "jif": "jpg", "pjpeg": "jpg", "pjp": "jpg", "mpo": "jpg"}
+ALIKE |= {"tiff": "tif", "apng": "png"}  # suffixes of one format
 Watch = Callable[[Sequence[Path]], Iterable[Path]]  # passes pictures on, for example with a progress bar
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One problem in one place; `laureate prepare` corrects on its own what is not `serious`."""
-
-    where: str  # a file, or a line of a table
-    problem: str
-    remedy: str
-    serious: bool = True
 
 
 def check(
@@ -46,15 +30,38 @@ def check(
     megapixels: float = MEGAPIXELS,
     count: CountTokens | None = None,
     watch: Watch = iter,
+    embedded_prompts: bool = False,
 ) -> list[Finding]:
     """All findings of a folder: pictures, names, captions, and a crawl's manifest where there is one."""
-    pictures = user_folder.pictures_in(folder)
+    there = user_folder.listed(folder)
+    found = user_folder.captions_of(there, embedded_prompts)
+    return check_listed(there, found, near, megapixels, count, watch)
+
+
+def check_listed(
+    there: Folder,
+    found: Captions,
+    near: float = 0.1,
+    megapixels: float = MEGAPIXELS,
+    count: CountTokens | None = None,
+    watch: Watch = iter,
+) -> list[Finding]:
+    """`check` of a folder whose files are listed and whose captions are found."""
     return [
-        *check_pictures(folder, pictures, near, megapixels, watch),
-        *check_names(folder, pictures),
-        *check_captions(folder, pictures, count or _words),
-        *_check_manifest(folder),
+        *check_pictures(there.path, there.pictures, near, megapixels, watch),
+        *check_names(there.path, there.pictures),
+        *_check_unread(there),
+        *caption_check.check(there.path, there.pictures, found, count or _words),
+        *_check_manifest(there.path),
     ]
+
+
+def check_captions(
+    folder: Path, pictures: Sequence[Path], count: CountTokens | None = None
+) -> Iterator[Finding]:
+    """Findings of the captions of some pictures; see `caption_check.check`."""
+    others = [path for path in files_in(folder) if path not in set(pictures)]
+    yield from caption_check.check(folder, pictures, captions.find(folder, pictures, others), count or _words)
 
 
 def check_pictures(
@@ -68,20 +75,26 @@ def check_pictures(
     seen: dict[str, str] = {}  # sha256 => the first picture with it
     hashes: dict[str, Hash] = {}
     for path in watch(pictures):
-        where = path.relative_to(folder).as_posix()
-        data = path.read_bytes()
+        where = shown(path, folder)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            yield Finding(where, f"it cannot be read: {error.strerror or error}", "change its permissions")
+            continue
         first = seen.setdefault(hashlib.sha256(data).hexdigest(), where)
         if data and first != where:
             yield Finding(where, f"the same bytes as {first}", "keep one of them")
         try:
-            info = identify(data, megapixels)
-            yield from _check_picture(where, path.suffix.lower(), info, data)
-            if info.frames == 1:
-                picture = decode(data, megapixels)
-                if first == where:
-                    hashes[where] = perceptual_hash(picture)
+            info, picture = examine(data, megapixels)
         except PictureError as error:
             yield Finding(where, str(error), _remedy(str(error)))
+            continue
+        yield from _check_picture(where, path.suffix.lower(), info)
+        why = blankness(picture) or blankness(square(picture))
+        if why:
+            yield Finding(where, f"it is blank: it {why}", "remove it, or export it again")
+        elif first == where:
+            hashes[where] = perceptual_hash(picture)
     yield from _check_near_duplicates(hashes, near)
 
 
@@ -100,7 +113,8 @@ def _remedy(reason: str) -> str:
         "too large": "make it smaller",
         "a web page": "download the picture itself, this is an error page",
         "of a known format": "save it as PNG or JPEG",
-        "ICC profile": "save it anew as sRGB, without the profile",
+        "Git LFS": "run `git lfs pull`",
+        "values": "export it again with 8 bits a channel",
     }
     return next(
         (remedy for words, remedy in remedies.items() if words in reason), "download or export it again"
@@ -111,16 +125,34 @@ def check_names(folder: Path, pictures: Sequence[Path]) -> Iterator[Finding]:
     """Names that would be equal in the data set, or on a file system that ignores case."""
     seen: dict[str, str] = {}
     for path in pictures:
-        where = path.relative_to(folder).as_posix()
-        first = seen.setdefault(user_folder.normalized(user_folder.name_of(where)).casefold(), where)
+        where = shown(path, folder)
+        name = user_folder.name_of(path.relative_to(folder).as_posix())
+        first = seen.setdefault(normalized(name).casefold(), where)
         if first != where:
             yield Finding(where, f"has the name of {first}, but for suffix, case or folder", "rename one")
+        if not name.isprintable():
+            yield Finding(where, "a name with control characters, or not in UTF-8", "rename it")
 
 
-def _check_picture(where: str, suffix: str, info: ImageInfo, data: bytes) -> Iterator[Finding]:
+def _check_unread(there: Folder) -> Iterator[Finding]:
+    """Files that look like pictures and are not read, and links that point nowhere."""
+    for path in there.unread:
+        mask = any(path.stem.lower().endswith(end) for end in user_folder.MASKS)
+        problem = "a mask, and not read" if mask else "looks like a picture, and is not read"
+        remedy = "nothing: it is no portrait" if mask else "save it as PNG or JPEG, with that suffix"
+        yield Finding(shown(path, there.path), problem, remedy, serious=False)
+    for path in there.broken:
+        yield Finding(shown(path, there.path), "a link that points nowhere", "remove it", serious=False)
+
+
+def _check_picture(where: str, suffix: str, info: ImageInfo) -> Iterator[Finding]:
     """Findings of a picture that can be decoded."""
-    if info.frames > 1:
-        yield Finding(where, f"an animation of {info.frames} frames", "save one frame as PNG")
+    kept = "nothing: prepare "
+    if info.frames > 1 and info.format == "JPEG":
+        yield Finding(where, f"a JPEG of {info.frames} frames (MPO)", f"{kept}takes the first", serious=False)
+    elif info.frames > 1:
+        remedy = f"{kept}takes the first; save another one as PNG if that is wrong"
+        yield Finding(where, f"an animation of {info.frames} frames", remedy, serious=False)
     if min(info.size) < SMALLEST:
         small = f"{info.size[0]} x {info.size[1]} pixels, less than {SMALLEST} on one side"
         yield Finding(where, small, "find a larger one")
@@ -128,77 +160,25 @@ def _check_picture(where: str, suffix: str, info: ImageInfo, data: bytes) -> Ite
         yield Finding(
             where, f"{info.size[0]} x {info.size[1]} pixels: one side is more than twice the other", "crop it"
         )
-    if suffix.removeprefix(".").replace("jpeg", "jpg").replace("tiff", "tif") != FORMATS[info.format]:
-        yield Finding(where, f"{info.format} data in a file with the suffix {suffix}", "rename it")
-    notes = {
-        "CMYK": "CMYK colours",
-        "RGBA": "transparency (alpha)",
-        "LA": "transparency (alpha)",
-        "PA": "transparency (alpha)",
-    }
-    if info.mode in notes:
-        remedy = "nothing: prepare converts it to RGB on white"
-        yield Finding(where, notes[info.mode], remedy, serious=False)
-    if info.mode.startswith("I") or info.mode == "F":
+    given = suffix.removeprefix(".")
+    if not given:
         yield Finding(
-            where, f"16 bits a channel ({info.mode})", "nothing: prepare scales it to 8", serious=False
+            where, f"{info.format} data in a file without a suffix", f"{kept}reads it", serious=False
         )
-    if not is_upright(data):
-        yield Finding(where, "rotated by its EXIF orientation", "nothing: prepare applies it", serious=False)
-
-
-def check_captions(
-    folder: Path, pictures: Sequence[Path], count: CountTokens | None = None
-) -> Iterator[Finding]:
-    """Findings of all captions; `count` gives the number of tokens of a text, start and end included."""
-    count = count or _words
-    tables = sorted(folder.rglob(METADATA))
-    for metadata in tables:
-        yield from _check_metadata(folder, metadata, pictures, count)
-    captioned = [path for path in pictures if path.with_suffix(".txt").exists()]
-    if captioned and not tables:
-        for path in pictures:
-            where = path.with_suffix(".txt").relative_to(folder).as_posix()
-            if path not in captioned:
-                yield Finding(where, f"{path.name} has no caption, others have one", "write one")
-                continue
-            yield from _check_text(where, path.with_suffix(".txt").read_bytes(), count)
-        for path in user_folder.stray_texts(folder, pictures):
-            where = path.relative_to(folder).as_posix()
-            yield Finding(where, "a caption without a picture", "add the picture, or remove the caption")
-
-
-def _check_metadata(
-    folder: Path, metadata: Path, pictures: Sequence[Path], count: CountTokens
-) -> Iterator[Finding]:
-    """Compare the rows of one `metadata.jsonl` with the pictures beside it."""
-    there = {user_folder.normalized(path) for path in pictures}
-    named: set[str] = set()
-    name = metadata.relative_to(folder).as_posix()
-    for number, row in user_folder.metadata_rows(metadata):
-        where = f"{name}, line {number}"
-        if row is None:
-            yield Finding(
-                where, "not a JSON object with file_name and text", "correct the line, or remove it"
-            )
-            continue
-        file, text = row["file_name"], row["text"]
-        if user_folder.is_outside(file):
-            yield Finding(where, f"file_name points out of the folder: {file!r}", "name a file beside it")
-            continue
-        path = user_folder.normalized(metadata.parent / file)
-        if path in named:
-            yield Finding(where, f"a second row for {file}", "keep one of them")
-        elif path not in there:
-            yield Finding(where, f"there is no picture {file}", "add it, or remove the row")
-        named.add(path)
-        data = text.encode("utf-8", "replace") if isinstance(text, str) else b""
-        for finding in _check_text(where, data, count):
-            yield replace(finding, problem=f"{finding.problem}, of {file}")
-    for picture in pictures:
-        if picture.is_relative_to(metadata.parent) and user_folder.normalized(picture) not in named:
-            where = picture.relative_to(folder).as_posix()
-            yield Finding(where, f"no row in {name}", "add one, or remove the picture")
+    elif ALIKE.get(given, given) != FORMATS[info.format]:
+        yield Finding(where, f"{info.format} data in a file with the suffix {suffix}", "rename it")
+    notes = {"CMYK": "CMYK colours"} | dict.fromkeys(("RGBA", "LA", "PA"), "transparency (alpha)")
+    if info.mode in notes:
+        yield Finding(where, notes[info.mode], f"{kept}converts it to RGB on white", serious=False)
+    odd = list(info.notes)
+    if info.mode.startswith(("I", "F")):
+        deep = "; ".join([f"16 bits a channel or more ({info.mode})", *odd])
+        odd = []
+        yield Finding(where, deep, f"{kept}scales it to 8", serious=False)
+    if info.turned:
+        yield Finding(where, "rotated by its EXIF orientation", f"{kept}applies it", serious=False)
+    for note in odd:
+        yield Finding(where, note, f"{kept}decodes it so", serious=False)
 
 
 def _check_manifest(folder: Path) -> Iterator[Finding]:
@@ -215,31 +195,35 @@ def token_counter(clip: str | Path) -> CountTokens:
     """Count tokens as the CLIP model in the folder `clip` does, or words where there is no such folder."""
     if not (Path(clip) / "config.json").is_file():
         return _words
-    loaded: list[Callable[..., dict[str, list[int]]]] = []
+    loaded: list[CountTokens] = []
 
     def count(text: str) -> int:
-        if not loaded:  # only when there is a caption: it takes a second
-            from transformers import CLIPTokenizer
-
-            loaded.append(CLIPTokenizer.from_pretrained(clip, local_files_only=True))
-        return len(loaded[0](text, truncation=False, verbose=False)["input_ids"])
+        if not loaded:  # only when there is a long caption
+            loaded.append(_tokenizer(Path(clip)))
+        return loaded[0](text)
 
     return count
+
+
+def _tokenizer(clip: Path) -> CountTokens:
+    """Count tokens by tokenizer.json, which loads in a moment, else by the files that transformers reads."""
+    file = clip / "tokenizer.json"
+    try:
+        if file.is_file():
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(file))
+            tokenizer.no_truncation()
+            return lambda text: len(tokenizer.encode(text).ids)
+        from transformers import CLIPTokenizer
+
+        slow = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
+        return lambda text: len(slow(text, truncation=False, verbose=False)["input_ids"])
+    except Exception as error:  # noqa: BLE001  # both raise anything for damaged files
+        why = " ".join(str(error).split())[:200]
+        raise LaureateError(f"the tokenizer in {clip} cannot be read: {why}") from None
 
 
 def _words(text: str) -> int:
     """A lower bound of the number of tokens: words, start and end."""
     return len(text.split()) + 2
-
-
-def _check_text(where: str, data: bytes, count: CountTokens) -> Iterator[Finding]:
-    """Findings of one caption."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        yield Finding(where, "a caption that is not UTF-8 text", "save it as UTF-8")
-        return
-    if not text.strip():
-        yield Finding(where, "an empty caption", "write one")
-    elif count(text) > MAX_TOKENS:
-        yield Finding(where, f"a caption of more than {MAX_TOKENS} tokens", "shorten it")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from laureate.core.errors import LaureateError
+from laureate.formats.caption_tables import number_of
 from laureate.formats.imagefolder import PARTS
 from laureate.formats.jsonl import Row
 from laureate.formats.text import comparable
@@ -36,8 +37,8 @@ def strata(rows: Sequence[Row]) -> dict[str, list[str]]:
     """
     groups: dict[str, set[str]] = {}
     for row in rows:
-        year = row.get("year")
-        era = f"{int(year) // 5 * 5} to {int(year) // 5 * 5 + 4}" if year else None
+        year = number_of(row.get("year"))
+        era = f"{year // 5 * 5} to {year // 5 * 5 + 4}" if year else None
         for name in ("all", row.get("gender"), row.get("category"), era):
             if name:
                 groups.setdefault(str(name), set()).add(str(row["id"]))

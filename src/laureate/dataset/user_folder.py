@@ -1,107 +1,149 @@
-"""Read a user's image folder in place of a crawl: pictures, names and captions.
-
-Captions are in `metadata.jsonl` (Hugging Face `imagefolder`, one table or one in each folder), in `.txt`
-files beside the pictures, or nowhere.
-"""
+"""Read a user's image folder in place of a crawl: pictures, names and captions."""
 
 import hashlib
-import unicodedata
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from laureate.core.errors import LaureateError
-from laureate.formats.imagefolder import METADATA, captioned
+from laureate.core.system_files import files_in
+from laureate.dataset import captions
+from laureate.dataset.captions import Captions
+from laureate.formats.caption_tables import number_of, word_of
+from laureate.formats.file_names import normalized, printable
 from laureate.formats.jsonl import Row
+from laureate.imaging.image_io import format_of
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif"})
-OPTIONAL = ("name", "gender", "year", "category", "credit", "page", "image")  # copied where a table has them
+SUFFIXES = frozenset({
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo"),
+    *(".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".avif", ".jxl"),
+})  # fmt: skip
+OTHER = frozenset({  # pictures to people, and not read
+    *(".psd", ".psb", ".xcf", ".svg", ".eps", ".pdf", ".tga", ".jp2", ".j2k", ".exr", ".hdr", ".ico"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw", ".dds", ".ppm", ".pcx"),
+})  # fmt: skip
+MASKS = ("-masklabel", "-condlabel")  # OneTrainer's: they belong to a picture, and are none
+TEXTS = ("name", "category", "credit", "page", "image")  # copied where a table has them
+GENDERS = {"male": "male", "man": "male", "m": "male", "female": "female", "woman": "female", "f": "female"}
+LONGEST_NAME = 200  # bytes: file systems take 255, and files in writing have longer names
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of a folder. `unread`: look like pictures and are not read; `broken`: links to nothing."""
+
+    path: Path
+    pictures: list[Path]
+    others: list[Path]
+    unread: list[Path]
+    broken: list[Path]
+
+
+def listed(folder: Path) -> Folder:
+    """All files of a folder and its subfolders, sorted; system files and hidden ones are left out.
+
+    A file without a suffix is a picture if its first bytes are those of one. Raises LaureateError for what
+    is no folder, cannot be read, or has no picture in it.
+    """
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "is not a folder: there is none of that name"
+        raise LaureateError(f"{folder} {what}; name one with pictures in it")
+    found = Folder(folder, [], [], [], [])
+    for path in sorted(files_in(folder)):
+        suffix = path.suffix.lower()
+        if not path.is_file():
+            if path.is_symlink():
+                found.broken.append(path)
+        elif any(path.stem.lower().endswith(mask) for mask in MASKS):
+            found.unread.append(path)
+        elif suffix in SUFFIXES or (not suffix and _kind(path)):
+            found.pictures.append(path)
+        elif suffix in OTHER or _kind(path) not in (None, "TIFF"):
+            found.unread.append(path)
+        else:
+            found.others.append(path)
+    if not found.pictures:
+        raise LaureateError(f"{folder} has no picture in it ({', '.join(sorted(SUFFIXES))})")
+    return found
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All pictures in a folder and its subfolders, sorted; hidden ones are ignored.
-
-    Raises LaureateError when there is none.
-    """
-    if not folder.is_dir():
-        raise LaureateError(f"{folder} is not a folder: name one with pictures in it")
-    pictures = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
-    pictures = [p for p in pictures if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    if not pictures:
-        raise LaureateError(f"{folder} has no picture in it ({', '.join(sorted(SUFFIXES))})")
-    return pictures
+    """The pictures of a folder and its subfolders; see `listed`."""
+    return listed(folder).pictures
 
 
-def metadata_rows(metadata: Path) -> Iterator[tuple[int, Row | None]]:
-    """(line number, row) of a table; None for a line that is no object with `file_name` and `text`."""
-    return captioned(metadata.read_text("utf-8", "replace"))
+def captions_of(folder: Folder, embedded_prompts: bool = False) -> Captions:
+    """The captions of a folder's pictures; see `captions.find`."""
+    return captions.find(folder.path, folder.pictures, folder.others, embedded_prompts)
 
 
-def is_outside(file: str) -> bool:
-    """Whether a `file_name` points out of the folder of its table."""
-    path = PurePosixPath(file.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or "\0" in file
-
-
-def normalized(path: Path | str) -> str:
-    """A path in Unicode form NFC, for comparison: some file systems store names in NFD."""
-    return unicodedata.normalize("NFC", str(path))
-
-
-def read(folder: str | Path) -> list[Row]:
+def read(folder: str | Path, embedded_prompts: bool = False) -> list[Row]:
     """One row per picture, as in a crawl's manifest, with the caption in `text` (None without one).
 
-    Every picture is of another person, unless a table gives `id`. `file` is relative to the folder. Rows of a
-    table that are not valid are ignored here; `folder_check` lists them. Raises LaureateError for a folder
-    without pictures, and for two pictures that would get one name.
+    Every picture is of another person, unless a table gives `id`. `file` is relative to the folder. What a
+    table says of a picture and cannot be used, such as a year that is no number, is None; `folder_check`
+    lists it. Raises LaureateError for a folder without pictures, and for two pictures that would get one
+    name.
     """
-    folder = Path(folder)
-    pictures = pictures_in(folder)
-    captions = _caption_rows(folder)
+    there = listed(Path(folder))
+    found = captions_of(there, embedded_prompts)
     rows: list[Row] = []
     names: dict[str, str] = {}
-    for path in pictures:
-        file = path.relative_to(folder).as_posix()
+    for path in there.pictures:
+        file = path.relative_to(there.path).as_posix()
         stem = name_of(file)
-        if names.setdefault(stem.casefold(), file) != file:
-            raise LaureateError(
-                f"{folder}: {file} and {names[stem.casefold()]} get one name in the data set: rename one"
-            )
-        row = captions.get(normalized(path), {})
-        text_file = path.with_suffix(".txt")
-        text = row.get("text")
-        if not row and text_file.is_file():
-            text = text_file.read_text("utf-8", "replace")
-        data = path.read_bytes()
+        if names.setdefault(normalized(stem).casefold(), file) != file:
+            other = names[normalized(stem).casefold()]
+            raise LaureateError(f"{folder}: {file} and {other} get one name in the data set: rename one")
+        caption = found.by_picture[path]
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise LaureateError(f"{path} cannot be read: {error.strerror or error}") from None
         rows.append(
             {
-                **{"id": str(row.get("id") or stem), "name": stem, "gender": None, "year": None},
+                **{"id": stem, "name": stem, "gender": None, "year": None},
                 **{"category": None, "page": None, "image": None, "credit": ""},
-                **{key: row[key] for key in OPTIONAL if row.get(key) is not None},
+                **about(caption.row or {}),
                 **{"kind": "user", "file": file, "sha256": hashlib.sha256(data).hexdigest()},
-                **{"size": len(data), "text": text},
+                **{"size": len(data), "text": caption.text},
             }
         )
     return rows
 
 
+def about(row: Row) -> Row:
+    """What a table's row says of a picture, as a crawl's manifest does; without what cannot be used."""
+    found: dict[str, Any] = {key: word_of(row.get(key)) for key in ("id", *TEXTS)}
+    if row.get("image") == row.get("file_name"):  # the column that names the file, not its address
+        found["image"] = None
+    found["year"] = number_of(row.get("year"))
+    found["gender"] = GENDERS.get((word_of(row.get("gender")) or "").lower())
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def name_of(file: str) -> str:
-    """The name of a picture in the data set: 'tuned/a b.jpg' => 'tuned-a b'."""
-    return "-".join(PurePosixPath(file).with_suffix("").parts)
+    """The name of a picture in the data set: 'tuned/a b.jpg' => 'tuned-a b'.
+
+    A name of more than `LONGEST_NAME` bytes is shortened to its end, with a hash of the whole before it.
+    """
+    name = "-".join(PurePosixPath(file).with_suffix("").parts)
+    data = name.encode("utf-8", "surrogateescape")
+    if len(data) <= LONGEST_NAME:
+        return name
+    start = f"{hashlib.sha256(data).hexdigest()[:12]}-"
+    return start + data[-(LONGEST_NAME - len(start)) :].decode("utf-8", "ignore")
 
 
-def _caption_rows(folder: Path) -> dict[str, Row]:
-    """Normalized path of a picture => its row, from all tables in the folder."""
-    return {
-        normalized(metadata.parent / row["file_name"]): row
-        for metadata in sorted(folder.rglob(METADATA))
-        for _, row in metadata_rows(metadata)
-        if row is not None and not is_outside(row["file_name"])
-    }
+def shown(path: Path, folder: Path) -> str:
+    """A path relative to the folder, for messages."""
+    return printable(path.relative_to(folder).as_posix())
 
 
-def stray_texts(folder: Path, pictures: Sequence[Path]) -> list[Path]:
-    """`.txt` files without a picture of their name, in folders where pictures have such files."""
-    stems = {normalized(path.with_suffix("")) for path in pictures}
-    homes = {path.parent for path in pictures if path.with_suffix(".txt").is_file()}
-    texts = sorted(path for home in homes for path in home.glob("*.txt"))
-    return [path for path in texts if normalized(path.with_suffix("")) not in stems]
+def _kind(path: Path) -> str | None:
+    """The format that a file's first bytes are of; None for none, and where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return format_of(file.read(16))
+    except OSError:
+        return None

@@ -27,7 +27,8 @@ class Evidence:
     model: str
     pictures: Sequence[str]  # file names, (n,)
     clusters: Sequence[str]  # prompt of each picture; pictures of one prompt are resampled together
-    sets: Mapping[str, tuple[Array, Array]]  # role => features of pictures (n, d) and of references (m, d)
+    # role, or panel_KIND and panel_KIND_style => features of pictures (n, d) and of references (m, d)
+    sets: Mapping[str, tuple[Array, Array]]
     values: Mapping[str, Array]  # score => a value per picture, (n,) or (n, k), NaN where it has none
     heads: Mapping[str, Array]  # head => class probabilities (n, k), without the head "style"
     arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)

@@ -30,13 +30,15 @@ def extract_evidence(
     clusters: Sequence[str],
     attributes: Sequence[Mapping[str, str]],
     style: str,
+    of_portraits: bool = False,
 ) -> Evidence:
     """The evidence of one model from the sets "generated" (n pictures), "holdout" (m) and "train" (t).
 
     `names`: what tells one picture of a model from another, such as prompt and seed: pictures of equal names
     are compared between models; `clusters`: their prompts; `texts`: each generated picture's prompt, and the
     prompt without its style phrase; `attributes`: attribute => class that its prompt names; `style`: the
-    class of the style to learn.
+    class of the style to learn; `of_portraits`: the pictures are training portraits themselves, so that
+    their distance to these says nothing.
     """
     x, y, t = sets["generated"], sets["holdout"], sets["train"]
     features: dict[str, tuple[Array, Array]] = {}
@@ -44,6 +46,7 @@ def extract_evidence(
         of_x, of_y = panel.extract(role, x), panel.extract(role, y)
         if of_x is not None and of_y is not None:
             features[role] = (role_features(role, of_x), role_features(role, of_y))
+    features |= panel_features(panel, x, y)
     looks, words, contents = panel.extract("looks", x), panel.texts(texts[0]), panel.texts(texts[1])
     values: dict[str, Array] = {}
     pictures = panel.extract("text", x)
@@ -59,12 +62,28 @@ def extract_evidence(
     if layers[0] is not None and layers[1] is not None and layers[2] is not None:
         a, b, c = (lpips_of(output) for output in layers if output is not None)
         arrays["lpips"] = scores.lpips(a, b)
-        if x.digest != t.digest:  # training pictures are not compared with themselves
+        if not of_portraits:
             arrays["train"] = scores.lpips(a, c)
             arrays["chance"] = scores.lpips(b, c).min(axis=1)
         values["lpips_diversity"] = scores.lpips_diversity(a, clusters)
     heads = {name: p for name, p in heads_of(looks or {}).items() if name != "style"}
     return Evidence(model, list(names), list(clusters), features, values, heads, arrays, panel.record())
+
+
+def panel_features(panel: Panel, x: PictureSet, y: PictureSet) -> dict[str, tuple[Array, Array]]:
+    """Features of the panel's judges besides that of `looks`, of the pictures `x` and the references `y`.
+
+    panel_KIND => features; panel_KIND_style => style features, where the judge has layers.
+    """
+    features = {}
+    for name in panel.extra:
+        kind = panel.evaluate.judges[name].kind
+        outputs = [panel.of_judge(name, part) for part in (x, y)]
+        features[f"panel_{kind}"] = (outputs[0]["features"], outputs[1]["features"])
+        if "layers/0" in outputs[0]:
+            of_x, of_y = (role_features("style", output) for output in outputs)
+            features[f"panel_{kind}_style"] = (of_x, of_y)
+    return features
 
 
 def role_features(role: str, output: JudgeOutput) -> Array:

@@ -8,21 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
+from laureate.formats.prompts import FEWEST, FEWEST_PICTURES
 from laureate.formats.text import comparable
 from laureate.imaging.blank import blankness
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MIN_PICTURES = 2  # one has no variance
+MIN_PICTURES = FEWEST_PICTURES  # fewer have no spread when one is left out
 
 
 def check_count(pictures: Sequence[Any], where: str | Path, verb: str) -> None:
-    """Refuse a set of fewer than two pictures; `where` lists them, `laureate VERB` makes them."""
+    """Refuse a set of fewer than MIN_PICTURES pictures; `where` lists them, `laureate VERB` makes them."""
     if len(pictures) < MIN_PICTURES:
         raise LaureateError(
             f"{where} lists {len(pictures)} pictures, and scores need {MIN_PICTURES} or more: "
             f"run `laureate {verb}` with more"
+        )
+
+
+def check_clusters(clusters: Iterable[str], where: str | Path) -> None:
+    """Refuse pictures of a single prompt: intervals come from resampling prompts."""
+    if len(set(clusters)) < FEWEST:
+        raise LaureateError(
+            f"the pictures of {where} are of one prompt, and intervals need {FEWEST} prompts or more: "
+            "add prompts to sample.prompts, then sample again"
         )
 
 

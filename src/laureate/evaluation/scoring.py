@@ -43,6 +43,13 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
         chosen["dino"] = scores.polynomial_kernel(*sets["dino"])
     if "style" in sets:
         chosen["style"] = scores.polynomial_kernel(*sets["style"])
+    for kind in ("imagenet", "clip", "dino"):
+        if f"panel_{kind}" in sets:
+            chosen[f"fid_{kind}"] = scores.Frechet(*sets[f"panel_{kind}"])
+            if kind != "dino":  # its kernel distance is "dino"
+                chosen[f"kid_{kind}"] = scores.polynomial_kernel(*sets[f"panel_{kind}"])
+    if "panel_imagenet_style" in sets:
+        chosen["style_imagenet"] = scores.polynomial_kernel(*sets["panel_imagenet_style"])
     if evidence.heads:
         chosen["is"] = scores.InceptionScore(list(evidence.heads.values()))
     if "lpips" in evidence.arrays:

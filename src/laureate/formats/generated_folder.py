@@ -10,9 +10,8 @@ from typing import Any
 
 from laureate.formats import generation_metadata
 from laureate.formats.generation_metadata import Generation
-from laureate.imaging.image_io import FORMATS
+from laureate.imaging.headers import read_header
 
-EXIF, USER_COMMENT = 0x8769, 0x9286  # tags of Exif 2.3
 TABLES = {"metadata.jsonl": False, "manifest.json": True}  # name => whether it is a manifest of ours
 
 
@@ -35,31 +34,13 @@ def read(folder: Path, files: Sequence[Path]) -> tuple[list[Entry], list[tuple[P
     found, unreadable = [], []
     for file in sorted(files, key=lambda path: (listed.get(_plain(path), len(listed)), str(path))):
         try:
-            size, text = header(file)
-        except (OSError, ValueError, SyntaxError) as error:
+            size, text = read_header(file)
+        except (OSError, ValueError) as error:
             unreadable.append((file, str(error) or type(error).__name__))
             continue
         row = rows.get(_plain(file))
         found.append(Entry(file, size, generation_metadata.of_picture(file.name, text, row)))
     return found, unreadable
-
-
-def header(file: Path) -> tuple[tuple[int, int], dict[str, str]]:
-    """(width, height) and the texts of a picture, from its header.
-
-    PNG text, and for JPEG and WebP the Exif UserComment, where A1111 and Forge put their `parameters`. Raises
-    OSError, ValueError or SyntaxError, as Pillow does, where there is no header.
-    """
-    from PIL import Image
-
-    with Image.open(file, formats=list(FORMATS)) as image:
-        text = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-        comment = (
-            image.getexif().get_ifd(EXIF).get(USER_COMMENT) if image.format in ("JPEG", "WEBP") else None
-        )
-        if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
-            text.setdefault("parameters", comment[8:].decode("utf-16-be", "replace"))
-        return image.size, text
 
 
 def cells(entries: Iterable[Entry], by: str) -> Mapping[str, list[Entry]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
+from laureate.core.system_files import files_in
+from laureate.core.text_files import read_text
 from laureate.formats import jsonl
 from laureate.formats.jsonl import Row
 
@@ -29,7 +31,7 @@ def read_metadata(folder: Path) -> list[Row]:
     """
     path = folder / METADATA
     rows: list[Row] = []
-    for number, row in captioned(jsonl.read_text(path, FIRST)):
+    for number, row in captioned(read_text(path, FIRST)):
         if row is None or not isinstance(row["text"], str):
             raise LaureateError(f"{path}, row {number} must be JSON with file_name and text; {AGAIN}")
         if not (folder / row["file_name"]).is_file():
@@ -61,7 +63,7 @@ def read_left_out(dataset: Path) -> list[Row]:
     if not path.exists():
         return []
     rows: list[Row] = []
-    for number, row in jsonl.parse(jsonl.read_text(path, FIRST)):
+    for number, row in jsonl.parse(read_text(path, FIRST)):
         if row is None or not all(isinstance(row.get(key), str) for key in ("file", "reason")):
             raise LaureateError(f"{path}, row {number} must be JSON with file and reason; {AGAIN}")
         rows.append(row)
@@ -69,7 +71,7 @@ def read_left_out(dataset: Path) -> list[Row]:
 
 
 def dataset_fingerprint(folder: Path) -> str:
-    """SHA-256 over names and contents of all files of the data set."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """SHA-256 over names and contents of all files of the data set; system files do not count."""
+    files = sorted(path for path in files_in(folder) if path.is_file())
     lines = [f"{path.relative_to(folder).as_posix()} {sha256_file(path)}\n" for path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

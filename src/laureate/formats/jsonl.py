@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from laureate.core.errors import LaureateError
 from laureate.core.files import write_text
 
 Row = dict[str, Any]
@@ -28,15 +27,3 @@ def parse(text: str) -> Iterator[tuple[int, Row | None]]:
         except (ValueError, RecursionError):
             row = None
         yield number, row if isinstance(row, dict) else None
-
-
-def read_text(path: str | Path, missing: str) -> str:
-    """The text of a UTF-8 file. Raises LaureateError naming the file; `missing` says what makes it."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; {missing}") from None
-    except UnicodeDecodeError as error:
-        raise LaureateError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise LaureateError(f"{path} cannot be read: {error.strerror}") from None

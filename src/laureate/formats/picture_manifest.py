@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import read_text
+from laureate.formats.file_names import is_outside
 
 MANIFEST = "manifest.json"
 Row = dict[str, Any]
@@ -15,10 +17,8 @@ TYPES = {str: "a text", int: "a whole number"}
 def read_object(path: Path, missing: str) -> Row:
     """The JSON object of a manifest. Raises LaureateError; `missing` says what to do where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist; {missing}") from None
-    except (OSError, ValueError, RecursionError) as error:
+        value = json.loads(read_text(path, missing))
+    except (ValueError, RecursionError) as error:
         raise LaureateError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(value, dict) or not isinstance(value.get("pictures"), list):
         raise LaureateError(f"{path} must hold an object with a list 'pictures'")
@@ -41,8 +41,7 @@ def checked_rows(
         for key, kind in keys.items():
             if not isinstance(row.get(key), kind) or isinstance(row[key], bool):
                 raise LaureateError(f"{where}: it needs {key}, {TYPES[kind]}")
-        file = path.parent / row["file"]
-        if not file.resolve().is_relative_to(path.parent.resolve()) or not file.is_file():
+        if is_outside(row["file"]) or not (path.parent / row["file"]).is_file():
             raise LaureateError(f"{where}: there is no file {row['file']!r} in {path.parent}")
         for name in (row["file"], (row["prompt"], row["seed"])):
             if name in seen:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import read_text
 from laureate.formats import jsonl
 from laureate.formats.jsonl import Row
 
@@ -32,7 +33,7 @@ def write_manifest(path: str | Path, rows: Iterable[Row]) -> None:
 def read_manifest(path: str | Path) -> list[Row]:
     """The rows of a manifest. Raises LaureateError naming the file and the line that is not a row."""
     rows: list[Row] = []
-    for number, row in jsonl.parse(jsonl.read_text(path, "run `laureate crawl` first")):
+    for number, row in jsonl.parse(read_text(path, "run `laureate crawl` first")):
         if row is None:
             raise LaureateError(f"{path}, line {number} is not a JSON object; run `laureate crawl` again")
         missing = ", ".join(name for name in REQUIRED if name not in row)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import read_text
 
 SETS = ("seed", "study")
+FEWEST = 2  # prompts: intervals come from resampling prompts
+FEWEST_PICTURES = 3  # of a model, and portraits of a part: scores of fewer have no value
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,21 @@ def load(paths: Iterable[str | Path]) -> list[Prompt]:
     return prompts
 
 
+def check_enough(count: int, seeds: int) -> None:
+    """Raise LaureateError if `count` prompts with `seeds` seeds each are too few to be scored."""
+    if count < FEWEST or count * seeds < FEWEST_PICTURES:
+        raise LaureateError(
+            f"sample.prompts and sample.seeds give {count} prompts with {seeds} seeds each, and scores need "
+            f"at least {FEWEST} prompts and {FEWEST_PICTURES} pictures: add prompts, or seeds"
+        )
+
+
 def _rows(path: Path) -> list[Any]:
     import yaml
 
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LaureateError(f"there is no prompt file {path}; see sample.prompts in params.yaml") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        rows = yaml.safe_load(read_text(path, "sample.prompts in params.yaml names it"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if rows is None:
         return []

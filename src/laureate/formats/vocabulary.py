@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import read_text
 
 NOUN = "gender"
 
@@ -46,12 +47,11 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
     import yaml
 
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return Vocabulary(attributes=values)
-    except FileNotFoundError:
-        raise LaureateError(f"{path} does not exist: prepare.vocabulary must name a file of words") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = yaml.safe_load(read_text(path, "prepare.vocabulary must name a file of words"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    try:
+        return Vocabulary(attributes=values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"][1:]))

@@ -1,4 +1,4 @@
-"""Decode image bytes to RGB, crop to a square, resize. Values in, values out: no file is read or written.
+"""The only decoder of pictures: image bytes to RGB, crop to a square, resize. Reads and writes no file.
 
 Bytes that cannot be used raise `PictureError`; its text is the reason that `left_out.jsonl` gives.
 """
@@ -8,8 +8,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from laureate.imaging import depth, png_text
 
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "GIF": "gif"}  # format => file suffix
 FILTERS = {
@@ -19,6 +20,23 @@ FILTERS = {
     "hamming": Image.Resampling.HAMMING,
 }
 MEGAPIXELS = 50.0
+SIGNATURES = {  # format => how its bytes begin
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (png_text.SIGNATURE,),
+    "WEBP": (b"RIFF",),
+    "TIFF": (b"II*\0", b"MM\0*"),
+    "GIF": (b"GIF87a", b"GIF89a"),
+}
+ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PictureError(ValueError):
@@ -27,12 +45,18 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Properties of encoded image bytes: Pillow's format and mode, (width, height) in pixels, frames."""
+    """Properties of encoded image bytes: Pillow's format and mode, (width, height) in pixels, frames.
+
+    A JPEG of several frames (MPO) is a JPEG. `turned`: EXIF says to turn it. `notes`: what is odd about it
+    and does not keep it from being decoded.
+    """
 
     format: str
     size: tuple[int, int]
     mode: str
     frames: int
+    turned: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def identify(data: bytes, megapixels: float = MEGAPIXELS) -> ImageInfo:
@@ -41,41 +65,58 @@ def identify(data: bytes, megapixels: float = MEGAPIXELS) -> ImageInfo:
     Raises PictureError for anything that is no picture of the known `FORMATS`, is larger than `megapixels`,
     or ends too early.
     """
-    with _open(data, megapixels) as image:
-        info = ImageInfo(str(image.format), image.size, image.mode, getattr(image, "n_frames", 1))
-        _load(image)
-    return info
+    return examine(data, megapixels)[0]
 
 
 def decode(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
-    """The picture as RGB, uint8, in sRGB, upright, on white.
+    """The picture as RGB, uint8, in sRGB, upright, on white; of several frames the first.
 
-    EXIF orientation is applied, alpha laid on white; ICC profiles, CMYK and 16 bit are converted.
-    Raises PictureError as `identify` does, and for an animation.
+    EXIF orientation is applied and alpha laid on white. ICC profiles and CMYK are converted, a profile that
+    cannot be read is ignored, and more than 8 bits are scaled by the range of the values (`depth`).
+    Raises PictureError as `identify` does.
     """
-    with _open(data, megapixels) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise PictureError(f"it is an animation of {getattr(image, 'n_frames', 1)} frames")
-        _load(image)
-        profile = image.info.get("icc_profile")
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            image = _eight_bit(image)
-        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image).convert("RGB")
-        elif image.mode not in ("RGB", "L", "CMYK"):
-            image = image.convert("RGB")
-        if profile:
-            image = _to_srgb(image, profile)
-        return image.convert("RGB")
+    return examine(data, megapixels)[1]
 
 
-def is_upright(data: bytes) -> bool:
-    """Whether a picture has no EXIF orientation, or the one that changes nothing."""
-    with _open(data, float("inf")) as image:
-        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+def examine(data: bytes, megapixels: float = MEGAPIXELS) -> tuple[ImageInfo, Image.Image]:
+    """What `identify` and `decode` give, with one decoding."""
+    notes: list[str] = []
+    try:
+        return _examined(data, megapixels, notes)
+    except _LargeTexts:
+        rest, size = png_text.without_texts(data)
+        notes[:] = [f"its text, such as a workflow, is what is large ({size} bytes), and is not read"]
+        return _examined(rest, megapixels, notes)
+
+
+class _LargeTexts(PictureError):
+    """Pillow refuses a PNG for the size of its texts."""
+
+
+def _examined(data: bytes, megapixels: float, notes: list[str]) -> tuple[ImageInfo, Image.Image]:
+    """`examine` for bytes whose texts are not too large; adds to `notes`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged EXIF and large pictures: our own words follow
+        with _open(data, megapixels) as image:
+            kind = "JPEG" if image.format == "MPO" else str(image.format)
+            size, mode, frames = image.size, image.mode, _frames(image)
+            _load(image)
+            orientation = _orientation(image, notes)
+            try:
+                picture = _rgb(image, notes)
+                if orientation in _TURNS:
+                    picture = picture.transpose(_TURNS[orientation])
+            except PictureError:
+                raise
+            except Exception as error:  # noqa: BLE001  # Pillow's conversions raise anything on odd data
+                raise PictureError(f"it cannot be converted to RGB: {error}") from None
+    return ImageInfo(kind, size, mode, frames, orientation != 1, tuple(notes)), picture
+
+
+def format_of(start: bytes) -> str | None:
+    """The format that the first 16 bytes of a file are of; None for none of `FORMATS`."""
+    found = next((kind for kind, begins in SIGNATURES.items() if start.startswith(begins)), None)
+    return None if found == "WEBP" and start[8:12] != b"WEBP" else found
 
 
 def square(picture: Image.Image, head: float = 0.0) -> Image.Image:
@@ -100,16 +141,19 @@ def _open(data: bytes, megapixels: float) -> Image.Image:
     if not data:
         raise PictureError("it is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(io.BytesIO(data), formats=list(FORMATS))
+        image = Image.open(io.BytesIO(data), formats=list(FORMATS))
     except Image.DecompressionBombError as error:
         raise PictureError(f"it is too large: {error}") from None
     except UnidentifiedImageError:
         start = data[:200].lstrip().lower()
-        what = "a web page" if start.startswith((b"<!doctype", b"<html")) else "no picture of a known format"
+        what = "no picture of a known format"
+        if start.startswith((b"<!doctype", b"<html")):
+            what = "a web page"
+        elif start.startswith(b"version https://git-lfs"):
+            what = "a Git LFS pointer, not the picture itself: run `git lfs pull`"
         raise PictureError(f"it is {what} (known: {', '.join(FORMATS)})") from None
     except Exception as error:  # noqa: BLE001  # Pillow's readers raise anything on broken headers
+        _raise_large_texts(error)
         raise PictureError(f"its header cannot be read: {error}") from None
     width, height = image.size
     if width * height > megapixels * 1e6:
@@ -118,34 +162,90 @@ def _open(data: bytes, megapixels: float) -> Image.Image:
 
 
 def _load(image: Image.Image) -> None:
-    """Decode all pixels."""
+    """Decode all pixels of the first frame."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image.load()
+        image.load()
     except Exception as error:  # noqa: BLE001  # Pillow's decoders raise anything on broken data
+        _raise_large_texts(error)
         raise PictureError(f"it cannot be decoded: {error}") from None
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16 bits (or a float in 0..1) a pixel => 8 bits: HW, uint16 or int32 or float32 => HW, uint8."""
-    values: Any = np.asarray(image)
-    if image.mode == "F":
-        scaled = values * 255.0
-    else:
-        scaled = values / 257.0  # 65535 => 255
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8), "L")
+def _raise_large_texts(error: Exception) -> None:
+    """Raise _LargeTexts for Pillow's error about the texts of a PNG."""
+    if isinstance(error, ValueError) and "text" in str(error).lower():
+        raise _LargeTexts("its text is too large") from None
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert from the ICC profile that came with the picture."""
+def _frames(image: Image.Image) -> int:
+    """The number of frames; 1 where it cannot be counted."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001  # it may read the whole file
+        return 1
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    """The EXIF orientation, 1..8; 1 where there is none or it cannot be read."""
+    with warnings.catch_warnings(record=True) as damage:
+        warnings.simplefilter("always")
+        try:
+            found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        except Exception:  # noqa: BLE001  # Pillow's EXIF reader raises anything on broken data
+            found = None
+    if damage or found is None:
+        notes.append("its EXIF data is damaged, and is ignored where it cannot be read")
+    return found if isinstance(found, int) and found in _TURNS else 1
+
+
+def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Any mode => RGB: depth, profile, then alpha on white."""
+    profile = image.info.get("icc_profile")
+    clear = image.info.get("transparency")
+    alpha = None
+    if depth.is_deep(image):
+        try:
+            image, note = depth.eight_bits(image, clear)
+        except ValueError as error:
+            raise PictureError(str(error)) from None
+        if note:
+            notes.append(f"it holds {note}")
+    elif image.mode in ALPHA or clear is not None:
+        if image.mode == "La":
+            image = image.convert("LA")
+        if image.mode == "RGB" and isinstance(clear, tuple) and max(clear) > 255:
+            image.info["transparency"] = tuple(value >> 8 for value in clear)  # of 16 bits, the pixels of 8
+        grey = image.mode in ("L", "LA")
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert("RGB").convert("L") if grey and profile else image.convert("RGB")
+    elif image.mode == "LAB":
+        image = _converted(image, ImageCms.createProfile("LAB"))
+    elif image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    if profile:
+        image = _to_srgb(image, profile, notes)
+    image = image.convert("RGB")
+    if alpha is not None:
+        image.putalpha(alpha)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image
+
+
+def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
+    """Convert from the ICC profile that came with the picture; as it is where the profile cannot be used."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         if {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}.get(space) != image.mode:
             return image  # a profile for other channels than these
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        raise PictureError(f"its ICC profile cannot be read: {error}") from None
+        return _converted(image, source)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        notes.append(f"its ICC profile cannot be read and is ignored: {' '.join(str(error).split())}")
+        return image
+
+
+def _converted(image: Image.Image, source: Any) -> Image.Image:
+    """From a profile to sRGB."""
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     assert converted is not None  # only with inPlace
     return converted

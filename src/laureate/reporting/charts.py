@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GOLD, GREY, RULE, PAPER = "#16130f", "#c9a227", "#6b645a", "#ddd6c7", "#faf7f0"
+INK, GOLD, GREY, BLUE = "#16130f", "#c9a227", "#6b645a", "#4a6fa5"
+RULE, PAPER = "#ddd6c7", "#faf7f0"
 STYLE: dict[str, Any] = {
     "font.family": "STIXGeneral",
     "font.size": 12,
@@ -36,7 +37,7 @@ CURVE = {"step": "Int64", "loss": "Float64", "holdout_loss": "Float64"}  # colum
 
 
 def score_panel(table: pd.DataFrame, score: score_catalog.ScoreColumn) -> str:
-    """One score against the rank, with 95 % intervals, the baseline and the noise floor. => SVG"""
+    """One score against the rank, with 95 % intervals, baseline, noise floor and VAE ceiling. => SVG"""
     with _style():
         figure, axes = _canvas(1, 1, (3.9, 2.7))
         _score_axes(axes[0], table, score)
@@ -85,7 +86,7 @@ def losses(curves: Mapping[str, pd.DataFrame], highlighted: str) -> str:
 
 
 def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColumn) -> None:
-    """Draw one panel: dots with bars for the ranks, bands for the baseline and the noise floor."""
+    """Draw one panel: dots with bars for the ranks, bands for the rows that are no adapter."""
     known = table[table[score.key].notna()]
     columns = {"value": score.key, "low": f"{score.key}_low", "high": f"{score.key}_high"}
     factor = 100 if score.percent else 1
@@ -95,12 +96,13 @@ def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColum
     for name, colour, label in (
         (results_table.BASELINE, GREY, "baseline, 95 %"),
         (results_table.FLOOR, GOLD, "noise floor: real portraits, 95 %"),
+        (results_table.CEILING, BLUE, "VAE ceiling: portraits through the VAE, 95 %"),
     ):
         if name in numbers.index:
             row = numbers.loc[name]
             axes.axhspan(row["low"], row["high"], color=colour, alpha=0.16, linewidth=0)
             axes.axhline(row["value"], color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
-    external = numbers[numbers["rank"].isna() & (numbers.index != results_table.FLOOR)]
+    external = numbers[numbers["rank"].isna() & ~numbers.index.isin(results_table.REFERENCES)]
     for name, value in external["value"].items():
         axes.axhline(value, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate(

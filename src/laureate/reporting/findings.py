@@ -20,20 +20,24 @@ CONTENT = (
 def findings(table: pd.DataFrame, selected: str) -> list[str]:
     """Up to three sentences: the lowest KID of the adapters, and what `selected` changes against the base.
 
+    KID is the independent judge's where there is one, else that of the role `looks`.
+
     `table`: as in results_table. A sentence for which the table has no numbers is left out.
     """
     by_key = {score.key: score for score in score_catalog.SCORES}
     models = table[table["rank"].notna()]
     adapters = models[models["rank"] > 0]
     sentences = []
-    if len(adapters) and models["kid"].notna().all():
-        best = adapters["kid"].idxmin()
-        value, interval = results_table.format_score(adapters.loc[best], by_key["kid"])
-        text = f"The lowest KID of the adapters is {value} ({interval}), at rank {adapters['rank'][best]}"
+    key = next((k for k in ("kid_imagenet", "kid") if len(models) and models[k].notna().all()), None)
+    if len(adapters) and key is not None:
+        best, score = adapters[key].idxmin(), by_key[key]
+        value, interval = results_table.format_score(adapters.loc[best], score)
+        at = adapters["rank"][best]
+        text = f"The lowest {score.label} of the adapters is {value} ({interval}), at rank {at}"
         if results_table.BASELINE in models.index:
-            value, interval = results_table.format_score(models.loc[results_table.BASELINE], by_key["kid"])
+            value, interval = results_table.format_score(models.loc[results_table.BASELINE], score)
             text += f"; the untuned base has {value} ({interval})"
-        marked = results_table.best_or_tied(adapters, by_key["kid"])
+        marked = results_table.best_or_tied(adapters, score)
         tied = [str(adapters["rank"][name]) for name in marked if name != best]
         if tied:
             text += f". With this many pictures {join_ranks(tied).lower()} cannot be told apart from it"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate import __version__
 from laureate.comparison import published_results, results_table
+from laureate.evaluation import score_catalog
 from laureate.reporting import charts, contact_sheets, recommendation
 from laureate.reporting.findings import findings
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {  # anchor => heading
     "table": "Scores of all models",
+    "judges": "Every rank by every judge",
     "ranks": "Scores against rank",
     "prompts": "One picture per prompt",
     "tuned": "Baseline against tuned",
@@ -77,13 +79,14 @@ class PageContent:
     hashes: list[tuple[str, str]]  # name, SHA-256
     bootstrap: int  # resamples
     sheets: Sequence[str] = field(default=())  # file names under figures/
+    judges: Mapping[str, Any] = field(default_factory=dict)  # as in metrics/judges.json
     missing: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # external model => pictures
     published: published_results.Published | None = None
 
     @property
     def models(self) -> list[str]:
         """Baseline, adapters and external models, in the order of the table."""
-        return [name for name in self.table.index if name != results_table.FLOOR]
+        return [name for name in self.table.index if name not in results_table.REFERENCES]
 
     @property
     def adapters(self) -> list[str]:
@@ -104,12 +107,15 @@ def render(content: PageContent) -> str:
     environment.filters["title_of"] = results_table.title
     table, published = content.table, content.published
     absent = set() if published else {"reported"}
+    answer = recommendation.answer(content.advice)
+    absent |= set() if answer["by_judge"] else {"judges"}
     return environment.get_template("report.html.j2").render(
         title=content.title,
         version=__version__,
         headings=SECTIONS,
         sections=[(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent],
-        answer=recommendation.answer(content.advice),
+        answer=answer,
+        eyes=whose_eyes(content.judges),
         findings=findings(table, content.selected),
         bootstrap=content.bootstrap,
         scores=results_table.short_table_scores(table),
@@ -146,6 +152,16 @@ def render(content: PageContent) -> str:
     )
 
 
+def whose_eyes(judges: Mapping[str, Any]) -> dict[str, str]:
+    """Score => the judge that it is by, of every score; empty text where no judge of it is known."""
+    roles = {role: name for name, judge in judges.items() for role in judge["roles"]}
+    kinds = {judge["kind"]: name for name, judge in judges.items()}
+    return {
+        score.key: roles.get(score.role, "") if score.role else kinds.get(score.key.rpartition("_")[2], "")
+        for score in score_catalog.SCORES
+    }
+
+
 def picture_uri(picture: Image, width: int) -> str:
     """RGB => data URI of a WebP of that width."""
     data = io.BytesIO()
@@ -159,11 +175,11 @@ def svg_uri(text: str) -> str:
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the short table as the template needs them; the noise floor is the last."""
+    """Rows of the short table as the template needs them; noise floor and VAE ceiling are the last."""
     scores = results_table.short_table_scores(table)
-    kinds = {results_table.FLOOR: "floor", results_table.BASELINE: "baseline"}
+    kinds = dict.fromkeys(results_table.REFERENCES, "floor") | {results_table.BASELINE: "baseline"}
     rows = []
-    for model in sorted(table.index, key=lambda name: name == results_table.FLOOR):
+    for model in sorted(table.index, key=lambda name: name in results_table.REFERENCES):
         row = table.loc[model]
         cells = []
         for score in scores:

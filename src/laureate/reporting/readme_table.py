@@ -51,7 +51,9 @@ def results(table: pd.DataFrame, selected: str, advice: list[str]) -> str:
         f"the same {count} held-out portraits. "
         "**Bold**: best, and different from every other model, compared prompt by prompt and seed by seed "
         "(Holm-corrected). ≈: the best value and all that this many pictures do not tell apart from it. "
-        "The noise floor scores real portraits against real ones."
+        "The noise floor scores real portraits against real ones; the VAE ceiling the same after the base's "
+        "VAE has encoded and decoded them, which no adapter can pass. KID, ImageNet is by a network that had "
+        "no part in this project; the other columns are by the judges of `evaluate.roles`."
     )
     return "\n\n".join(
         [

@@ -15,21 +15,26 @@ def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
     """The rank adviser's result, as `laureate compare` writes it => what the template needs.
 
     headline, reason: its first sentence in two parts; sure: what the pictures show; not_settled: what more
-    pictures could change (either may be empty); details: its other sentences; best, score: the best rank, and
-    the column of the table that ranks are compared by; ranks: per rank its difference to the best with the
-    interval as text, and the verdict. Raises LaureateError where `advice` is of another version.
+    pictures could change; judges: whether the judges agree (each of these may be empty); details: its other
+    sentences; lead: the judge whose differences are shown, where there are several; best, score: its best
+    rank, and the column of the table that ranks are compared by; ranks: per rank its difference to the best
+    with the interval as text, and the verdict of all judges; by_judge: see `by_judge`. Raises LaureateError
+    where `advice` is of another version.
     """
     try:
-        score = next(score for score in score_catalog.SCORES if score.key == advice["criterion"])
-        first, *others = advice["sentences"]
-        headline, _, reason = first.partition(": ")
-        open_questions = 0 if advice["enough"] else 1 if advice["rank"] is None else 2  # sentences of them
+        score = score_of(advice["judges"][advice["lead"]]["score"])
+        headline, _, reason = advice["answer"].partition(": ")
+        if not reason:
+            raise ValueError("no answer")
         return {
             "headline": headline,
             "reason": reason[:1].upper() + reason[1:],
             "sure": _sure(advice),
-            "not_settled": " ".join(others[:open_questions]),
-            "details": others[open_questions:],
+            "not_settled": " ".join(advice["open_questions"]),
+            "judges": advice["agreement"]["sentence"],
+            "details": advice["details"],
+            "lead": advice["lead"] if len(advice["judges"]) > 1 else "",
+            "by_judge": by_judge(advice),
             "best": advice["best"],
             "score": score,
             "ranks": [_rank(finding, advice, score) for finding in advice["findings"]],
@@ -38,13 +43,56 @@ def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
         raise LaureateError(f"{ADVICE} is of another version; run `laureate compare` again") from None
 
 
+def score_of(key: str) -> score_catalog.ScoreColumn:
+    """The column of a score. Raises StopIteration for an unknown one."""
+    return next(score for score in score_catalog.SCORES if score.key == key)
+
+
+def by_judge(advice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every judge with its score and a cell per rank, where there are several judges; else none.
+
+    A cell has the value, the verdict, and the share of the way to the VAE ceiling with its interval, as text.
+    """
+    if len(advice["judges"]) < 2:
+        return []
+    names = sorted(advice["judges"], key=lambda name: name != advice["lead"])
+    rows = []
+    for name in names:
+        judge = advice["judges"][name]
+        cells = []
+        for finding in judge["findings"]:
+            way = judge["way_to_ceiling"].get(str(finding["rank"]))
+            share = interval = ""
+            if way is not None:
+                share, interval = results_table.format_interval(way["value"], way["low"], way["high"], True)
+            value, low, high = finding["value"], *_ends(finding)
+            text = "–" if value is None else results_table.format_interval(value, low, high)[0]
+            cells.append(
+                {"value": text, "verdict": finding["verdict"], "way": share, "way_interval": interval}
+            )
+        score = score_of(judge["score"])
+        rows.append(
+            {"name": name, "score": score, "best": judge["best"], "sees": judge["sees"], "cells": cells}
+        )
+    return rows
+
+
+def _ends(finding: Mapping[str, Any]) -> tuple[float, float]:
+    """An interval as wide as that of a rank's difference to the best: how many digits its value has."""
+    low, high = (finding["difference"][key] or 0.0 for key in ("low", "high"))
+    return float(low), float(high)
+
+
 def _sure(advice: Mapping[str, Any]) -> str:
     """What the tests of the rank adviser have shown of the recommended rank; empty without one."""
     rank = advice["rank"]
     if rank is None:
         return ""
     parts = ["Better than the untuned base"]
-    if rank != advice["best"]:
+    several = sum(judge["sees"] for judge in advice["judges"].values()) > 1
+    if several and advice["unanimous"]:
+        parts.append("best or tied with the best for every judge that sees a difference")
+    elif rank != advice["best"] and advice["unanimous"]:
         parts.append(f"tied with rank {advice['best']}")
     if advice["enough"]:
         smaller = any(finding["rank"] < rank for finding in advice["findings"])
@@ -56,7 +104,7 @@ def _rank(
     finding: Mapping[str, Any], advice: Mapping[str, Any], score: score_catalog.ScoreColumn
 ) -> dict[str, Any]:
     """One row of the table of verdicts; a difference is above 0 where the rank is worse than the best."""
-    is_best = finding["verdict"] == "best"
+    is_best = finding["rank"] == advice["best"]
     numbers = (finding["difference"][key] for key in ("value", "low", "high"))
     value, low, high = (float("nan") if number is None else number for number in numbers)
     difference, interval = results_table.format_interval(value, low, high)

@@ -10,7 +10,7 @@ from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
 from laureate.formats import prompts
-from laureate.networks.diffusion import base_model, encoding
+from laureate.networks.diffusion import base_model, encoding, prompt_length
 from laureate.sampling import pipeline
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Generator:
                 min(settings.batch, len(seeds)),
             )
             return list(pipeline.decode(self.found, vae, batches))
+
+    def read(self, text: str) -> tuple[str, str | None]:
+        """What the text encoder reads of a prompt, and a sentence on the rest; None if all is read."""
+        with self._lock:
+            tokenizer = self._shared()[0]
+            cut = prompt_length.sentence(tokenizer, text, "of this request", self.params.prepare.style)
+            return prompt_length.split(tokenizer, text)[0], cut
 
     def _model(self, model: str) -> tuple[Any, Any]:
         """UNet and text encoder of a model, its adapter merged; the model not used for longest is let go.

@@ -33,9 +33,10 @@ def run(params: Params) -> None:
     models = {
         name: paired_tests.ScoredModel(one, references, params.evaluate)
         for name, one in evidences.items()
-        if name != results_table.FLOOR
+        if name not in results_table.REFERENCES
     }
-    advice = rank_recommendation.advise(params, models)
+    ceiling = paired_tests.ScoredModel(evidences[results_table.CEILING], references, params.evaluate)
+    advice = rank_recommendation.advise(params, models, ceiling)
     tests = []
     for score in progress(score_catalog.SCORES, len(score_catalog.SCORES), "compare"):
         tests += paired_tests.compare(score, table, models)

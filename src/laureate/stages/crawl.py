@@ -165,7 +165,8 @@ def _first_requests(options: Options) -> str:
         + f"; after each its picture, if its credit says {' or '.join(options.kinds)}",
         f"User-Agent: {options.agent}",
         f"hosts: {', '.join(sorted(options.allowed_hosts))}",
-        f"delay: {options.delay:g} s between requests, one at a time; robots.txt and Retry-After obeyed",
+        f"delay: {options.delay:g} s between requests, one at a time; robots.txt, its Crawl-delay and "
+        "Retry-After obeyed",
     ]
     return "\n".join(dict.fromkeys(lines))
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.paths import DATASET, ENCODED
+from laureate.core.files import fresh_folder
+from laureate.core.paths import DATASET, ENCODED, RECONSTRUCTED
 from laureate.core.progress import progress
 from laureate.formats.imagefolder import PARTS, dataset_fingerprint, read_metadata
+from laureate.formats.pictures import read_picture
 from laureate.networks.diffusion import base_model, encoding
 from laureate.torch_utils import device, safetensors_io
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(params: Params) -> None:
-    """data/dataset => data/encoded.safetensors.
+    """data/dataset => data/encoded.safetensors, and data/reconstructed: training portraits through the VAE.
 
     Tensors, for PART in train, holdout: `PART.mean` and `PART.logvar` (n, c, h, w), `PART.text` (n, tokens,
     width), and `empty.text` (1, tokens, width), all float32; `PART.ids` (n, tokens) and `empty.ids` (1,
@@ -62,6 +64,18 @@ def run(params: Params) -> None:
         **{f"{part}.files": json.dumps([row["file_name"] for row in rows[part]]) for part in PARTS},
     }
     safetensors_io.save(ENCODED, result, header)
+    names = [row["file_name"] for row in rows["train"]]
+    pictures = encoding.reconstruct(vae, result["train.mean"], found.scaling_factor, params.encode.batch)
+    with fresh_folder(RECONSTRUCTED) as folder:
+        for name, picture in zip(names, progress(pictures, len(names), "decode train"), strict=True):
+            _save(folder / name, picture)
+
+
+def _save(path: Path, picture: "Tensor") -> None:
+    """Write a picture, HWC uint8, as PNG."""
+    from PIL import Image
+
+    Image.fromarray(picture.numpy()).save(path.with_suffix(".png"))
 
 
 def _moments(vae: Any, files: list[Path], batch: int, multiple: int, label: str) -> "tuple[Tensor, Tensor]":
@@ -79,13 +93,8 @@ def _picture(path: Path, multiple: int) -> "Tensor":
     """A picture as CHW uint8."""
     import numpy as np
     import torch
-    from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError):
-        raise LaureateError(f"{path} is not a picture; run `laureate prepare` again") from None
+    pixels = np.array(read_picture(path, "run `laureate prepare` again"))
     if pixels.shape[0] % multiple or pixels.shape[1] % multiple:
         height, width = pixels.shape[:2]
         raise LaureateError(

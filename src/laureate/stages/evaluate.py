@@ -1,7 +1,8 @@
 """Stage evaluate: score one model against the held-out portraits.
 
-The noise floor is the score of the training portraits. Writes the scores with their intervals, and the
-evidence that they are computed from, so that compare can test differences between models without the
+The noise floor is the score of the training portraits, the VAE ceiling that of the same portraits encoded
+and decoded by the base's VAE: no adapter can pass what that loses. Writes the scores with their intervals,
+and the evidence that they are computed from, so that compare can test differences between models without the
 pictures.
 """
 
@@ -12,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.config.params import Params
+from laureate.config.params import REFERENCES, Params
 from laureate.core.files import write_json
-from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, SAMPLES, WORK
+from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, RECONSTRUCTED, SAMPLES, WORK
 from laureate.core.progress import progress
 from laureate.evaluation import sanity_checks
 from laureate.formats import external, imagefolder, prompts, samples
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 METRICS = Path("metrics/models")
 JUDGED = WORK / "judged"  # cache of judge outputs
-FLOOR = "noise-floor"
+FLOOR, CEILING = REFERENCES
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Picture:
 
 
 def run(params: Params, model: str) -> None:
-    """Score `model`: "noise-floor", "baseline", "rank-N", or an external model.
+    """Score `model`: "noise-floor", "vae-ceiling", "baseline", "rank-N", or an external model.
 
     => metrics/models/NAME.json, data/evidence/NAME.safetensors. Raises LaureateError naming a file that is
     missing or that fails a check of `laureate.evaluation.sanity_checks`.
@@ -50,6 +51,8 @@ def run(params: Params, model: str) -> None:
     portraits = {part: real_pictures(part) for part in ("train", "holdout")}
     if model == FLOOR:
         generated, listing, verb = portraits["train"], DATASET / "train" / imagefolder.METADATA, "prepare"
+    elif model == CEILING:
+        generated, listing, verb = reconstructed(portraits["train"]), RECONSTRUCTED, "encode"
     elif model in params.external:
         generated, listing = external_pictures(model, questions), EXTERNAL / model / external.MANIFEST
         verb = f"images --model {model}"
@@ -57,6 +60,7 @@ def run(params: Params, model: str) -> None:
         generated, listing = sampled_pictures(model, questions), samples.path_of(model)
         verb = f"sample --model {model}"
     sanity_checks.check_count(generated, listing, verb)
+    sanity_checks.check_clusters([picture.prompt for picture in generated], listing)
     check_portraits(portraits, [question.text for question in questions])
 
     from laureate.evaluation import (  # late: a missing file has been reported by now
@@ -73,7 +77,7 @@ def run(params: Params, model: str) -> None:
         sanity_checks.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
     check_pictures(sets)
-    panel = Panel(params.evaluate, JUDGED)
+    panel = Panel(params.evaluate, JUDGED, params.panel)
     texts = [picture.text for picture in generated]
     extracted = feature_extraction.extract_evidence(
         panel,
@@ -84,6 +88,7 @@ def run(params: Params, model: str) -> None:
         clusters=[picture.prompt for picture in generated],
         attributes=[picture.attributes for picture in generated],
         style=params.evaluate.style,
+        of_portraits=model in REFERENCES,
     )
     values: dict[str, float | int | None] = {
         "n_generated": len(generated),
@@ -110,6 +115,14 @@ def run(params: Params, model: str) -> None:
         replace(extracted, draws=draws, settings=scoring.settings_of(evaluate)),
     )
     write_json(METRICS / f"{model}.json", values)
+
+
+def reconstructed(portraits: Sequence[Picture]) -> list[Picture]:
+    """The training portraits as `encode` decodes them again, in data/reconstructed."""
+    return [
+        replace(picture, file=RECONSTRUCTED / Path(picture.file.name).with_suffix(".png"))
+        for picture in portraits
+    ]
 
 
 def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[str]) -> None:

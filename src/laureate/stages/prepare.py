@@ -1,6 +1,7 @@
 """Stage prepare: crop, caption and split the pictures of a crawl or of a user's folder into a data set."""
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from laureate.config.params import Params, Prepare
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
-from laureate.dataset import filters, folder_check, split, user_folder
-from laureate.dataset.clip_captioner import AttributeClassifier, caption, check_tokens
+from laureate.dataset import filters, folder_check, layouts, manual_captions, split, user_folder
+from laureate.dataset.clip_captioner import MAX_TOKENS, AttributeClassifier, caption, check_tokens
 from laureate.formats import imagefolder, portraits, prompts
 from laureate.formats.jsonl import Row
 from laureate.formats.vocabulary import load_vocabulary
+from laureate.imaging.blank import blankness
 from laureate.imaging.image_io import PictureError, decode, resized, square
 from laureate.imaging.near_duplicates import Hash, perceptual_hash
 
@@ -30,15 +32,19 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     differ, when `laureate doctor` finds a serious problem in a user's folder, when there are too few
     pictures, when one is in both parts, and when a prompt is a training caption.
     """
-    wanted, raw, out = params.prepare, Path(raw or params.prepare.source), Path(out)
+    wanted, raw, out = params.prepare, Path(raw or params.prepare.source).expanduser(), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
-    rows, left_out = filters.usable(_rows(raw, wanted, params.crawl.megapixels))
+    prompts.check_enough(len(asked), len(params.sample.seeds))
+    _name_long_prompts(asked, wanted)
+    every = _rows(raw, wanted, params.crawl.megapixels)
+    manual = manual_captions.load(Path(wanted.captions), every)
+    rows, left_out = filters.usable(every)
     pictures, hashes, broken = _pictures(rows, raw, wanted, params.crawl.megapixels)
     rows = [row for row in rows if row["file"] in pictures]
     rows, duplicates = filters.without_near_duplicates(rows, hashes, wanted.near)
     left_out += broken + duplicates
-    texts = _captions(rows, pictures, wanted, vocabulary)
+    texts = _captions(rows, pictures, wanted, vocabulary, manual)
     parts: dict[str, list[Row]] = {name: [] for name in imagefolder.PARTS}
     for row in rows:
         parts[split.part_of(str(row["id"]), wanted.holdout, wanted.seed)].append(metadata_row(row, texts))
@@ -58,6 +64,18 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     print(f"{out}: {counts}, {len(left_out)} left out{_seed_hint(rows, wanted)}")
 
 
+def _name_long_prompts(asked: Sequence[str], wanted: Prepare) -> None:
+    """Name prompts that CLIP's text encoder does not read to their end, before anything is trained."""
+    count = folder_check.token_counter(wanted.clip)
+    for text in asked:
+        if (tokens := count(text)) > MAX_TOKENS:
+            print(
+                f"the prompt {text[:60]!r}... has {tokens} tokens, the text encoder reads {MAX_TOKENS}: its "
+                "end is not read; shorten it",
+                file=sys.stderr,
+            )
+
+
 def _seed_hint(rows: Sequence[Row], wanted: Prepare) -> str:
     """A better `prepare.seed`, where a group is off by more than two standard deviations; else ''."""
     groups = split.strata(rows)
@@ -73,13 +91,18 @@ def _seed_hint(rows: Sequence[Row], wanted: Prepare) -> str:
 def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
     """The rows of a crawl, or of a user's folder in which no serious problem was found."""
     manifest = raw / portraits.MANIFEST
-    if manifest.exists() or not raw.is_dir() or raw == RAW:  # a crawl leaves a manifest
+    if not raw.is_dir() and raw != RAW:
+        what = "a file, not a folder" if raw.exists() else "no folder: there is none of that name"
+        raise LaureateError(f"prepare.source: {raw} is {what}")
+    if manifest.exists() or raw == RAW:  # a crawl leaves a manifest
         rows = portraits.read_manifest(manifest)
         filters.check_files(rows, raw, portraits.MANIFEST)
         return rows
+    there = user_folder.listed(raw)
+    found = user_folder.captions_of(there, wanted.embedded_prompts)
     count = folder_check.token_counter(wanted.clip)
-    findings = folder_check.check(
-        raw, wanted.near, megapixels, count, lambda pictures: progress(pictures, len(pictures), "check")
+    findings = folder_check.check_listed(
+        there, found, wanted.near, megapixels, count, lambda paths: progress(paths, len(paths), "check")
     )
     serious = [finding for finding in findings if finding.serious]
     if serious:
@@ -87,14 +110,17 @@ def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
         raise LaureateError(
             f"{raw / first.where}: {first.problem}{more}; run `laureate doctor {raw}`, which says what to do"
         )
-    return user_folder.read(raw)
+    print(layouts.summary(there, found))
+    for finding in findings:
+        print(f"{finding.where}: {finding.problem}; {finding.remedy}")
+    return user_folder.read(raw, wanted.embedded_prompts)
 
 
 def _pictures(
     rows: Sequence[Row], raw: Path, wanted: Prepare, megapixels: float
 ) -> tuple[dict[str, Image.Image], dict[str, Hash], list[dict[str, str]]]:
     """Three values: file => square RGB picture at `prepare.resolution`; file => perceptual hash of the whole
-    picture; {file, reason} for pictures that cannot be decoded.
+    picture; {file, reason} for pictures that cannot be decoded, and blank ones.
     """
     pictures: dict[str, Image.Image] = {}
     hashes: dict[str, Hash] = {}
@@ -105,22 +131,30 @@ def _pictures(
         except PictureError as error:
             left_out.append({"file": row["file"], "reason": str(error)})
             continue
-        pictures[row["file"]] = resized(square(whole, wanted.head), wanted.resolution, wanted.filter)
+        picture = resized(square(whole, wanted.head), wanted.resolution, wanted.filter)
+        why = blankness(whole) or blankness(picture)
+        if why:
+            left_out.append({"file": row["file"], "reason": f"it is blank: it {why}"})
+            continue
+        pictures[row["file"]] = picture
         hashes[row["file"]] = perceptual_hash(whole)
     return pictures, hashes, left_out
 
 
 def _captions(
-    rows: Sequence[Row], pictures: Mapping[str, Image.Image], wanted: Prepare, vocabulary: Any
+    rows: Sequence[Row],
+    pictures: Mapping[str, Image.Image],
+    wanted: Prepare,
+    vocabulary: Any,
+    manual: Mapping[str, str],
 ) -> dict[str, str]:
     """File => caption: that of `prepare.captions`, else that of the user's folder, else the captioner's."""
     from laureate.evaluation.judges import ClipJudge
 
-    manual = _manual_captions(Path(wanted.captions))
     if not rows:
         return {}
     judge = ClipJudge.load(wanted.clip)
-    given = {row["file"]: manual.get(Path(row["file"]).stem, row.get("text")) for row in rows}
+    given = {row["file"]: manual.get(row["file"], row.get("text")) for row in rows}
     texts = {file: text for file, text in given.items() if text is not None}
     uncaptioned = [row for row in rows if row["file"] not in texts]
     images = [pictures[row["file"]] for row in uncaptioned]
@@ -140,22 +174,6 @@ def _captions(
             texts[row["file"]] = caption(vocabulary, answers, wanted.style, wanted.confidence)
     check_tokens(texts, judge.tokenizer)
     return texts
-
-
-def _manual_captions(path: Path) -> dict[str, str]:
-    """Stem of a raw file => caption. Raises LaureateError for a file that is not a mapping of texts."""
-    import yaml
-
-    try:
-        captions = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(captions, dict):
-        raise LaureateError(f"{path} must map the stem of a picture's file name to its caption")
-    for stem, text in captions.items():
-        if not isinstance(text, str) or not text.strip():
-            raise LaureateError(f"{path}: the caption of {stem} is empty or not a text")
-    return {str(stem): text.strip() for stem, text in captions.items()}
 
 
 def metadata_row(row: Row, texts: Mapping[str, str]) -> Row:

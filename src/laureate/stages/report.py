@@ -14,6 +14,7 @@ from laureate.core.files import fresh_folder, write_text
 from laureate.core.paths import ADVICE, COMPARISON, EXTERNAL
 from laureate.core.progress import progress
 from laureate.formats import external, imagefolder, prompts, samples
+from laureate.formats.pictures import read_picture
 from laureate.imaging import image_io
 from laureate.reporting import charts, contact_sheets, html_page
 
@@ -106,6 +107,7 @@ def read_content(params: Params) -> html_page.PageContent:
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
         sheets=(PROMPTS, TUNED, MATRIX),
+        judges=_json(METRICS / "judges.json", "compare"),
         missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )
@@ -123,7 +125,7 @@ def _external_sample(model: str, found: external.Pictures, prompt: str, seed: in
         (row for row in found.drawn if row["prompt"] == prompt), key=lambda row: row["seed"] != seed
     )
     if rows:
-        return image_io.square(_picture(EXTERNAL / model / rows[0]["file"]))
+        return image_io.square(read_picture(EXTERNAL / model / rows[0]["file"]))
     reasons = [str(row.get("reason", "")) for row in found.missing if row.get("prompt") == prompt]
     return contact_sheets.placeholder((reasons[0] if reasons else "") or "no picture")
 
@@ -134,7 +136,7 @@ def _sample(model: str, manifest: samples.Samples, prompt: str, seed: int) -> Im
         raise LaureateError(
             f"data/samples/{model} lacks {prompt} with seed {seed}; run `laureate sample --model {model}`"
         )
-    return _picture(SAMPLES / model / files[0])
+    return read_picture(SAMPLES / model / files[0])
 
 
 def _data(limit: int) -> html_page.DatasetSummary:
@@ -145,7 +147,7 @@ def _data(limit: int) -> html_page.DatasetSummary:
     chosen = [rows[int(i * step)] for i in range(min(limit, len(rows)))]
     portraits = [
         html_page.Portrait(
-            _picture(DATASET / part / row["file_name"]),
+            read_picture(DATASET / part / row["file_name"]),
             row["name"],
             row["credit"],
             _year(row["file_name"]),
@@ -169,7 +171,9 @@ def _hashes(params: Params, manifests: dict[str, samples.Samples]) -> list[tuple
             found.append((name, value))
     for name, judge in _json(METRICS / "judges.json", "compare").items():
         found += [
-            (f"Judge, {name}", hash) for file, hash in judge["sha256"].items() if file.endswith("tensors")
+            (f"Judge, {name}", hash)
+            for file, hash in judge["sha256"].items()
+            if file.endswith((".safetensors", ".pth"))
         ]
     return found + [
         (f"Adapter, {results_table.title(name).lower()}", str(manifests[name].adapter))
@@ -202,13 +206,3 @@ def _json(path: Path, verb: str) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise LaureateError(f"{path} does not exist; run `laureate {verb}` first") from None
-
-
-def _picture(path: Path) -> Image:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise LaureateError(f"{path} cannot be read as a picture ({error}); make it again") from None

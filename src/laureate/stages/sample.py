@@ -12,7 +12,7 @@ from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, SAMPLES
 from laureate.core.progress import progress
 from laureate.formats import prompts, samples
 from laureate.imaging.blank import is_blank
-from laureate.networks.diffusion import base_model
+from laureate.networks.diffusion import base_model, prompt_length
 from laureate.sampling.pipeline import check_adapter, draw
 from laureate.torch_utils import device
 
@@ -28,6 +28,9 @@ def run(params: Params, model: str) -> None:
     adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         check_adapter(adapter, found)
+    texts = {prompt.id: prompt.text for prompt in asked}
+    for line in prompt_length.sentences(found.tokenizer(), texts, params.prepare.style):
+        print(line, file=sys.stderr)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
     names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
     with fresh_folder(SAMPLES / model) as folder:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laureate.core import os_errors
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
+from laureate.core.network import is_lfs_pointer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,15 +56,22 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
 
 def load(path: str | Path) -> dict[str, Tensor]:
     """Every tensor of a file, on the CPU. Raises LaureateError if it is missing or damaged."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header(path)
-    return load_file(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise LaureateError(f"{path} is damaged ({error}); make or fetch it again") from None
 
 
 def metadata(path: str | Path) -> dict[str, str]:
     """The metadata in a file's header. Raises LaureateError if the file is missing or damaged."""
-    return dict(header(path).get("__metadata__", {}))
+    found = header(path).get("__metadata__", {})
+    if not isinstance(found, dict):
+        raise LaureateError(f"{path} is not a safetensors file; make or fetch it again")
+    return found
 
 
 def header(path: str | Path) -> dict[str, Any]:
@@ -77,10 +86,16 @@ def header(path: str | Path) -> dict[str, Any]:
             if length > HEADER_LIMIT:
                 raise ValueError
             value = json.loads(file.read(length))
-        ends = [tensor["data_offsets"][1] for key, tensor in value.items() if key != "__metadata__"]
+        ends = [int(tensor["data_offsets"][1]) for key, tensor in value.items() if key != "__metadata__"]
     except FileNotFoundError:
         raise LaureateError(f"there is no file {path}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError as error:
+        raise LaureateError(os_errors.sentence(error)) from None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        if is_lfs_pointer(path):
+            raise LaureateError(
+                f"{path} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository"
+            ) from None
         raise LaureateError(f"{path} is not a safetensors file; make or fetch it again") from None
     size, wanted = path.stat().st_size, 8 + length + max(ends, default=0)
     if size != wanted:

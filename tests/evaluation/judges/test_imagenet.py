@@ -17,6 +17,7 @@ from laureate.evaluation import feature_extraction, scores, scoring
 from laureate.evaluation.judges import weights
 from laureate.evaluation.judges.batching import pixels
 from laureate.evaluation.judges.imagenet import SHA256, SOURCE, ImagenetJudge
+from laureate.evaluation.judges.imagenet_net import SIZE, Lite0
 from laureate.evaluation.judges.panel import Panel, PictureSet
 
 
@@ -53,6 +54,45 @@ def test_the_features_are_those_of_the_published_class(judge: ImagenetJudge) -> 
     assert np.abs(seen["features"] - features.numpy()).max() < 1e-5
     assert np.abs(seen["probabilities/imagenet"] - likely.numpy()).max() < 1e-5
     assert seen["features"].std(axis=0).max() > 0.05  # pictures do differ
+
+
+def test_the_layers_are_those_of_timms_network(judge: ImagenetJudge) -> None:
+    """timm has the architecture, on random weights: those are given to ours under the published names."""
+    from timm.models.efficientnet import tf_efficientnet_lite0
+
+    torch.manual_seed(0)
+    theirs = tf_efficientnet_lite0(pretrained=False).eval()
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    blocks = [f"{i}.{j}" for i, stage in enumerate(theirs.blocks) for j in range(len(stage))]
+    state = theirs.state_dict()
+    top = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+    inner = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2"}
+    inner |= {"_project_conv": "conv_pwl", "_bn2": "bn3"}
+    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    names = (top | {"_fc": "classifier"}).items()
+    pairs = [(ours, name) for ours, name in names]
+    for number, place in enumerate(blocks):
+        parts = (inner if number else first).items()
+        pairs += [(f"_blocks.{number}.{ours}", f"blocks.{place}.{name}") for ours, name in parts]
+    given = {
+        f"{ours}{key.removeprefix(name)}": value
+        for ours, name in pairs
+        for key, value in state.items()
+        if key.startswith(f"{name}.")
+    }
+    assert len(given) == len(state)
+    x = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    with torch.inference_mode():
+        features, logits, stages = Lite0(given).eval()(x)
+        expected = theirs.bn1(theirs.conv_stem(x))
+        for ours, stage in zip(stages, theirs.blocks, strict=True):
+            expected = stage(expected)
+            torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(logits, theirs(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(theirs.classifier(features), logits)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the package that is compared with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -139,3 +140,63 @@ def recommendations(
         advice = rank_selection.advise(ranks, base, resamples, margin=margin)
         recommended.append(Recommendation(advice.rank, advice.rank in right, advice.enough, advice.best))
     return recommended
+
+
+PANEL = "all judges"  # the recommendation that holds for the whole panel
+
+
+def panel_recommendations(
+    pool: Pool,
+    drawn: Iterable[Study],
+    true_values: Mapping[str, Mapping[str, float]],
+    keys: Mapping[str, str],
+    margin: float = rank_selection.MARGIN,
+) -> dict[str, list[Recommendation]]:
+    """The recommendation of every judge alone, and of all together, in every study.
+
+    `keys`: judge => its score, where lower is better. Right: truly within the margin of the best for that
+    judge; for `PANEL`, for every judge.
+    """
+    right = {name: tied(true_values, key, margin)[1] for name, key in keys.items()}
+    right[PANEL] = set.intersection(*right.values())
+    found: dict[str, list[Recommendation]] = {name: [] for name in (*keys, PANEL)}
+    for study in drawn:
+        resamples = resamples_of(study, 2, 0)  # tests need no draws
+        by_model = {model: scores_of(pool, model, study, list(keys.values())) for model in pool.models}
+        base = by_model.pop("baseline")
+        panel = {
+            name: (
+                {int(model.removeprefix("rank-")): of[key] for model, of in by_model.items()},
+                base[key],
+            )
+            for name, key in keys.items()
+        }
+        for name in found:
+            asked = panel if name == PANEL else {name: panel[name]}
+            advice = rank_selection.advise_panel(asked, resamples, margin=margin)
+            one = Recommendation(advice.rank, advice.rank in right[name], advice.enough, advice.best)
+            found[name].append(one)
+    return found
+
+
+def by_truth(
+    recommended: Sequence[Recommendation],
+    true_values: Mapping[str, Mapping[str, float]],
+    keys: Mapping[str, str],
+    margin: float = rank_selection.MARGIN,
+) -> dict[str, Any]:
+    """How often a recommended rank is right by each judge's truth, and by all; its true style and content.
+
+    right_by: judge (and `PANEL`) => share of studies; style_read, content: means of the true values of the
+    recommended ranks, None where none was recommended.
+    """
+    right = {name: tied(true_values, key, margin)[1] for name, key in keys.items()}
+    right[PANEL] = set.intersection(*right.values())
+    ranks = [one.rank for one in recommended]
+    named = [f"rank-{rank}" for rank in ranks if rank is not None]
+    return {
+        "right_by": {name: float(np.mean([rank in of for rank in ranks])) for name, of in right.items()},
+    } | {
+        key: float(np.mean([true_values[name][key] for name in named])) if named else None
+        for key in ("style_read", "content")
+    }

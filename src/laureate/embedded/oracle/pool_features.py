@@ -21,7 +21,8 @@ from laureate.core.progress import progress
 from laureate.embedded.oracle.picture_pool import Part, Pixels
 from laureate.evaluation import scores
 from laureate.evaluation.feature_extraction import STYLE_LAYERS
-from laureate.evaluation.judges import ClipJudge, VisionJudge
+from laureate.evaluation.judges import ClipJudge, VisionJudge, weights
+from laureate.evaluation.judges.imagenet import ImagenetJudge
 
 Features = NDArray[np.float32]
 BATCH = 64  # pictures that a judge gets at once
@@ -43,7 +44,11 @@ class Judges:
         self.folders = {"vision": judges[roles.attributes].source, "clip": judges[roles.text].source}
         files = [Path(folder) / "model.safetensors" for folder in self.folders.values()]
         self.key = hashlib.sha256("".join(sha256_file(file) for file in files).encode()).hexdigest()[:8]
+        independent = [judges[name] for name in params.panel if judges[name].kind == "imagenet"]
+        self.imagenet_source = independent[0].source if independent else None
+        self.imagenet_key = weights.find(independent[0].source).sha256[:8] if independent else ""
         self._vision: VisionJudge | None = None
+        self._imagenet: ImagenetJudge | None = None
         self._clip: ClipJudge | None = None
 
     @property
@@ -58,6 +63,13 @@ class Judges:
         self._clip = self._clip or ClipJudge.load(self.folders["clip"])
         return self._clip
 
+    @property
+    def imagenet(self) -> ImagenetJudge:
+        """The independent judge; only where the panel has it."""
+        assert self.imagenet_source is not None
+        self._imagenet = self._imagenet or ImagenetJudge.load(self.imagenet_source, BATCH)
+        return self._imagenet
+
 
 @dataclass(frozen=True)
 class PoolFeatures:
@@ -69,6 +81,7 @@ class PoolFeatures:
     probabilities: dict[str, Features]  # head => (n, classes)
     embedding_sum: list[NDArray[np.float64]]  # per layer (D,): LPIPS embeddings added up
     embedding_squares: float  # squared lengths of these, added up
+    imagenet: Features | None = None  # (n, d) of the independent judge, where the panel has it
 
     @property
     def count(self) -> int:
@@ -79,6 +92,11 @@ class PoolFeatures:
 def pool_features(parts: Sequence[Part], judges: Judges, label: str) -> PoolFeatures:
     """Features of the pictures of all parts, computed, or read where an earlier run has stored them."""
     by_part = [_part(part, judges) for part in progress(parts, len(parts), f"features of {label}")]
+    independent = None
+    if judges.imagenet_source is not None:
+        independent = np.concatenate(
+            [_independent(part, judges) for part in progress(parts, len(parts), f"imagenet of {label}")]
+        )
     joined = {
         key: np.concatenate([one[key] for one in by_part]) for key in by_part[0] if not key.startswith("sum")
     }
@@ -90,6 +108,7 @@ def pool_features(parts: Sequence[Part], judges: Judges, label: str) -> PoolFeat
         probabilities={key.removeprefix("head-"): v for key, v in joined.items() if key.startswith("head-")},
         embedding_sum=[np.sum([one[f"sum-{i}"] for one in by_part], axis=0) for i in range(layers)],
         embedding_squares=float(sum(one["squares"].sum() for one in by_part)),
+        imagenet=independent,
     )
 
 
@@ -140,6 +159,16 @@ def _part(part: Part, judges: Judges) -> dict[str, NDArray[Any]]:
         _write(file, _reduced(part.read(), judges))
     with np.load(file, allow_pickle=False) as stored:
         return {key: stored[key] for key in stored.files}
+
+
+def _independent(part: Part, judges: Judges) -> Features:
+    """The stored features of one part by the independent judge, in a file of their own."""
+    file = part.file.with_suffix(f".{judges.imagenet_key}.npz")
+    if not file.exists():
+        _write(file, {"features": judges.imagenet.extract(_images(part.read()))["features"]})
+    with np.load(file, allow_pickle=False) as stored:
+        features: Features = stored["features"]
+        return features
 
 
 def _reduced(pixels: Pixels, judges: Judges) -> dict[str, NDArray[Any]]:

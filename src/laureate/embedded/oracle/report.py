@@ -52,7 +52,7 @@ where not even the best rank is significantly better than the base. *Settled*: n
 so the adviser does not ask for more pictures.
 
 {_advice(results["advice"])}
-
+{_panel(results.get("panel", {}))}
 ## How many pictures
 
 The same by KID, for other designs. *Width*: of the 95 % interval of a rank's KID.
@@ -112,6 +112,28 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
     ]
     head = ["score", "true best", "truly tied", "right", "cannot tell", "settled", "recommended"]
     return _table(head, rows, left=3)
+
+
+def _panel(by_judge: dict[str, dict[str, Any]]) -> str:
+    """Each judge alone and all together; empty for results that have no panel."""
+    if not by_judge:
+        return ""
+    truths = list(next(iter(by_judge.values()))["right_by"])
+    rows = [
+        [name, *(_percent(one["right_by"][truth]) for truth in truths), _percent(one["cannot_tell"]),
+         _percent(one["settled"]),
+         *("–" if one[key] is None else _percent(one[key]) for key in ("style_read", "content"))]
+        for name, one in by_judge.items()
+    ]  # fmt: skip
+    head = ["who recommends", *(f"right to {truth}" for truth in truths), "cannot tell", "settled"]
+    table = _table([*head, "true style", "true content"], rows)
+    return f"""
+By KID, each judge alone and all of them together. *Right to* a judge: the rank is truly best by that judge's
+KID, or within the margin of it. *True style* and *content*: shares read back in the pool's pictures of the
+recommended ranks.
+
+{table}
+"""
 
 
 def _designs(designs: list[dict[str, Any]]) -> str:

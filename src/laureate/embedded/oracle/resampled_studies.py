@@ -20,7 +20,9 @@ from laureate.evaluation.evidence import Evidence
 from laureate.evaluation.scores import Score
 from laureate.evaluation.scores.kernel_distances import SCALE, SIGMA
 
-INTERVALS = ("kid", "cmmd", "style", "lpips", "clip", "clip_content", "is", "style_read", "content", "fid")
+INTERVALS = (
+    "kid", "kid_clip", "cmmd", "style", "lpips", "clip", "clip_content", "is", "style_read", "content", "fid",
+)  # fmt: skip
 CRITERIA = ("kid", "cmmd", "style", "lpips")
 BLOCK = 1000  # rows of a kernel matrix that are computed at once
 Rows = NDArray[np.intp]
@@ -65,6 +67,17 @@ class Pool:
         return next(iter(self.models.values())).features.count // self.per_prompt
 
     @property
+    def panel(self) -> dict[str, str]:
+        """Judge => its KID, of all judges that have looked at the pool, the independent one first."""
+        first = {} if self.portraits.imagenet is None else {"imagenet": "kid_imagenet"}
+        return first | {"vision": "kid", "clip": "kid_clip"}
+
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """The scores whose intervals are checked."""
+        return tuple(dict.fromkeys([*INTERVALS, *self.panel.values()]))
+
+    @property
     def drawable(self) -> int:
         """How many portraits a study can draw from: those that have an LPIPS."""
         return next(iter(self.models.values())).lpips.shape[1]
@@ -92,7 +105,13 @@ def evidence_of(pool: Pool, model: str, study: Study) -> Evidence:
             "looks": (x.features[rows], real.features[at]),
             "cmmd": (x.clip[rows], real.clip[at]),
             "style": (x.style[rows], real.style[at]),
-        },
+            "panel_clip": (x.clip[rows], real.clip[at]),
+        }
+        | (
+            {}
+            if x.imagenet is None or real.imagenet is None
+            else {"panel_imagenet": (x.imagenet[rows], real.imagenet[at])}
+        ),
         values={
             "clip": of_model.clip[rows],
             "clip_content": of_model.clip_content[rows],
@@ -134,7 +153,10 @@ def true_values(pool: Pool) -> dict[str, dict[str, float]]:
         "kid": ("features", polynomial),
         "cmmd": ("clip", gaussian),
         "style": ("style", polynomial),
+        "kid_clip": ("clip", polynomial),
     }
+    if real.imagenet is not None:
+        spaces["kid_imagenet"] = ("imagenet", polynomial)
     own = {key: _within(getattr(real, name), kernel) for key, (name, kernel) in spaces.items()}
     values = {}
     for model, of_model in progress(pool.models.items(), len(pool.models), "true values"):

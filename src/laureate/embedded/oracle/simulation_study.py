@@ -101,7 +101,7 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
         drawn = resampled_studies.studies(pool, count, of, seeds, size.study_references, size.seed)
         return progress(drawn, count, label) if label else drawn
 
-    fast = [key for key in resampled_studies.INTERVALS if key != "fid"]
+    fast = [key for key in pool.intervals if key != "fid"]
     by_key = coverage.coverage(pool, studies(size.studies, label="intervals"), true_values, size.draws, fast)
     few = max(2, size.studies // 10)  # one value of FID takes as long as all others together
     by_key |= coverage.coverage(
@@ -113,6 +113,9 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
         recommended = coverage.recommendations(pool, drawn, true_values, key)
         best, tied = coverage.tied(true_values, key, rank_selection.MARGIN)
         advice[key] = summary(recommended) | {"best": best, "tied": sorted(tied)}
+    panel = coverage.panel_recommendations(
+        pool, studies(size.studies, label="advice of the panel"), true_values, pool.panel
+    )
     designs = []
     for count, seeds in designs_of(pool, size, per):
         drawn = studies(size.studies, count, seeds, f"{count} prompts × {seeds}")
@@ -131,6 +134,11 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
             key: {model: one.summary() for model, one in by_model.items()} for key, by_model in by_key.items()
         },
         "advice": advice,
+        "panel": {
+            name: {key: value for key, value in summary(of).items() if key != "right"}
+            | coverage.by_truth(of, true_values, pool.panel)
+            for name, of in panel.items()
+        },
         "designs": designs,
     }
 

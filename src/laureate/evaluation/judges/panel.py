@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
 from laureate.evaluation.judges import weights
@@ -37,10 +36,7 @@ PREPROCESSING: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-process
         "clean-fid's bicubic resize to 299, not rounded; (x - 128) / 128",
         ("torch", "torchvision", "clean-fid"),
     ),
-    "imagenet": (
-        "clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128",
-        ("torch", "timm"),
-    ),
+    "imagenet": ("clean-fid's bicubic resize to 224, not rounded; (x - 127) / 128", ("torch",)),
     "lpips-alex": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
     "lpips-vgg": ("clean-fid's bicubic resize to 256, not rounded; x / 127.5 - 1", ("torch", "lpips")),
 }
@@ -78,9 +74,10 @@ class PictureSet:
 class Panel:
     """The judges of `evaluate`, each loaded when first needed."""
 
-    def __init__(self, evaluate: params.Evaluate, cache: Path) -> None:
-        self.evaluate, self.cache = evaluate, cache
-        used = {name for _, name in evaluate.roles if name is not None}
+    def __init__(self, evaluate: params.Evaluate, cache: Path, extra: Sequence[str] = ()) -> None:
+        """`extra`: judges of `evaluate.judges` that are asked whether or not they play a role."""
+        self.evaluate, self.cache, self.extra = evaluate, cache, tuple(extra)
+        used = {name for _, name in evaluate.roles if name is not None} | set(extra)
         self.files = {
             name: weights.find(judge.source, name, judge.sha256)
             for name, judge in evaluate.judges.items()
@@ -99,8 +96,10 @@ class Panel:
         Raises LaureateError naming the file where a feature is not finite.
         """
         name = getattr(self.evaluate.roles, role)
-        if name is None:
-            return None
+        return None if name is None else self.of_judge(name, pictures)
+
+    def of_judge(self, name: str, pictures: PictureSet) -> JudgeOutput:
+        """The output of the judge `name`; raises as `extract` does."""
         output = self._cached(
             name, f"pictures {pictures.digest}", lambda: self._judge(name).extract(pictures.pictures)
         )
@@ -221,13 +220,6 @@ def _last_used(path: Path) -> float:
 
 def open_set(files: Sequence[Path]) -> PictureSet:
     """Read pictures as RGB. Raises LaureateError naming a file that is missing or broken."""
-    from PIL import Image
+    from laureate.formats.pictures import read_picture
 
-    pictures = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pictures.append(image.convert("RGB"))
-        except OSError as error:
-            raise LaureateError(f"{file} cannot be read as a picture ({error}); make it again") from None
-    return PictureSet(files, pictures)
+    return PictureSet(files, [read_picture(file) for file in files])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,6 +57,15 @@ def moments(vae: Any, images: Tensor) -> tuple[Tensor, Tensor]:
         scaled = images.to(weight.device, weight.dtype) / 127.5 - 1
         posterior = vae.encode(scaled).latent_dist
     return posterior.mean.float().cpu().clone(), posterior.logvar.float().cpu().clone()
+
+
+def reconstruct(vae: Any, mean: Tensor, scaling_factor: float, batch: int) -> Iterator[Tensor]:
+    """Decode the mean of each posterior, NCHW float32 as `moments` gives it => HWC uint8 pictures, in order.
+
+    What a picture loses by this, no adapter of the UNet can bring back.
+    """
+    for start in range(0, len(mean), batch):
+        yield from decode(vae, mean[start : start + batch] * scaling_factor, scaling_factor)
 
 
 def decode(vae: Any, latents: Tensor, scaling_factor: float) -> Tensor:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.core.network import is_lfs_pointer
 from laureate.networks.diffusion.base_model import WEIGHTS
 from laureate.networks.sources.http_download import Unavailable
 from laureate.torch_utils import safetensors_io
 
 LAYOUTS = Path(__file__).parent / "layouts"
 CROSS = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+VAE = "first_stage_model.decoder.conv_in.weight"
 SDXL = "conditioner.embedders.1.model.token_embedding.weight"
 TEXT = {  # the name of the token embedding => the family of the checkpoint
     "cond_stage_model.model.token_embedding.weight": "Stable Diffusion 2",
@@ -38,6 +40,8 @@ def convert(file: Path, layout: str, tokenizer: Path, folder: Path) -> None:
 
     if not file.is_file():
         raise Unavailable(f"there is no file {file}")
+    if is_lfs_pointer(file):
+        raise Unavailable(f"{file} is a Git LFS pointer, not the checkpoint: run `git lfs pull` beside it")
     configs = layout_folder(layout)
     _check_family(file, layout, configs)
     for name in ("vocab.json", "merges.txt"):
@@ -85,17 +89,24 @@ def _check_family(file: Path, layout: str, configs: Path) -> None:
             f"{file} is SDXL, which has two text encoders and is not supported; give Stable Diffusion 1 or 2"
         )
     family = next((family for key, family in TEXT.items() if key in header), None)
-    if family is None or CROSS not in header:
-        raise LaureateError(
-            f"{file} is not a complete Stable Diffusion checkpoint: it lacks the text encoder or the UNet; "
-            "give the full checkpoint, not an adapter or a part"
-        )
+    parts = {"text encoder": family, "UNet": header.get(CROSS)}
+    _check_parts(file, [name for name, found in parts.items() if not found])
     width = header[CROSS]["shape"][1]
     wanted = json.loads((configs / "unet" / "config.json").read_text())["cross_attention_dim"]
     if width != wanted:
         raise LaureateError(
             f"{file} is {family} (its text embeddings are {width} wide), but its layout is {layout} "
             f"({wanted} wide); correct layout in base.sources"
+        )
+    _check_parts(file, [] if VAE in header else ["VAE"])
+
+
+def _check_parts(file: Path, missing: list[str]) -> None:
+    """Raise LaureateError if parts of a checkpoint are missing."""
+    if missing:
+        raise LaureateError(
+            f"{file} is not a complete Stable Diffusion checkpoint: it lacks the {' and the '.join(missing)};"
+            " give the full checkpoint, not an adapter or a part"
         )
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from laureate.core import network
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
+from laureate.core.os_errors import at_path
 
 TRIES = 3  # connections per file and run; a later run resumes
 CHUNK = 1 << 20  # bytes
@@ -25,6 +29,14 @@ class Unavailable(LaureateError):
 
 class UnexpectedContent(LaureateError):
     """A source gives other bytes than expected; no other source is tried."""
+
+
+class Interrupted(Exception):
+    """A connection failed or broke; the download can be resumed after `wait` seconds."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ def download(url: str, target: Path, expected: ExpectedFile, headers: Mapping[st
 
     Received bytes are kept in `target` + `.part` until the file is complete; a later call requests the rest.
     `headers` may hold a token, which is not sent to another host after a redirect. Raises Unavailable for a
-    server that cannot be reached, refuses, or breaks off, and UnexpectedContent for other bytes.
+    server that cannot be reached, refuses, breaks off, or gives a web page or a Git LFS pointer in place of
+    the file, UnexpectedContent for other bytes, and OSError for a file that cannot be written.
     """
     if target.is_file() and expected.matches(target):
         return
@@ -63,13 +76,14 @@ def download(url: str, target: Path, expected: ExpectedFile, headers: Mapping[st
         try:
             _receive(url, part, expected.size, headers, label)
             break
-        except ConnectionError as error:
+        except Interrupted as error:
             done = part.stat().st_size if part.is_file() else 0
             if not left:
                 raise Unavailable(
                     f"the connection broke while {label} was downloaded, after {done} bytes ({error}); "
                     "run `laureate fetch` again to resume it"
                 ) from None
+            time.sleep(error.wait)
     if not expected.matches(part):
         digest, size = sha256_file(part), part.stat().st_size
         part.unlink()  # the next run downloads it from its beginning
@@ -81,9 +95,8 @@ def download(url: str, target: Path, expected: ExpectedFile, headers: Mapping[st
 
 
 def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str], label: str) -> None:
-    """Append the missing bytes to `part`. Raises ConnectionError if the connection fails or breaks."""
+    """Append the missing bytes to `part`. Raises Interrupted if the connection fails or breaks."""
     import requests
-    from tqdm import tqdm
     from urllib3.exceptions import HTTPError
 
     have = part.stat().st_size if part.is_file() else 0
@@ -92,24 +105,65 @@ def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str],
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with requests.get(url, headers=asked, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code == 416:  # nothing left, or another file than before: start again
-                part.unlink()
-                raise ConnectionError("the server cannot continue the download")
-            if answer.status_code >= 400:
-                raise Unavailable(f"{label} was refused with {answer.status_code} {answer.reason}: {url}")
+            _check_status(answer, part, url, label)
             if have and answer.status_code != 206:  # the server ignores Range and sends the whole file
                 have = 0
-            with (
-                part.open("ab" if have else "wb") as file,
-                tqdm(total=size, initial=have, desc=label, unit="B", unit_scale=True, mininterval=1.0) as bar,
-            ):
-                while chunk := answer.raw.read1(CHUNK):  # all that has arrived: a break loses nothing
-                    file.write(chunk)
-                    bar.update(len(chunk))
+            _append(answer.raw, part, have, size, label)
     except (requests.RequestException, HTTPError) as error:
-        raise ConnectionError(type(error).__name__) from None
+        raise Interrupted(network.reason(error)) from None
+    except OSError as error:
+        if error.errno is not None and error.filename is not None:  # of `part`
+            raise
+        raise Interrupted(network.reason(error)) from None
     if size is not None and part.stat().st_size < size:
-        raise ConnectionError("the answer ended early")
+        raise Interrupted("the answer ended early")
+
+
+def _check_status(answer: Any, part: Path, url: str, label: str) -> None:
+    """Raises Unavailable for a refusal, Interrupted for what may pass."""
+    if answer.status_code == 416:  # nothing left, or another file than before: start again
+        part.unlink()
+        raise Interrupted("the server cannot continue the download")
+    wait = network.retry_after(answer.headers)
+    if answer.status_code in (429, 503) and wait is not None and wait <= network.LONGEST_WAIT:
+        raise Interrupted(f"the server answers {answer.status_code}", wait)
+    if answer.status_code >= 400:
+        reason = network.short(f"{answer.status_code} {answer.reason}: {url}")
+        raise Unavailable(f"{label} was refused with {reason}")
+    if "text/html" in answer.headers.get("Content-Type", "") and not url.endswith((".html", ".htm")):
+        raise Unavailable(_no_file(label, url))
+
+
+def _append(raw: Any, part: Path, have: int, size: int | None, label: str) -> None:
+    """Write an answer's bytes behind the first `have` of `part`."""
+    from tqdm import tqdm
+
+    chunk = raw.read1(CHUNK)
+    if not have and network.is_web_page(chunk):
+        raise Unavailable(_no_file(label, ""))
+    if not have and chunk.startswith(network.LFS_POINTER) and (size is None or size > len(chunk)):
+        raise Unavailable(
+            f"the server gives a Git LFS pointer instead of {label}; use a source that has the content"
+        )
+    with tqdm(total=size, initial=have, desc=label, unit="B", unit_scale=True, mininterval=1.0) as bar:
+        try:
+            file = part.open("ab" if have else "wb")
+        except OSError as error:
+            raise at_path(error, part) from None
+        with file:
+            while chunk:  # all that has arrived: a break loses nothing
+                try:
+                    file.write(chunk)
+                    file.flush()
+                except OSError as error:
+                    raise at_path(error, part) from None
+                bar.update(len(chunk))
+                chunk = raw.read1(CHUNK)
+
+
+def _no_file(label: str, url: str) -> str:
+    place = f" at {network.short(url)}" if url else ""
+    return f"the server gives a web page instead of {label}{place}; it may want a login: use another source"
 
 
 def git_blob(path: Path) -> str:

@@ -1,0 +1,176 @@
+"""Read tables of captions as Hugging Face's imagefolder has them: metadata.jsonl, .csv or .parquet."""
+
+import csv
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from laureate.core.errors import LaureateError
+from laureate.core.text_files import TextError, decode_text
+from laureate.formats import jsonl
+from laureate.formats.jsonl import Row
+
+FILE_KEYS = ("file_name", "file", "image", "path", "filename", "file_path", "image_path")
+TEXT_KEYS = ("text", "caption", "cap", "prompt", "captions", "description")
+STEM = "metadata"
+SUFFIXES = (".jsonl", ".csv", ".parquet")
+LARGEST = 2**28  # bytes of a table
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table of captions by its name, in any case."""
+    return path.stem.lower() == STEM and path.suffix.lower() in SUFFIXES
+
+
+def read_table(path: Path) -> list[tuple[int, Row | None]]:
+    """(line number, row) of a table; `file_name` and `text` are added whatever their columns are called.
+
+    None for a row that names no file. `text` is missing where the table has no column of captions, and None
+    where the row has no caption. Raises LaureateError for a table that cannot be read as a whole.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise LaureateError(f"{path} is larger than {LARGEST // 2**20} MiB: split it")
+        data = path.read_bytes()
+    except OSError as error:
+        raise LaureateError(f"{path} cannot be read: {error.strerror or error}") from None
+    return parse_table(data, path)
+
+
+def parse_table(data: bytes, path: Path) -> list[tuple[int, Row | None]]:
+    """`read_table` of bytes; the suffix of `path` says what they are, and errors name it."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            rows: Iterator[tuple[int, Row | None]] = _parquet(data, path)
+        elif suffix == ".csv":
+            rows = _csv(decode_text(data))
+        else:
+            rows = jsonl.parse(decode_text(data))
+        return [(number, None if row is None else with_known_names(row)) for number, row in rows]
+    except TextError as error:
+        raise LaureateError(f"{path} is {error}; save it as UTF-8") from None
+    except csv.Error as error:
+        raise LaureateError(f"{path} cannot be read as CSV: {error}") from None
+
+
+def with_known_names(row: Mapping[str, Any]) -> Row | None:
+    """A row with `file_name` and, where there is a column of captions, `text`; None if it names no file."""
+    file = next((row[key] for key in FILE_KEYS if isinstance(row.get(key), (str, dict))), None)
+    if isinstance(file, dict):  # an Image of `datasets`
+        file = file.get("path")
+    if not isinstance(file, str) or not file.strip():
+        return None
+    found = {**row, "file_name": file}
+    key = next((key for key in TEXT_KEYS if key in row), None)
+    if key is not None:
+        value = row[key]
+        if isinstance(value, list):  # several captions of one picture: the first
+            value = next(iter(value), None)
+        found["text"] = as_utf8(value) if isinstance(value, str) else None
+    return found
+
+
+def as_utf8(text: str) -> str:
+    """A text that can be written: halves of surrogate pairs, which JSON may hold, become '?'."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def number_of(value: Any) -> int | None:
+    """A year or another whole number, from a number or a text of one; None for everything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) and abs(value) < 10**6 else None
+
+
+def word_of(value: Any) -> str | None:
+    """A text, or a number as text; None for everything else, NaN and empty texts."""
+    if isinstance(value, str):
+        return as_utf8(value.strip()) or None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**18 else None
+    return f"{value:g}" if math.isfinite(value) else None
+
+
+def _csv(text: str) -> Iterator[tuple[int, Row | None]]:
+    """Rows of a CSV table, by comma, semicolon or tab, whichever its first line has most of."""
+    head = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not names:
+            names = [cell.strip() for cell in cells]
+            continue
+        row: Row = {name: cell for name, cell in zip(names, cells, strict=False) if name and cell != ""}
+        row |= {name: None for name in names if name and name not in row}
+        yield reader.line_num, row if len(cells) <= len(names) else None
+
+
+def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
+    """Rows of a Parquet table; columns of pictures are left out."""
+    try:
+        from arro3.io import read_parquet
+    except ImportError:
+        raise LaureateError(
+            f"{path} needs the package arro3-io: pip install arro3-io, or save the table as metadata.csv"
+        ) from None
+    wanted = set(FILE_KEYS + TEXT_KEYS) | {"id", "name", "gender", "year", "category", "credit", "page"}
+    footer = int.from_bytes(data[-8:-4], "little") if len(data) >= 12 else len(data)
+    if not (data[:4] == data[-4:] == b"PAR1") or footer > len(data) - 12:  # the reader would panic
+        raise LaureateError(f"{path} cannot be read as Parquet: it is cut off, or another format")
+    try:
+        with _quiet():
+            table = read_parquet(io.BytesIO(data)).read_all()
+            columns = {
+                name: [_plain(value) for value in table.column(name).to_pylist()]
+                for name in table.column_names
+                if name in wanted
+            }
+    except BaseException as error:  # a panic of the reader in Rust is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise LaureateError(f"{path} cannot be read as Parquet: {why}") from None
+    for number in range(table.num_rows):
+        yield number + 1, {name: cells[number] for name, cells in columns.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the reader in Rust writes about a damaged file, a backtrace, out of stderr."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has; None for others."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return {"path": value.get("path")} if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,52 @@
+"""Reduce pictures of more than 8 bits a channel, or of floats, to 8 bits by the range of their values."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+BITS = (8, 10, 12, 14, 16, 32)  # what scanners, cameras and renderers store in 16 or 32 bits
+DEEP = ("I", "F")  # how Pillow's modes of more than 8 bits begin
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a pixel has more than 8 bits: modes I, I;16, I;16B and F."""
+    return image.mode.startswith(DEEP)
+
+
+def eight_bits(image: Image.Image, clear: object = None) -> tuple[Image.Image, str | None]:
+    """A picture of a deep mode => (mode L, a note where its range is not that of its mode).
+
+    Integers are read as the smallest of `BITS` that holds their largest value, but 16 bits where that is
+    unlikely to be meant: at least 8. Floats are read as 0..1, else as 0..255, else as 0..65535. `clear` is
+    the value that PNG calls transparent: it becomes white.
+
+    Raises ValueError for NaN, infinities and negative values, and for floats above 65535.
+    """
+    values: Any = np.asarray(image)
+    if values.dtype == np.int32 and values.size and values.min() < 0 and _unsigned(image):
+        values = values.view(np.uint32)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError("some of its values are not numbers (NaN or infinite)")
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if low < 0:
+        raise ValueError(f"its values go from {low:g} to {high:g}, and a picture's start at 0")
+    if values.dtype.kind == "f":
+        if high > 65535:
+            raise ValueError(f"its values go up to {high:g}, more than 65535")
+        top = next(limit for limit in (1.0, 255.0, 65535.0) if high <= limit)
+        note = None if top == 1.0 else f"floats of 0..{top:.0f}"
+    else:
+        bits = next(bits for bits in BITS if high < 2**bits)
+        top = float(2**bits - 1)
+        note = None if bits == (16 if "16" in image.mode else 32) else f"values of {bits} bits"
+    scaled = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+    if isinstance(clear, int):
+        scaled[values == clear] = 255
+    return Image.fromarray(scaled, "L"), note
+
+
+def _unsigned(image: Image.Image) -> bool:
+    """Whether the integers of a TIFF are unsigned, as they are without a word about it (tag SampleFormat)."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return tuple(tags.get(339, (1,))) == (1,)

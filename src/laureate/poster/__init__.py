@@ -1,0 +1,1 @@
+"""Posters: a portrait and texts laid out by a template."""
