@@ -52,7 +52,7 @@ class Case:
         """The driver's outputs are those of `dvc repro`, and nothing ran again that had been pushed."""
         assert outputs(driver) == outputs(self.serial)
         assert self.nodes.twice(self.folder / "store", since) == []
-        assert "up to date" in run("dvc", "status", cwd=driver)
+        assert "up to date" in run("dvc", "status", "dvc.yaml", cwd=driver)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_only_what_changed_runs_with_parameters_that_are_not_committed(case: Cas
     finished_study.set_parameters(folder, {"evaluate.bootstrap": 123})
     assert "report: ran on" in finished(nodes.drive(folder))
     assert [name for at, name, _ in nodes.started() if at >= since] == ["report"]
-    assert "up to date" in run("dvc", "status", cwd=folder)
+    assert "up to date" in run("dvc", "status", "dvc.yaml", cwd=folder)
 
 
 def test_a_failing_stage_and_other_errors_end_in_a_sentence(case: Case) -> None:

@@ -46,9 +46,7 @@ class _Runs(logging.Handler):
 def main(request: str, result: str) -> int:
     """Run a request in the working folder and write what came of it => exit status."""
     from dvc.exceptions import DvcException
-    from dvc.logger import setup
 
-    setup(logging.INFO)
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     try:
         write_json(result, run(asked["remote"], asked["inputs"], asked["stages"]))
