@@ -76,12 +76,10 @@ def test_every_reader_decodes_as_all_do(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_an_endpoint_s_picture_is_decoded_as_all_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import base64
-
-    from laureate.commands import images
+    from laureate.commands import images_endpoint
 
     with watched(monkeypatch) as doors:
-        picture = images.picture(base64.b64encode(odd(tmp_path).read_bytes()).decode())
+        picture = images_endpoint.picture(odd(tmp_path).read_bytes())
     assert picture.getpixel((10, 20)) == (255, 255, 255)
     assert picture.getpixel((50, 20)) == (200, 10, 60)
     assert set(doors) == {"laureate.imaging.image_io"}
