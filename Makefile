@@ -40,7 +40,7 @@ plan: $(READY) ## say what the study will do and cost
 	@.venv/bin/laureate plan
 
 test: $(READY) ## run the tests
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files

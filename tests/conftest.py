@@ -2,18 +2,17 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from shell import ROOT, run
 
 if TYPE_CHECKING:
     from laureate.config.params import Params
 
-ROOT = Path(__file__).resolve().parent.parent
 
 # Set before torch is imported anywhere. One thread: tests are small, and sums come out in the same order.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -110,21 +109,6 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "embedded"
     run(sys.executable, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
     return folder
-
-
-def run(*command: str | Path, cwd: Path, fails: bool = False) -> str:
-    """Run a command in a folder and give what it printed; its status must be 0, or not 0 if it `fails`.
-
-    In a copy of the repository it runs that copy's code, not what is installed.
-    """
-    words = [str(word) for word in command]
-    code = {"PYTHONPATH": f"{cwd / 'src'}{os.pathsep}{cwd}"} if (cwd / "src/laureate").is_dir() else {}
-    done = subprocess.run(
-        words, cwd=cwd, env=os.environ | code, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if (done.returncode != 0) != fails:
-        raise AssertionError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout}")
-    return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import mini_study
 import pytest
 import yaml
-from conftest import run
+from shell import run
 
 from laureate import cli
 from laureate.cluster import study

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import mini_study
 import pytest
 import ray_nodes
 import yaml
-from conftest import ROOT, run
+from shell import ROOT, run
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,10 +30,12 @@ KILLS = int(os.environ.get("LAUREATE_CLUSTER_KILLS", "1"))
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ray_nodes.Nodes]:
+def nodes() -> Iterator[ray_nodes.Nodes]:
     """A head and two nodes."""
-    with ray_nodes.nodes(tmp_path_factory.mktemp("ray"), ROOT) as cluster:
-        yield cluster
+    # Ray's sockets lie below, and the path of a socket has at most 107 bytes
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place:
+        with ray_nodes.nodes(Path(place), ROOT) as cluster:
+            yield cluster
 
 
 @dataclass

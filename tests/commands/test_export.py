@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import small_base
-from conftest import run as shell
+from shell import run as shell
 
 torch = pytest.importorskip("torch")
 

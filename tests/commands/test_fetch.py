@@ -416,7 +416,7 @@ def test_a_proxy_or_certificates_that_do_not_work(
     source: dict[str, Any],
 ) -> None:
     """In a process of its own: the hub library keeps its client."""
-    from conftest import run
+    from shell import run
 
     (tmp_path / "data").mkdir()
     (tmp_path / "data/p.yaml").write_text("- {id: a, text: A., set: seed}")

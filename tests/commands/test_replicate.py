@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import run
 from drawn_study import draw_study, write_metrics
 from hypothesis import given
 from hypothesis import strategies as st
+from shell import run
 
 from laureate import cli
 from laureate.commands import replicate

@@ -19,6 +19,7 @@ from laureate.formats.generation_metadata import (
     of_png_text,
     table,
 )
+from laureate.imaging import headers
 
 # the example in the docstring of A1111's parse_generation_parameters
 A1111 = """girl with an artist's beret, determined, blue eyes, desert scene, computer monitors
@@ -320,7 +321,7 @@ def test_a1111_puts_the_same_text_into_the_exif_of_other_formats(tmp_path: Path,
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + A1111.encode("utf-16-be")
     Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
-    size, text = generated_folder.header(tmp_path / f"a.{suffix}")
+    size, text = headers.read_header(tmp_path / f"a.{suffix}")
     assert size == (8, 8)
     assert of_png_text(text) == of_infotext(A1111)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import run
+from shell import run
 
 # few of everything, so that a stage takes little longer than its start
 SMALL: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from conftest import ROOT, run
+from shell import ROOT, run
 
 # `step SECONDS OUT... -- DEP...`: every OUT gets its name and the hash of all bytes in the DEPs
 STEP = """

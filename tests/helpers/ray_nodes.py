@@ -17,7 +17,7 @@ from typing import Any
 import mini_study
 import psutil
 import yaml
-from conftest import run
+from shell import run
 
 SHIM = """#!/bin/sh
 echo "$(date +%s.%N) $DVC_STAGE {name} $*" >> {log}

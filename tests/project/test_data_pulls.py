@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import run
+from shell import run
 
 TAG = "data-1"
 FIRST = {"train/metadata.jsonl": "one\n", "train/844.png": "drawn\n", "holdout/metadata.jsonl": "two\n"}

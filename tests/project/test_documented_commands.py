@@ -17,7 +17,7 @@ import fake_hub
 import finished_study
 import pytest
 import yaml
-from conftest import ROOT, run
+from shell import ROOT, run
 
 from laureate.simulator.museum import server as museum
 

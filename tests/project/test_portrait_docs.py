@@ -40,6 +40,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, root: Pat
     judge = {"kind": "vision", "source": str(tiny_models / "vision")}
     clip = {"kind": "clip", "source": str(tiny_models / "clip")}
     values["evaluate"] = {"judges": {"vision": judge, "clip": clip}}
+    values["compare"] = {"judges": ["vision", "clip"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     shutil.copy(root / "data/vocabulary.yaml", folder / "data/vocabulary.yaml")
     return folder

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import remote_servers
-from conftest import run
+from shell import run
 
 LARGE = 3_000_000  # bytes: much more than a relay passes before it breaks off
 FILES = {"large.bin": np.random.default_rng(0).bytes(LARGE), "small.txt": b"drawn\n"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import run
+from shell import run
 
 pytestmark = pytest.mark.slow
 

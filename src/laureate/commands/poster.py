@@ -105,9 +105,9 @@ def _read(path: str) -> bytes:
 
 def _decoded(data: bytes, path: str) -> Image:
     """A portrait as RGB. Raises LaureateError for what is no picture, is animated or too large."""
-    from laureate.imaging.image_io import PictureError, decode
+    from laureate.imaging.image_io import PictureError, decode_still
 
     try:
-        return decode(data)
+        return decode_still(data)
     except PictureError as error:
         raise LaureateError(f"{path} cannot be used: {error}") from None

@@ -82,6 +82,15 @@ def decode(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
     return examine(data, megapixels)[1]
 
 
+def decode_still(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
+    """`decode`, for the one picture that a person names: an animation is refused (PictureError), as nobody
+    can know which frame is meant. The frames of an MPO, as phones write them, are one picture."""
+    info, picture = examine(data, megapixels)
+    if info.frames > 1 and info.format != "JPEG":
+        raise PictureError(f"it is an animation of {info.frames} frames")
+    return picture
+
+
 def examine(data: bytes, megapixels: float = MEGAPIXELS) -> tuple[ImageInfo, Image.Image]:
     """What `identify` and `decode` give, with one decoding."""
     notes: list[str] = []

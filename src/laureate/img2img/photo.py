@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from laureate.core.errors import LaureateError
 from laureate.imaging import paper
-from laureate.imaging.image_io import PictureError, decode, resized, square
+from laureate.imaging.image_io import PictureError, decode_still, resized, square
 from laureate.img2img import faces
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _area(
 
 def _decoded(data: bytes, megapixels: float, name: str) -> Image:
     try:
-        return decode(data, megapixels)
+        return decode_still(data, megapixels)
     except PictureError as error:
         raise LaureateError(f"{name} cannot be used: {error}") from None
 
