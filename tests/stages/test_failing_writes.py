@@ -48,7 +48,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for model in ("noise-floor", "baseline", "rank-4", "rank-16"):
+        for model in ("noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"):
             assert cli.main(["evaluate", "--model", model]) == 0
         assert cli.main(["compare"]) == 0
     return folder
