@@ -33,9 +33,11 @@ KILLS = int(os.environ.get("LAUREATE_CLUSTER_KILLS", "1"))
 def nodes() -> Iterator[ray_nodes.Nodes]:
     """A head and two nodes."""
     # Ray's sockets lie below, and the path of a socket has at most 107 bytes
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place:
-        with ray_nodes.nodes(Path(place), ROOT) as cluster:
-            yield cluster
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place,
+        ray_nodes.nodes(Path(place), ROOT) as cluster,
+    ):
+        yield cluster
 
 
 @dataclass

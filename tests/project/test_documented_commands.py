@@ -73,18 +73,19 @@ class Clone:
 
     def serve(self, command: str, address: str) -> None:
         """Start a server, wait until `address` answers, and stop it as Ctrl-C does."""
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        log = self.folder.parent / "server.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
         try:
             deadline = time.monotonic() + SECONDS
             while True:
-                assert process.poll() is None, process.stdout and process.stdout.read()
+                assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, f"{address} did not answer"
                 try:
                     with urllib.request.urlopen(address, timeout=5) as answer:
@@ -124,10 +125,10 @@ def clone(
             "TAG": "results",
             "OWNER": "me",
             "NAME": "style",
-            "OPENAI_API_KEY": "a key",
+            "OPENAI_API_KEY": "sk-none",
             "HF_ENDPOINT": hub.address,
             "COLUMNS": "120",
-            "PYTEST_ADDOPTS": f"{study / 'tests/formats'} -q",  # as much of `make test` as is run here
+            "PYTEST_ADDOPTS": f"{study / 'tests/core'} -q",  # as much of `make test` as is run here
         }
         yield Clone(study, environment, bare, images.url, site)
 
@@ -194,6 +195,12 @@ def queue(clone: Clone, command: str) -> None:
     )
 
 
+def remote(clone: Clone, command: str) -> None:
+    """In a clone that has no remote yet, as the line before it says."""
+    run("dvc", "remote", "remove", "store", cwd=clone.folder)
+    clone.run(command)
+
+
 def external(clone: Clone, command: str) -> None:
     """The models of the README's YAML block, by way of the endpoint on loopback."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -231,5 +238,6 @@ WAYS: dict[str, Callable[[Clone, str], None]] = {
     r"dvc (pull|get|import)": pull,
     r"dvc queue start": queue,
     r"laureate images": external,
+    r"dvc remote add": remote,
     NOBEL: nobel,
 }

@@ -128,6 +128,12 @@ def test_the_batch_size_does_not_matter(judge: ImagenetJudge) -> None:
         np.testing.assert_allclose(values, one_by_one[name], atol=2e-5)
 
 
+def test_arrays_are_as_a_cache_gives_them_back(judge: ImagenetJudge) -> None:
+    """The network computes channels last; sums over such arrays would round otherwise than over stored ones."""
+    for name, values in judge.extract(drawn(2)).items():
+        assert values.flags.c_contiguous, name
+
+
 def test_it_plays_every_role_of_a_study_that_it_may(tmp_path: Path) -> None:
     roles = Roles(looks="net", text=None, cmmd=None, dino=None, lpips="net", style="net", attributes=None)
     evaluate = Evaluate(judges={"net": Judge(kind="imagenet", source=SOURCE, sha256=SHA256)}, roles=roles)

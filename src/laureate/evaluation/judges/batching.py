@@ -67,7 +67,8 @@ def numpy(parts: Sequence[torch.Tensor]) -> Features:
     """Tensors on any device => one float32 array."""
     import torch
 
-    return torch.cat(list(parts)).float().cpu().numpy()
+    # in rows, as a cache file gives them back: sums over another order of memory round differently
+    return torch.cat(list(parts)).float().cpu().contiguous().numpy()
 
 
 def unit(features: Features) -> Features:
