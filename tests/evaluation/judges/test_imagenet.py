@@ -129,7 +129,7 @@ def test_the_batch_size_does_not_matter(judge: ImagenetJudge) -> None:
 
 
 def test_arrays_are_as_a_cache_gives_them_back(judge: ImagenetJudge) -> None:
-    """The network computes channels last; sums over such arrays would round otherwise than over stored ones."""
+    """The network computes channels last; sums over such arrays round otherwise than over stored ones."""
     for name, values in judge.extract(drawn(2)).items():
         assert values.flags.c_contiguous, name
 
