@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
     "prepare.min_holdout": 4,
     "train.steps": 3,
     "train.batch": 2,
+    "train.learning_rate": 0.05,  # so that more steps are seen in the pictures
     "train.warmup": 1,
     "train.holdout_every": 2,
     "train.checkpoint_every": 2,

@@ -7,35 +7,16 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import finished_study
 import pytest
 import yaml
+from finished_study import PROMPTS, SMALL, set_parameters
 from shell import run
 
 pytestmark = pytest.mark.slow
 
-# Few of everything, so that a stage's time is its start
-SMALL: dict[str, Any] = {
-    "ranks": [4, 8],
-    "selected": "rank-8",
-    "crawl.limit": 16,
-    "prepare.holdout": 0.5,
-    "prepare.min_train": 4,
-    "prepare.min_holdout": 4,
-    "train.steps": 3,
-    "train.batch": 2,
-    "train.learning_rate": 0.05,  # so that more steps are seen in the pictures
-    "train.warmup": 1,
-    "train.holdout_every": 2,
-    "train.checkpoint_every": 2,
-    "train.targets": ["to_q", "to_k", "ff.net.0.proj"],  # the last is wide enough for rank 256
-    "sample.seeds": [1001],
-    "sample.steps": 2,
-    "evaluate.bootstrap": 20,
-}
-PROMPTS = {"data/prompts.yaml": 9, "data/prompts-embedded.yaml": 4}  # how many of them are kept
-MODELS = ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-8"]
+MODELS = ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"]
 BEFORE_TRAINING = {
     "crawl",
     "prepare",
@@ -54,20 +35,8 @@ def finished(
     tmp_path_factory: pytest.TempPathFactory, copy_of_repository: Callable[[Path], Path], tiny_models: Path
 ) -> tuple[Path, str]:
     """A copy of the repository with tiny models, in which `dvc repro` has run once; and what that printed."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("study") / "laureate")
-    for name in ("base", "clip", "vision"):
-        shutil.rmtree(folder / "models/embedded" / name, ignore_errors=True)
-        shutil.copytree(tiny_models / name, folder / "models/embedded" / name)
-    (folder / "models/base.lock.json").unlink()  # it is that of the shipped base
-    for name, count in PROMPTS.items():
-        prompts = yaml.safe_load((folder / name).read_text())
-        (folder / name).write_text(yaml.safe_dump(prompts[:count], sort_keys=False))
-    set_parameters(folder, SMALL)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    shutil.rmtree(folder / "metrics", ignore_errors=True)
-    printed = run("dvc", "repro", cwd=folder)
-    run("git", "add", "--all", cwd=folder)
-    run("git", "commit", "--quiet", "--message", "the small study", cwd=folder)
+    folder = tmp_path_factory.mktemp("study") / "laureate"
+    printed = finished_study.make(folder, copy_of_repository, tiny_models)
     return folder, printed
 
 
@@ -99,8 +68,8 @@ def test_the_first_run_runs_every_stage_and_leaves_what_the_design_names(finishe
         assert {"fid", "fid_low", "fid_high", "kid", "lpips", "clip", "n_generated"} <= set(scores)
     with (folder / "metrics/comparison.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == MODELS
-    assert json.loads((folder / "metrics/selected.json").read_text())["model"] == "rank-8"
-    assert "Rank 8" in (folder / "metrics/report/index.html").read_text()
+    assert json.loads((folder / "metrics/selected.json").read_text())["model"] == "rank-16"
+    assert "Rank 16" in (folder / "metrics/report/index.html").read_text()
 
 
 def test_nothing_is_left_over_and_git_holds_the_small_results_only(finished: tuple[Path, str]) -> None:
@@ -128,7 +97,7 @@ def test_more_steps_train_anew_and_nothing_before_and_do_not_replicate(study: Pa
     set_parameters(study, {"train.steps": 40})
     ran = stages_run(run("dvc", "repro", cwd=study))
     assert ran & BEFORE_TRAINING == set()
-    assert {"train@rank-4", "train@rank-8", "sample@rank-4", "sample@rank-8", "report"} <= ran
+    assert {"train@rank-4", "train@rank-16", "sample@rank-4", "sample@rank-16", "report"} <= ran
     printed = run("laureate", "replicate", "--restore", cwd=study, fails=True)
     assert printed.startswith("Not replicated: ")
     assert "train.steps 3 → 40" in printed
@@ -137,12 +106,12 @@ def test_more_steps_train_anew_and_nothing_before_and_do_not_replicate(study: Pa
 
 def test_all_ranks_are_trained_once_and_together(finished: tuple[Path, str], study: Path) -> None:
     printed = finished[1]
-    assert "train ranks 4, 8: 100%" in printed
-    assert len(re.findall(r"rank (?:4|8) is trained already", printed)) == 1, "by whichever DVC ran second"
+    assert "train ranks 4, 16: 100%" in printed
+    assert len(re.findall(r"rank (?:4|16) is trained already", printed)) == 1, "by whichever DVC ran second"
     set_parameters(study, {"train.steps": 4})
     printed = run("dvc", "repro", "train", cwd=study)
-    assert "train ranks 4, 8: 100%" in printed
-    assert len(re.findall(r"rank (?:4|8) is trained already", printed)) == 1, "by whichever DVC ran second"
+    assert "train ranks 4, 16: 100%" in printed
+    assert len(re.findall(r"rank (?:4|16) is trained already", printed)) == 1, "by whichever DVC ran second"
 
 
 @pytest.mark.parametrize("work", ["kept", "lost"])
@@ -150,7 +119,7 @@ def test_another_rank_trains_that_rank_only(study: Path, work: str) -> None:
     """With the work cache and, as in a fresh clone, without."""
     if work == "lost":
         shutil.rmtree(study / ".work")
-    set_parameters(study, {"ranks": [4, 8, 256]})
+    set_parameters(study, {"ranks": [4, 16, 256]})
     printed = run("dvc", "repro", *([] if work == "kept" else ["train"]), cwd=study)
     assert "train rank 256: 100%" in printed, "alone"
     if work == "lost":
@@ -162,7 +131,7 @@ def test_another_rank_trains_that_rank_only(study: Path, work: str) -> None:
 
 
 def test_a_rank_taken_away_leaves_no_row(study: Path) -> None:
-    set_parameters(study, {"ranks": [8]})
+    set_parameters(study, {"ranks": [16]})
     assert stages_run(run("dvc", "repro", cwd=study)) == AFTER_ALL
     with (study / "metrics/comparison.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [m for m in MODELS if m != "rank-4"]
@@ -194,15 +163,15 @@ def test_pictures_drawn_elsewhere_get_a_row_and_leave_it(study: Path) -> None:
 def test_a_version_of_the_adapter_can_be_got_by_its_tag(study: Path, tmp_path: Path) -> None:
     """DVC's model registry: a tag names a version, and who has the repository's address gets the files."""
     run("dvc", "remote", "add", "--default", "store", tmp_path / "store", cwd=study)
-    run("dvc", "push", "train@rank-8", cwd=study)
+    run("dvc", "push", "train@rank-16", cwd=study)
     run("git", "commit", "--quiet", "--all", "--message", "a store", cwd=study)
     run("gto", "register", "nobel-style", "--version", "v1.0.0", cwd=study)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     run("git", "init", "--quiet", cwd=elsewhere)
     run("dvc", "artifacts", "get", study.as_uri(), "nobel-style", "--rev", "v1.0.0", cwd=elsewhere)
-    for file in (study / "models/lora/rank-8").iterdir():
-        assert (elsewhere / "rank-8" / file.name).read_bytes() == file.read_bytes()
+    for file in (study / "models/lora/rank-16").iterdir():
+        assert (elsewhere / "rank-16" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
@@ -210,8 +179,8 @@ def test_the_same_inputs_give_the_same_bytes(study: Path) -> None:
     first = (study / "dvc.lock").read_text()
     again = ["crawl", "prepare", "encode", *(f"{stage}@rank-4" for stage in OF_A_RANK), "compare", "report"]
     # the same pack gives the same bytes: so the other rank is trained again too
-    again.insert(again.index("train@rank-4") + 1, "train@rank-8")
-    for folder in (".work", "models/lora/rank-8"):
+    again.insert(again.index("train@rank-4") + 1, "train@rank-16")
+    for folder in (".work", "models/lora/rank-16"):
         shutil.rmtree(study / folder)
     printed = run("dvc", "repro", "--force", "--single-item", *again, cwd=study)
     assert stages_run(printed) == set(again)
@@ -224,7 +193,7 @@ def test_one_command_gives_one_row_per_rank(study: Path) -> None:
     run("laureate", "ranks", cwd=study)
     assert run("git", "diff", cwd=study) == before, "the working tree is as it was"
     rows = experiments(study)
-    assert set(rows) == {"rank-4", "rank-8"}
+    assert set(rows) == {"rank-4", "rank-16"}
     for model, row in rows.items():
         assert row["selected"] == row["model"] == model
         scores = json.loads((study / f"metrics/models/{model}.json").read_text())
@@ -232,7 +201,7 @@ def test_one_command_gives_one_row_per_rank(study: Path) -> None:
             width = scores[f"{score}_high"] - scores[f"{score}_low"]
             assert abs(float(row[score]) - scores[score]) <= 0.05 * width
     run("laureate", "ranks", cwd=study)  # once more: they are replaced
-    assert set(experiments(study)) == {"rank-4", "rank-8"}
+    assert set(experiments(study)) == {"rank-4", "rank-16"}
 
     shown = run("dvc", "exp", "show", "--only-changed", "--drop", ".*/", cwd=study).splitlines()
     assert len([line for line in shown if "rank-" in line]) == 4, "workspace, commit and two experiments"
@@ -246,10 +215,10 @@ def test_experiments_are_compared_applied_and_sent_elsewhere(study: Path, tmp_pa
     run("dvc", "remote", "add", "--default", "store", tmp_path / "store", cwd=study)
     run("git", "commit", "--quiet", "--message", "a store", ".dvc/config", cwd=study)
     run("laureate", "ranks", cwd=study)
-    changes = json.loads(run("dvc", "exp", "diff", "--json", "rank-4", "rank-8", cwd=study).splitlines()[-1])
-    assert changes["params"]["params.yaml"]["selected"] == {"old": "rank-4", "new": "rank-8"}
-    assert changes["metrics"]["metrics/selected.json"]["model"] == {"old": "rank-4", "new": "rank-8"}
-    printed = run("dvc", "plots", "diff", "rank-4", "rank-8", "--json", cwd=study).splitlines()[-1]
+    changes = json.loads(run("dvc", "exp", "diff", "--json", "rank-4", "rank-16", cwd=study).splitlines()[-1])
+    assert changes["params"]["params.yaml"]["selected"] == {"old": "rank-4", "new": "rank-16"}
+    assert changes["metrics"]["metrics/selected.json"]["model"] == {"old": "rank-4", "new": "rank-16"}
+    printed = run("dvc", "plots", "diff", "rank-4", "rank-16", "--json", cwd=study).splitlines()[-1]
     assert "errors" not in json.loads(printed)
 
     run("dvc", "exp", "apply", "rank-4", cwd=study)
@@ -260,12 +229,12 @@ def test_experiments_are_compared_applied_and_sent_elsewhere(study: Path, tmp_pa
     run("git", "init", "--quiet", "--bare", "--initial-branch=main", hub, cwd=tmp_path)
     run("git", "remote", "add", "origin", hub.as_uri(), cwd=study)
     run("git", "push", "--quiet", "origin", "main", cwd=study)
-    run("dvc", "exp", "push", "origin", "rank-8", cwd=study)
+    run("dvc", "exp", "push", "origin", "rank-16", cwd=study)
     run("git", "clone", "--quiet", hub.as_uri(), clone, cwd=tmp_path)
-    run("dvc", "exp", "pull", "origin", "rank-8", cwd=clone)
-    run("dvc", "exp", "apply", "rank-8", cwd=clone)
-    assert (clone / "models/lora/rank-8/pytorch_lora_weights.safetensors").is_file()
-    assert json.loads((clone / "metrics/selected.json").read_text())["model"] == "rank-8"
+    run("dvc", "exp", "pull", "origin", "rank-16", cwd=clone)
+    run("dvc", "exp", "apply", "rank-16", cwd=clone)
+    assert (clone / "models/lora/rank-16/pytorch_lora_weights.safetensors").is_file()
+    assert json.loads((clone / "metrics/selected.json").read_text())["model"] == "rank-16"
 
 
 def test_a_sweep_in_the_queue_shares_one_work_cache(study: Path) -> None:
@@ -282,18 +251,18 @@ def test_a_sweep_in_the_queue_shares_one_work_cache(study: Path) -> None:
     rows = experiments(study)
     assert sorted(row["train.learning_rate"] for row in rows.values()) == list(rates)
     logs = "".join(run("dvc", "queue", "logs", name, cwd=study) for name in rows)
-    assert len(re.findall("train ranks 4, 8: 100%", logs)) == 3
-    assert len(re.findall(r"rank (?:4|8) is trained already", logs)) == 3
+    assert len(re.findall("train ranks 4, 16: 100%", logs)) == 3
+    assert len(re.findall(r"rank (?:4|16) is trained already", logs)) == 3
 
     name = next(name for name, row in rows.items() if row["train.learning_rate"] == rates[1])
     run("dvc", "exp", "apply", name, cwd=study)
     weights = study / "models/lora/rank-4/pytorch_lora_weights.safetensors"
     queued = weights.read_bytes()
-    again = ("dvc", "repro", "--force", "--single-item", "train@rank-4", "train@rank-8")
+    again = ("dvc", "repro", "--force", "--single-item", "train@rank-4", "train@rank-16")
     assert "train ranks" not in run(*again, cwd=study), "it lies in the work cache"
     shutil.rmtree(study / ".work")
     shutil.rmtree(study / "models/lora")
-    assert "train ranks 4, 8: 100%" in run(*again, cwd=study)
+    assert "train ranks 4, 16: 100%" in run(*again, cwd=study)
     assert weights.read_bytes() == queued
 
 
@@ -327,20 +296,6 @@ def test_the_graph_links_every_stage(study: Path) -> None:
         more = {a for a, b in edges if b in reached} - reached
     of_ranks = {f"{stage}@rank-{rank}" for stage in OF_A_RANK for rank in SMALL["ranks"]}
     assert reached >= BEFORE_TRAINING | of_ranks | AFTER_ALL
-
-
-def set_parameters(folder: Path, values: dict[str, Any]) -> None:
-    """Write dotted keys into params.yaml."""
-    file = folder / "params.yaml"
-    parameters = yaml.safe_load(file.read_text())
-    for key, value in values.items():
-        *sections, name = key.split(".")
-        section = parameters
-        for part in sections:
-            section = section[part]
-        assert name in section, key
-        section[name] = value
-    file.write_text(yaml.safe_dump(parameters, sort_keys=False))
 
 
 def experiments(folder: Path) -> dict[str, dict[str, str]]:
