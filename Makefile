@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study ranks replicate test check check-sd21 format clean
+.PHONY: help setup fetch plan study ranks replicate test test-e2e check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,7 +40,10 @@ plan: $(READY) ## say what the study will do and cost
 	@.venv/bin/laureate plan
 
 test: $(READY) ## run the tests
-	@.venv/bin/python -m pytest -n 2 --dist loadfile
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not e2e"
+
+test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m e2e
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files

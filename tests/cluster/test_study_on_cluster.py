@@ -22,6 +22,7 @@ import yaml
 from shell import ROOT, run
 
 pytestmark = [
+    pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # Ray's own: sockets and files of a cluster that was shut down
 ]

@@ -21,7 +21,7 @@ from shell import ROOT, run
 
 from laureate.simulator.museum import server as museum
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 PROGRAMS = ("make", "laureate", "dvc", "gto", "python", "pre-commit", "git", "pip", "pytest")
 LISTING = "## What each file is"  # its indented lines are paths, which test_readme_table.py looks up
