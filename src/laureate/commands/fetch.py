@@ -1,8 +1,6 @@
 """`laureate fetch`: get the base model from the first of `base.sources` that has it, and record its hashes.
 
-Folders and checkpoints are on this machine. From the hub and ModelScope only the files that a base is loaded
-from are downloaded, safetensors only, small ones first: a wrong base is refused before its weights.
-"""
+Only the files that a base is loaded from are downloaded, small ones first: a wrong base is refused early."""
 
 from __future__ import annotations
 
@@ -51,12 +49,9 @@ def run(params: Params) -> None:
     wanted, path = params.base, Path(params.base.path)
     if path.is_dir():
         base = base_model.expected(wanted)
-        key = (
-            json.loads((path / base_model.ORIGIN).read_text())["name"]
-            if (path / base_model.ORIGIN).is_file()
-            else None
-        )
-        note(wanted.lock, key or f"folder {wanted.path}", base)
+        origin = path / base_model.ORIGIN
+        key = json.loads(origin.read_text())["name"] if origin.is_file() else f"folder {wanted.path}"
+        note(wanted.lock, key, base)
         print(f"{path} exists: {base.source}, {base.prediction}, fingerprint {base.fingerprint[:12]}")
         return
     reasons = []

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 GIB, TERA = 2**30, 1e12
 SHARE = 0.35  # of the speed of a matrix product; UNets on GPUs are reported at 0.3 to 0.5
-GPUS = {  # dense bfloat16 products with float32 sums, 1e12 operations a second, as specified
-    "RTX 3090": 71.0,
-    "RTX 4090": 165.0,
-    "A100": 312.0,
-    "H100": 989.0,
-}
+# dense bfloat16 products with float32 sums, 1e12 operations a second, as specified
+GPUS = {"RTX 3090": 71.0, "RTX 4090": 165.0, "A100": 312.0, "H100": 989.0}
 CONTEXT = 0.6 * GIB  # GPU memory of a process before it loads a model
 
 
