@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import recipe
 from laureate.core.errors import LaureateError
@@ -27,3 +28,15 @@ def test_no_other_place_gives_memory_of_the_recipes(root: Path) -> None:
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(LaureateError, match="no part between"):
         recipe.with_table("# The recipe", "| a |")
+
+
+def test_what_is_said_of_the_original_is_what_its_world_does(root: Path) -> None:
+    """Weight decay and gradient norm were once called unknown."""
+    page = (root / "docs/recipe.md").read_text(encoding="utf-8")
+    part = page.partition("## The original's")[2].partition("\n## ")[0]
+    train = yaml.safe_load((root / "worlds/original.yaml").read_text(encoding="utf-8"))["train"]
+    everyday = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["train"]
+    assert train["weight_decay"] == 1e-2
+    assert {**everyday, **train}["max_grad_norm"] == 1.0
+    for said in ("weight decay 1e-2", "norm 1.0", "Gaussian", "generator to 42", "three splits", "299 px"):
+        assert said in part, said
