@@ -14,7 +14,7 @@ from laureate.comparison import rank_selection
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_json, write_text
-from laureate.core.paths import WORK
+from laureate.core.paths import ADAPTERS, WORK
 from laureate.core.progress import progress
 from laureate.embedded.oracle import coverage, picture_pool, report, resampled_studies
 from laureate.embedded.oracle.pool_features import Judges, ReferenceLayers, pool_features
@@ -66,7 +66,12 @@ def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     portraits = picture_pool.portraits(params, size.references, FOLDER, processes)
     names = ["baseline", *params.adapters]
-    drawn = {model: picture_pool.generated(params, model, pool_prompts, FOLDER) for model in names}
+    drawn = {
+        model: picture_pool.generated(
+            params, model, pool_prompts, FOLDER, None if model == "baseline" else ADAPTERS / model
+        )
+        for model in names
+    }
     judges = Judges(params)
     real = pool_features(portraits, judges, "portraits")
     with_lpips = [part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1]
