@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from laureate.core.errors import LaureateError
-from laureate.evaluation.scores.base import Array, Doubles, Rows, Score
+from laureate.evaluation.scores.base import Doubles, Rows, Score
 
 LEVEL = 0.95
 FARTHEST = -2.0  # standard deviations: a quantile that some hundred draws show well
@@ -79,7 +79,8 @@ def resample(
     """The cluster bootstrap (Davison and Hinkley 1997, chapter 3.8) of pictures and references.
 
     `prompts`: of each picture, n of them; pictures of one prompt are drawn together, as they are not
-    independent. `trainings`: the training of the adapter that drew each picture. Raises LaureateError for no draws or no pictures, and for a prompt that several trainings drew.
+    independent. `trainings`: the training of the adapter that drew each picture. Raises LaureateError for no
+    draws or no pictures, and for a prompt that several trainings drew.
     """
     if draws < 1 or not len(prompts):
         raise LaureateError(f"a bootstrap needs draws and pictures, got {draws} and {len(prompts)}")
@@ -94,10 +95,10 @@ def resample(
     if len(by_training) < 2:
         by_training = ()
     for rows in groups if by_training else ():
-        if len(drawn_by := {trainings[row] for row in rows}) > 1:
-            raise LaureateError(
-                f"prompt {prompts[rows[0]]!r} was drawn by {len(drawn_by)} trainings, not one"
-            )
+        drawn_by = {trainings[row] for row in rows}
+        if len(drawn_by) > 1:
+            name = prompts[rows[0]]
+            raise LaureateError(f"prompt {name!r} was drawn by {len(drawn_by)} trainings, not one")
     return Resamples(groups, references, counted(len(groups)), counted(references), by_training)
 
 
