@@ -245,6 +245,7 @@ class Params(Section):
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
     external: dict[ModelName, External] = {}  # external models by name
+    threads: Count | None = None  # of a stage; null: as many as the process may use cores
     crawl: Crawl = Crawl()
     prepare: Prepare = Prepare()
     base: Base = Base()
