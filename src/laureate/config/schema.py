@@ -159,6 +159,7 @@ class Sample(OnNetworks):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures generated at once
+    strength: float = Field(1.0, ge=0, le=2)  # factor on the adapter's update of the base; 0: the base alone
     resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error
     precision: Precision = "auto"
