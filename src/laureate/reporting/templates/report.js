@@ -18,7 +18,8 @@
       const sorted = rows.toSorted((a, b) => {
         const [x, y] = [number(a), number(b)];
         const missing = Number(Number.isNaN(x)) - Number(Number.isNaN(y));
-        return below(a) - below(b) || missing || sign * (x - y) || rows.indexOf(a) - rows.indexOf(b);
+        const model = below(a) ? 0 : missing || sign * (x - y);
+        return below(a) - below(b) || model || rows.indexOf(a) - rows.indexOf(b);
       });
       body.append(...sorted);
       status.textContent = `Sorted by ${head.dataset.name}, ${order}.`;
@@ -43,7 +44,7 @@
     picture.src = uri;
     picture.alt = `Training portrait of ${name}`;
     const caption = document.createElement("figcaption");
-    caption.textContent = `${name}, ${distance}`;
+    caption.textContent = `${name}, ${distance.toPrecision(3)}`;
     if (suspect) {
       const note = document.createElement("b");
       note.textContent = " nearer than new portraits are by chance";
