@@ -92,7 +92,7 @@ class Generator:
             loaded, encoder = None, self._shared()[1]
             if model != "baseline":
                 pipeline.check_adapter(ADAPTERS / model, self.found)
-                loaded = adapter_files.load(ADAPTERS / model)
+                loaded = adapter_files.load(ADAPTERS / model, self.params.sample.strength)
                 if adapter_files.has(loaded[0], TEXT):
                     encoder = pipeline.load_text_encoder(self.found, loaded)
             self._models[model] = pipeline.load_unet(self.found, loaded, self.params.sample), encoder

@@ -64,8 +64,10 @@ def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targ
     )
 
 
-def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
+def load(folder: str | Path, strength: float = 1.0) -> tuple[dict[str, Tensor], Adapter]:
     """Read what `save` wrote: the tensors, and the adapter with its rank, alpha and variant.
+
+    `strength`: factor on its update, see `Adapter.at`.
 
     Raises LaureateError if the file is missing, damaged or holds no LoRA of a UNet.
     """
@@ -80,7 +82,7 @@ def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
     rank = ranks.pop()
     config = json.loads(safetensors_io.metadata(path).get(METADATA, "{}"))
     variant = "dora" if any(MAGNITUDE in name for name in state) else "lora"
-    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant)
+    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant).at(strength)
 
 
 def has(state: Mapping[str, Tensor], part: Part) -> bool:
