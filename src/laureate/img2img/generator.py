@@ -1,4 +1,4 @@
-"""Draws portraits from photos with the study's models, keeping what it has loaded: for `portrait`, `serve`.
+"""Draws portraits from photos with the study's models, keeping what it has loaded: for `portrait`, `serve`, `app`.
 
 Photos come as bytes and are not kept, written or logged.
 """
@@ -6,6 +6,7 @@ Photos come as bytes and are not kept, written or logged.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,13 +119,25 @@ class PortraitGenerator:
         wanted.check()
         return wanted
 
-    def draw(self, photo: Photo, model: str, settings: Settings, seeds: list[int]) -> list[Portrait]:
-        """One portrait per seed. Raises LaureateError as `check` and `pipeline.draw` do."""
+    def draw(
+        self,
+        photo: Photo,
+        model: str,
+        settings: Settings,
+        seeds: list[int],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[Portrait]:
+        """One portrait per seed. `on_step` is called after each of the `settings.run` steps of a portrait.
+
+        Raises LaureateError as `check` and `pipeline.draw` do.
+        """
         settings.check()
         self.check(model)
         with self._lock:
             lines = paper.line_art(photo.start) if self.control is not None else None
-            drawn = pipeline.draw(self._loaded(model), photo.start, photo.sha256, settings, seeds, lines)
+            drawn = pipeline.draw(
+                self._loaded(model), photo.start, photo.sha256, settings, seeds, lines, on_step
+            )
         return [
             Portrait(picture, self._record(photo, model, settings, seed, picture))
             for picture, seed in zip(drawn, seeds, strict=True)
