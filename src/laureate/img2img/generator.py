@@ -1,4 +1,4 @@
-"""Draws portraits from photos with the study's models, keeping what it has loaded: for `portrait`, `serve`, `app`.
+"""Draws portraits from photos with the study's models, and keeps them loaded: for `portrait`, `serve`, `app`.
 
 Photos come as bytes and are not kept, written or logged.
 """

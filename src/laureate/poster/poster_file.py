@@ -1,4 +1,4 @@
-"""A poster as the bytes of a PNG that says how it was made, from the bytes of its portraits: for `poster`, `app`."""
+"""Portraits and texts => a poster as PNG that says how it was made: for `poster` and `app`."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Generator:
         return settings
 
     def check(self, model: str) -> None:
-        """Raise LaureateError, before anything is loaded, for a model that is unknown, untrained or foreign."""
+        """Raise LaureateError, before anything is loaded, for an unknown, untrained or foreign model."""
         rank = model.partition("/")[0]
         if rank not in self.models or model not in self.variants(rank):
             raise LaureateError(f"there is no model {model!r}; choose one of {', '.join(self.models)}")
@@ -116,7 +116,7 @@ class Generator:
 
         The starting noise is that of `laureate sample`, so a prompt of the study with one of its seeds at its
         resolution gives the picture of data/samples, but for the rounding of another batch size. `on_step` is
-        called after every step; an error that it raises ends the drawing. Raises LaureateError as `check` does.
+        called after every step; an error that it raises ends the drawing. Raises LaureateError as `check`.
         """
         import torch
 

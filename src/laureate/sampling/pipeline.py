@@ -92,8 +92,8 @@ def solve(
 ) -> "Iterator[Tensor]":
     """From noise (n, c, h, w) to latents, (k, c, h, w) float32 per batch, with the solver of `sample`.
 
-    text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`. `on_step` is called after
-    every step of every batch.
+    text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`. `on_step`
+    is called after every step of every batch.
     """
     from laureate.sampling import sampler
 

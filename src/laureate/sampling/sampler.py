@@ -49,7 +49,7 @@ def sample(
     1 leaves it out. Both solvers are deterministic, so a picture depends on its own noise and text only. The
     last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture. For
     the same reason a batch has at least `device_rules.least_rows` rows: docs/performance.md has what is left
-    between batches. `on_step` is called after every step of every batch; an error that it raises ends the run.
+    between batches. `on_step` is called after every step of a batch; an error that it raises ends the run.
     """
     least = device_rules.least_rows(noise.device.type)
     batch = max(batch, least if guidance == 1 else least // 2)
