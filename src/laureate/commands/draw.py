@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.core.progress import progress
-from laureate.sampling.generator import Generator
+from laureate.sampling.generator import Generator, file_name
 
 MOST = 64  # pictures of one model in one call
 
@@ -60,9 +59,3 @@ def run(
     for target in targets:
         print(target)
     return targets
-
-
-def file_name(prompt: str, model: str, seed: int) -> str:
-    """The name of a picture's file, by the prompt's SHA-256, the model and the seed."""
-    digest = hashlib.sha256(prompt.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{digest[:12]}-{model.replace('/', '-')}-{seed}.png"

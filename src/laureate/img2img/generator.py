@@ -102,11 +102,12 @@ class PortraitGenerator:
     def caption(self, photo: Photo) -> str:
         """What a photo shows, as a prompt."""
         with self._lock:
-            if self._captioner is None:
-                from laureate.img2img.captioner import Captioner
+            return self._captions()(photo.picture)
 
-                self._captioner = Captioner(self.params.prepare)
-            return self._captioner(photo.picture)
+    def warm_up(self) -> None:
+        """Load what the first caption needs."""
+        with self._lock:
+            self._captions()
 
     def settings(self, prompt: str, **given: Any) -> Settings:
         """The study's settings of `sample`, with those of `given` that are not None.
@@ -142,6 +143,13 @@ class PortraitGenerator:
             Portrait(picture, self._record(photo, model, settings, seed, picture))
             for picture, seed in zip(drawn, seeds, strict=True)
         ]
+
+    def _captions(self) -> Captioner:
+        if self._captioner is None:
+            from laureate.img2img.captioner import Captioner
+
+            self._captioner = Captioner(self.params.prepare)
+        return self._captioner
 
     def _record(
         self, photo: Photo, model: str, settings: Settings, seed: int, picture: Image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -208,3 +209,9 @@ class Generator:
             encoder = pipeline.load_text_encoder(self.found, None)
             self._parts = self.found.tokenizer(), encoder, pipeline.load_vae(self.found)
         return self._parts
+
+
+def file_name(prompt: str, model: str, seed: int) -> str:
+    """The name of a picture's file, by the start of the prompt's SHA-256, the model and the seed."""
+    digest = hashlib.sha256(prompt.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{digest[:12]}-{model.replace('/', '-')}-{seed}.png"
