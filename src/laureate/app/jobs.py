@@ -68,12 +68,19 @@ class Reporter:
 
 
 @dataclass(frozen=True)
-class _End:
-    error: BaseException | None = None
+class Done:
+    """The work is done."""
+
+    text: str  # what is to be said in the end
 
 
-def run(work: Callable[[Reporter], None], total: int, stop: threading.Event) -> Iterator[Any]:
-    """Call `work(reporter)` in a thread => Progress and what it gives, as they come.
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+def run(work: Callable[[Reporter], str], total: int, stop: threading.Event) -> Iterator[Any]:
+    """Call `work(reporter)` in a thread => Progress and what it gives, as they come; Done with its result.
 
     `total`: how many steps it has. Raises what the work raises, and Stopped once `stop` is set. If the
     iterator is closed early, the work stops at its next step.
@@ -82,20 +89,18 @@ def run(work: Callable[[Reporter], None], total: int, stop: threading.Event) -> 
 
     def body() -> None:
         try:
-            work(reporter)
+            reporter.reports.put(Done(work(reporter)))
         except BaseException as error:  # noqa: BLE001  # raised again where the iterator is read
-            reporter.reports.put(_End(error))
-        else:
-            reporter.reports.put(_End())
+            reporter.reports.put(_Failed(error))
 
     threading.Thread(target=body, daemon=True).start()
     try:
         while True:
             report = reporter.reports.get()
-            if isinstance(report, _End):
-                if report.error is not None:
-                    raise report.error
-                return
+            if isinstance(report, _Failed):
+                raise report.error
             yield report
+            if isinstance(report, Done):
+                return
     finally:
         stop.set()

@@ -11,7 +11,7 @@ import gradio as gr
 
 from laureate.app import fragments
 from laureate.app.jobs import Reporter
-from laureate.app.resources import Resources, sentence
+from laureate.app.resources import Resources, safely
 from laureate.app.sessions import Made, Session
 from laureate.app.try_tab import MOST_LETTERS, title_of
 from laureate.core.errors import LaureateError
@@ -35,12 +35,13 @@ def taken(resources: Resources, session: Session, path: str | None) -> Iterator[
     session.uploads.add(Path(path))
     session.photo = data = Path(path).read_bytes()
 
-    def work(reporter: Reporter) -> None:
+    def work(reporter: Reporter) -> str:
         reporter.say("Reading the photo")
         photo = load(resources, data, "ink", "paper")
         reporter.give((photo, resources.portraits.caption(photo)))
+        return "Done: mend the caption if it is wrong."
 
-    for status, given in resources.updates(session, work, 1, "Done: mend the caption if it is wrong."):
+    for status, given in resources.updates(session, work, 1):
         if given is None:
             yield status or gr.skip(), gr.skip(), gr.skip()
         else:
@@ -83,24 +84,23 @@ def draw(
     steps: float,
     seed: float | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """Draw at three strengths => status, portraits, the choice among them, command; as they come."""
-    try:
-        if session.photo is None:
-            raise LaureateError(FIRST)
-        if seed is None or not 0 <= seed < 2**32:
-            raise LaureateError(f"the seed must be a whole number from 0 to {2**32 - 1}")
-        resources.portraits.check(model)
-        wanted = [
-            resources.portraits.settings(prompt, strength=strength, guidance=guidance, steps=int(steps))
-            for strength in STRENGTHS[start]
-        ]
-        photo = load(resources, session.photo, start, background)
-        resources.keep_photo(session.photo)
-    except (LaureateError, OSError) as error:
-        yield fragments.problem(sentence(error)), gr.skip(), gr.skip(), gr.skip()
-        return
+    """Draw at three strengths => status, portraits, the choice among them, command; as they come.
 
-    def work(reporter: Reporter) -> None:
+    Raises LaureateError: no photo, one that cannot be used, a value outside its range, an unknown model.
+    """
+    if session.photo is None:
+        raise LaureateError(FIRST)
+    if seed is None or not 0 <= seed < 2**32:
+        raise LaureateError(f"the seed must be a whole number from 0 to {2**32 - 1}")
+    resources.portraits.check(model)
+    wanted = [
+        resources.portraits.settings(prompt, strength=strength, guidance=guidance, steps=int(steps))
+        for strength in STRENGTHS[start]
+    ]
+    photo = load(resources, session.photo, start, background)
+    resources.keep_photo(session.photo)
+
+    def work(reporter: Reporter) -> str:
         for place, settings in enumerate(wanted, start=1):
             reporter.say(f"Drawing at strength {settings.strength:g} ({place} of {len(wanted)})")
             (portrait,) = resources.portraits.draw(photo, model, settings, [int(seed)], reporter.step)
@@ -109,25 +109,25 @@ def draw(
             detail = f"{title_of(model)}, seed {int(seed)}, {settings.run} steps, paper off by {off:g} levels"
             title = f"Strength {settings.strength:g}"
             alt = f"Portrait at strength {settings.strength:g}: {settings.prompt}"
-            reporter.give(Made("portrait", portrait.png(), name, title, detail, alt))
+            made = Made("portrait", portrait.png(), name, title, detail, alt)
+            reporter.give(resources.add(session, made))
+        return "Done: pick one for a poster."
 
-    made: list[Made] = []
+    so_far: list[Made] = []
     yield (
         fragments.note("Loading the model"),
         "",
         gr.skip(),
         command(model, start, background, wanted[1], int(seed)),
     )
-    for status, portrait in resources.updates(
-        session, work, sum(settings.run for settings in wanted), "Done: pick one for a poster."
-    ):
+    for status, portrait in resources.updates(session, work, sum(settings.run for settings in wanted)):
         if portrait is None:
             yield status, gr.skip(), gr.skip(), gr.skip()
             continue
-        made.append(resources.add(session, portrait))
-        middle = made[len(STRENGTHS[start]) // 2] if len(made) == len(STRENGTHS[start]) else made[0]
-        choice = gr.update(choices=[(m.title, m.key) for m in made], value=middle.key, visible=True)
-        yield gr.skip(), fragments.figures(made), choice, gr.skip()
+        so_far.append(portrait)
+        middle = so_far[min(1, len(so_far) - 1)]
+        choice = gr.update(choices=[(m.title, m.key) for m in so_far], value=middle.key, visible=True)
+        yield gr.skip(), fragments.figures(so_far), choice, gr.skip()
 
 
 def build(resources: Resources) -> tuple[gr.Radio, gr.Button]:
@@ -187,11 +187,13 @@ def build(resources: Resources) -> tuple[gr.Radio, gr.Button]:
                 elem_id="portrait-command",
             )
 
-    def seen(path: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from taken(resources, resources.sessions.of(request.session_hash), path)
+    def seen(request: gr.Request, path: str | None) -> Iterator[tuple[Any, ...]]:
+        session = resources.sessions.of(request.session_hash)
+        yield from safely(taken(resources, session, path), 3)
 
-    def begin(*fields: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from draw(resources, resources.sessions.of(request.session_hash), *fields)
+    def begin(request: gr.Request, *fields: Any) -> Iterator[tuple[Any, ...]]:
+        session = resources.sessions.of(request.session_hash)
+        yield from safely(draw(resources, session, *fields), 4)
 
     def cancel(request: gr.Request) -> None:
         resources.sessions.of(request.session_hash).stop()

@@ -11,7 +11,7 @@ import gradio as gr
 
 from laureate.app import fragments
 from laureate.app.jobs import Reporter
-from laureate.app.resources import Resources, sentence
+from laureate.app.resources import Resources, safely
 from laureate.app.sessions import Made, Session
 from laureate.core.errors import LaureateError
 from laureate.poster import poster_file
@@ -50,34 +50,32 @@ def make(
     width: float,
     note: bool,
 ) -> Iterator[tuple[Any, ...]]:
-    """Set a poster => status, the poster."""
+    """Set a poster => status, the poster. Raises LaureateError where there is no portrait."""
     texts = {"subject": subject, "name": name, "contribution": contribution, "footer": footer}
-    try:
-        if file is not None:
-            session.uploads.add(Path(file))
-            portraits = [("the file", Path(file).read_bytes())]
-        else:
-            portraits = [("the portrait", _made(session, first).png)]
-        if second:
-            portraits.append(("the second portrait", _made(session, second).png))
-            texts = {"subject": subject, "name": name, "second_name": second_name} | texts
-    except (LaureateError, OSError) as error:
-        yield fragments.problem(sentence(error)), gr.skip()
-        return
+    if file is not None:
+        session.uploads.add(Path(file))
+        portraits = [("the file", Path(file).read_bytes())]
+    else:
+        portraits = [("the portrait", _made(session, first).png)]
+    if second:
+        portraits.append(("the second portrait", _made(session, second).png))
+        texts = {"subject": subject, "name": name, "second_name": second_name} | texts
 
-    def work(reporter: Reporter) -> None:
+    def work(reporter: Reporter) -> str:
         reporter.say("Setting the poster")
         data, (wide, high) = poster_file.make(portraits, texts, width=int(width), note=note)
         names = " and ".join(filter(None, [name.strip(), second_name.strip() if second else ""]))
         called = "".join(letter if letter.isalnum() else "-" for letter in names)[:60]
         title, detail = f"Poster of {names}", f"{wide} x {high} pixels"
-        reporter.give(Made("poster", data, f"poster-{called}.png", title, detail, f"{title}: {subject}"))
+        made = Made("poster", data, f"poster-{called}.png", title, detail, f"{title}: {subject}")
+        reporter.give(resources.add(session, made))
+        return "Done: download it below the poster."
 
-    for status, poster in resources.updates(session, work, 1, "Done: download it below the poster."):
+    for status, poster in resources.updates(session, work, 1):
         if poster is None:
             yield status, gr.skip()
         else:
-            yield gr.skip(), fragments.figures([resources.add(session, poster)])
+            yield gr.skip(), fragments.figures([poster])
 
 
 def _made(session: Session, key: str | None) -> Made:
@@ -108,8 +106,9 @@ def build(resources: Resources) -> Fields:
             status = gr.HTML(elem_id="poster-status", elem_classes="said", min_height=48)
             poster = gr.HTML(elem_id="poster-picture")
 
-    def begin(*fields: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from make(resources, resources.sessions.of(request.session_hash), *fields)
+    def begin(request: gr.Request, *fields: Any) -> Iterator[tuple[Any, ...]]:
+        session = resources.sessions.of(request.session_hash)
+        yield from safely(make(resources, session, *fields), 2)
 
     fields = [first, file, name, subject, contribution, footer, second, second_name, width, note]
     go.click(

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from laureate.app import fragments
-from laureate.app.jobs import Progress, Reporter, Stopped, run
+from laureate.app.jobs import Done, Progress, Reporter, Stopped, run
 from laureate.app.sessions import Made, Session, Sessions
 from laureate.config.params import Params
 from laureate.core import failures
@@ -40,7 +42,7 @@ class Resources:
             self.portraits.warm_up()
 
     def add(self, session: Session, made: Made) -> Made:
-        """Hold a picture for a browser, and keep it in the folder of `keep` if there is one."""
+        """Hold a picture for a browser, and write it into the folder of `keep` if there is one."""
         if self.keep is not None:
             write_bytes(self.keep / made.name, made.png)
         return self.sessions.add(session, made)
@@ -51,24 +53,33 @@ class Resources:
             write_bytes(self.keep / f"photo-{hashlib.sha256(photo).hexdigest()[:12]}", photo)
 
     def updates(
-        self, session: Session, work: Callable[[Reporter], None], total: int, end: str
+        self, session: Session, work: Callable[[Reporter], str], total: int
     ) -> Iterator[tuple[str, Any]]:
         """Run a job for a browser => (status as HTML, what the job has given since, or None), as they come.
 
-        The last status is `end`, or a sentence on what went wrong.
+        The last status is the text that the work returns, or a sentence on what went wrong.
         """
         with session.job() as stop:
             try:
                 for report in run(work, total, stop):
                     if isinstance(report, Progress):
                         yield fragments.status(report), None
+                    elif isinstance(report, Done):
+                        yield fragments.note(report.text), None
                     else:
                         yield "", report
-                yield fragments.note(end), None
             except Stopped:
                 yield fragments.note(STOPPED), None
             except Exception as error:  # noqa: BLE001  # the one door for errors of the app
                 yield fragments.problem(sentence(error)), None
+
+
+def safely(updates: Iterator[tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:
+    """What a tab yields for its `outputs`; an error becomes a sentence in the first, the status."""
+    try:
+        yield from updates
+    except Exception as error:  # noqa: BLE001  # the one door for errors of the app's forms
+        yield fragments.problem(sentence(error)), *[gr.skip()] * (outputs - 1)
 
 
 def sentence(error: Exception) -> str:

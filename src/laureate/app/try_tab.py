@@ -12,8 +12,8 @@ import gradio as gr
 
 from laureate.app import fragments
 from laureate.app.jobs import Reporter
-from laureate.app.resources import Resources, sentence
-from laureate.app.sessions import Made
+from laureate.app.resources import Resources, safely
+from laureate.app.sessions import Made, Session
 from laureate.core.errors import LaureateError
 from laureate.formats import prompts
 from laureate.sampling import generator
@@ -75,17 +75,15 @@ def checked(
     return Wanted(prompt, chosen, settings, int(seed))
 
 
-def draw(resources: Resources, session_name: str | None, *fields: Any) -> Iterator[tuple[Any, ...]]:
-    """Draw with every chosen model => status, pictures, all pictures so far, command; as they come."""
-    session = resources.sessions.of(session_name)
-    try:
-        wanted = checked(resources, *fields)
-    except LaureateError as error:
-        yield fragments.problem(sentence(error)), gr.skip(), gr.skip(), gr.skip()
-        return
+def draw(resources: Resources, session: Session, *fields: Any) -> Iterator[tuple[Any, ...]]:
+    """Draw with every chosen model => status, pictures, all pictures so far, command; as they come.
+
+    `fields` are those of `checked`, which says what is raised.
+    """
+    wanted = checked(resources, *fields)
     loaded, side = resources.generator, resources.params.drawn_at
 
-    def work(reporter: Reporter) -> None:
+    def work(reporter: Reporter) -> str:
         for place, model in enumerate(wanted.models, start=1):
             counted = f" ({place} of {len(wanted.models)})" if len(wanted.models) > 1 else ""
             reporter.say(f"Drawing: {title_of(model)}{counted}")
@@ -99,16 +97,17 @@ def draw(resources: Resources, session_name: str | None, *fields: Any) -> Iterat
                 detail = f"strength {given.strength:g}, {detail}"
             name = generator.file_name(wanted.prompt, model, wanted.seed)
             alt = f"{title_of(model)}: {wanted.prompt}"
-            reporter.give(Made("drawing", data, name, title_of(model), detail, alt))
+            made = Made("drawing", data, name, title_of(model), detail, alt)
+            reporter.give(resources.add(session, made))
+        cut = loaded.read(wanted.prompt)[1]
+        return f"{cut[:1].upper()}{cut[1:]}." if cut else "Done: all of them start from the same noise."
 
-    made: list[Made] = []
-    cut = loaded.read(wanted.prompt)[1]
-    end = f"{cut[:1].upper()}{cut[1:]}." if cut else "Done: all of them start from the same noise."
+    so_far: list[Made] = []
     yield fragments.note("Loading the models"), "", gr.skip(), command(wanted)
-    for status, picture in resources.updates(session, work, len(wanted.models) * wanted.settings.steps, end):
+    for status, picture in resources.updates(session, work, len(wanted.models) * wanted.settings.steps):
         if picture is not None:
-            made.append(resources.add(session, picture))
-        shown = gr.skip() if picture is None else fragments.figures(made)
+            so_far.append(picture)
+        shown = gr.skip() if picture is None else fragments.figures(so_far)
         every = gr.skip() if picture is None else fragments.figures(session.of_kind("drawing"))
         yield status or gr.skip(), shown, every, gr.skip()
 
@@ -158,14 +157,15 @@ def build(resources: Resources) -> None:
     gr.Markdown("### Drawn so far")
     every = gr.HTML(fragments.figures([], EMPTY), elem_id="try-gallery")
 
-    def start(*fields: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from draw(resources, request.session_hash, *fields)
+    def start(request: gr.Request, *fields: Any) -> Iterator[tuple[Any, ...]]:
+        session = resources.sessions.of(request.session_hash)
+        yield from safely(draw(resources, session, *fields), 4)
 
     def cancel(request: gr.Request) -> None:
         resources.sessions.of(request.session_hash).stop()
 
     fields = [prompt, boxes, more, strength, guidance, steps, seed]
-    drawing = gr.on(
+    gr.on(
         [go.click, prompt.submit],
         start,
         fields,
@@ -176,14 +176,11 @@ def build(resources: Resources) -> None:
         show_progress_on=status,
         api_visibility="private",
     )
-    del drawing
     stop.click(cancel, queue=False, api_visibility="private")
     again.click(lambda: randrange(2**31), outputs=seed, queue=False, api_visibility="private")
 
 
 def _example(resources: Resources) -> str:
-    """A prompt of the study to begin with."""
+    """A prompt of the study to begin with, if possible none of the figures', which name people."""
     known = prompts.load(resources.params.sample.prompts)
-    return next(
-        (prompt.text for prompt in known if prompt.set == resources.params.report.prompts), known[0].text
-    )
+    return next((prompt.text for prompt in known if prompt.set == "study"), known[0].text)
