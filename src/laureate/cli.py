@@ -209,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
         ("seed", 7, "random seed of the small studies"),
     ):
         sizes(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default: {default})")
+    words = "train every rank N times and study the luck of a training instead"
+    sizes("--trainings", type=int, default=0, metavar="N", help=words)
     commands["museum"].add_argument(
         "--port", type=_port, default=8000, help="the port on loopback (default: 8000)"
     )
