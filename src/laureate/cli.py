@@ -31,6 +31,7 @@ BESIDE = {
     "cluster": "run the stages that are out of date on a Ray cluster, through the DVC remote",
     "museum": "serve the simulated museum site on loopback",
     "score": "score any folders of pictures against a folder of references",
+    "votes": "say what people prefer, from files of the report's blind vote",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
     "card": "write an adapter and its model card into one folder",
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
     commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
     _score_options(commands["score"])
+    _votes_options(commands["votes"])
     for verb in ("export", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("card", "push"):
@@ -252,6 +254,15 @@ def _draw(parser: argparse.ArgumentParser) -> None:
         help="pictures per model, each with the next seed",
     )
     add("--out", default="drawings", metavar="DIR", help="output folder (default: drawings)")
+
+
+def _votes_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate votes`."""
+    option = parser.add_argument
+    option("files", nargs="+", metavar="FILE", help="saved by the section Blind vote of the report page")
+    words = "whose scores to hold against the people (default: metrics/comparison.csv, where it is)"
+    option("--table", metavar="FILE", help=words)
+    option("--json", dest="json_file", metavar="FILE", help="write everything that was found")
 
 
 def _portrait(parser: argparse.ArgumentParser) -> None:
