@@ -30,7 +30,8 @@ body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:4rem auto}}
 input,button{{font:inherit;padding:.4rem .6rem}}</style>
 <main><h1>laureate</h1><p>{0}</p>
 <form><label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="off"> <button>Open</button></form></main></html>"""
+<input id="token" name="token" type="password" autocomplete="off">
+<button>Open</button></form></main></html>"""
 
 Send = Callable[[Any], Awaitable[None]]
 
