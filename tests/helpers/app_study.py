@@ -32,6 +32,7 @@ def make(folder: Path, models: Path) -> Path:
     """Fill `folder`: the drawn study with table and advice, tiny models, adapters that do something."""
     drawn_study.draw_study(folder, RANKS)
     drawn_study.write_metrics(folder, RANKS)
+    drawn_study.name_pictures(folder)
     for name in ("base", "clip", "vision"):
         shutil.copytree(models / name, folder / "models/embedded" / name)
     shutil.copy(drawn_study.ROOT / "data/vocabulary.yaml", folder / "data/vocabulary.yaml")

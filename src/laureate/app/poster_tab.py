@@ -32,7 +32,7 @@ def choices(session: Session) -> list[tuple[str, str]]:
     """The portraits and drawings that a browser has made: name, key."""
     made = [*session.of_kind("portrait"), *session.of_kind("drawing")]
     return [
-        (f"{place}. {m.title}: {m.alt.partition(': ')[2][:60]}", m.key) for place, m in enumerate(made, 1)
+        (f"{place}. {m.title}: {m.alt.partition(': ')[2][:40]}", m.key) for place, m in enumerate(made, 1)
     ]
 
 
