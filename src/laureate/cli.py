@@ -40,6 +40,8 @@ BESIDE = {
     "serve": "serve the base and the adapters behind OpenAI's images API",
     "ranks": "keep one DVC experiment per rank of a finished study",
     "replicate": "compare the results with those of a git revision",
+    "draw": "draw a prompt with the base and with adapters, from the same noise",
+    "app": "open one page where all of it is at hand, in a browser on this machine",
     "portrait": "redraw a photo of a person in the style of the study",
     "poster": "lay out a portrait and texts as a poster",
     "oracle": "measure on simulated studies how often intervals and rank advice are right",
@@ -189,6 +191,13 @@ def _parser() -> argparse.ArgumentParser:
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
+    _draw(commands["draw"])
+    page = commands["app"].add_argument
+    page("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    page("--port", type=_port, default=7860, help="the port, 0 for any free one (default: 7860)")
+    page("--token", metavar="TEXT", help="what a browser must show; any host but loopback needs one")
+    kept = "keep photos and what is made of them in this folder (default: nothing is kept)"
+    page("--keep", metavar="DIR", help=kept)
     _portrait(commands["portrait"])
     _poster(commands["poster"])
     sizes = commands["oracle"].add_argument
@@ -225,6 +234,26 @@ def _score_options(parser: argparse.ArgumentParser) -> None:
     option("--csv", dest="csv_file", metavar="FILE", help="write a row per model and judge")
     words = "exit with 1 where it holds for a model, such as 'kid > 0.05'; again for each"
     option("--fail-if", action="append", default=[], metavar="CONDITION", help=words)
+
+
+def _draw(parser: argparse.ArgumentParser) -> None:
+    """The options of `laureate draw`."""
+    add = parser.add_argument
+    add("prompt", metavar="PROMPT", help="what the picture shows, such as 'A woman with a bun.'")
+    model = "baseline, rank-N or a folder below models/lora/rank-N; again for each (default: params.selected)"
+    add("--model", action="append", default=[], metavar="NAME", dest="models", help=model)
+    add("--strength", type=float, metavar="X", help="of the adapter, from 0 to 2 (default: 1)")
+    add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
+    add("--steps", type=int, metavar="N", help="default: params.sample.steps")
+    add("--seed", type=int, default=1, metavar="N", help="of the first picture's noise (default: 1)")
+    add(
+        "--n",
+        type=int,
+        default=1,
+        metavar="N",
+        help="pictures per model, each with the next seed",
+    )
+    add("--out", default="drawings", metavar="DIR", help="output folder (default: drawings)")
 
 
 def _votes_options(parser: argparse.ArgumentParser) -> None:

@@ -51,7 +51,10 @@ class Gallery:
                     "seed": noise.seed,
                     "pictures": [noise.pictures[name] for name in self.models],
                     "nearest": [
-                        [[n.portrait, float(f"{n.distance:.4g}"), int(n.suspect)] for n in noise.nearest[name]]
+                        [
+                            [n.portrait, float(f"{n.distance:.4g}"), int(n.suspect)]
+                            for n in noise.nearest[name]
+                        ]
                         for name in self.models
                         if name in noise.nearest
                     ],
