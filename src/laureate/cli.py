@@ -33,6 +33,7 @@ BESIDE = {
     "score": "score any folders of pictures against a folder of references",
     "doctor": "check an image folder and print what to fix",
     "export": "write an adapter as one file in the format of another program",
+    "shrink": "cut an adapter to a smaller rank by its singular values",
     "card": "write an adapter and its model card into one folder",
     "push": "upload that folder to a model hub; without --yes, print what would be sent",
     "images": "fetch the pictures of an external model from its endpoint",
@@ -155,8 +156,17 @@ def _parser() -> argparse.ArgumentParser:
     commands["doctor"].add_argument("path", metavar="PATH", help="an image folder, with or without captions")
     commands["doctor"].add_argument("--fix", metavar="DIR", help="write a mended copy into this new folder")
     _score_options(commands["score"])
-    for verb in ("export", "card", "push"):
+    for verb in ("export", "shrink", "card", "push"):
         commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
+    for verb in ("export", "card", "push"):
+        which = commands[verb].add_argument
+        which(
+            "--arm",
+            metavar="NAME",
+            help="another training of the rank, such as seed-43 (default: the main one)",
+        )
+        which("--step", type=int, metavar="N", help="one of train.snapshots (default: the last step)")
+        which("--strength", type=float, metavar="X", help="merged into the weights' alpha (default: 1)")
     for verb in ("card", "push"):
         words = "who permits the use of the training pictures"
         commands[verb].add_argument("--rights", default="", metavar="TEXT", help=words)
@@ -172,6 +182,11 @@ def _parser() -> argparse.ArgumentParser:
         help="the program that loads the file",
     )
     give("--out", metavar="FILE", help="output file (default: exports/rank-N-FORMAT.safetensors)")
+    smaller = commands["shrink"].add_argument
+    smaller("--to", type=int, required=True, metavar="N", help="the rank to cut it to")
+    share = "the same rank for every layer, or one sum of ranks for all (default: layer)"
+    smaller("--budget", choices=("layer", "global"), default="layer", help=share)
+    smaller("--out", metavar="DIR", help="output folder (default: exports/rank-N-to-M)")
     commands["images"].add_argument("--model", required=True, metavar="NAME", help="one of external")
     serve = commands["serve"].add_argument
     serve("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
