@@ -1,4 +1,4 @@
-"""Export and card with `--arm`, `--step`, `--strength`, and `laureate shrink`: what other programs then draw."""
+"""Export with `--arm`, `--step`, `--strength`, and `laureate shrink`: what other programs then draw."""
 
 from __future__ import annotations
 

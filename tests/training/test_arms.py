@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trained import changed, forget
+from trained import changed, files, forget
 
 torch = pytest.importorskip("torch")
 
@@ -118,13 +118,6 @@ def test_the_held_out_loss_of_an_arm_does_not_depend_on_the_others(study: params
 
 
 # --- the stage ---
-
-
-def files(rank: int) -> dict[str, bytes]:
-    """What a training leaves of a rank."""
-    folder = paths.adapter_folder(rank)
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return found | {"curve": paths.curve_file(rank).read_bytes()}
 
 
 def test_every_arm_and_snapshot_has_a_folder_and_the_main_arm_the_place_it_always_had(
