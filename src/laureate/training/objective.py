@@ -126,8 +126,7 @@ class Objective:
         seeds: Sequence[int] = (),
     ) -> None:
         """`empty`: (1, tokens, width), the empty caption. `seeds`: training seeds, each with random numbers
-        of
-        its own; none: the first of `train.seeds`.
+        of its own; none: the first of `train.seeds`.
 
         `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
         then, and `empty` is (1, tokens).

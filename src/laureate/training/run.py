@@ -36,8 +36,8 @@ def train(
     trainings: Sequence[Training],
     keys: Mapping[str, str],
     results: Results,
-    checkpoint: SavedCheckpoint | None,
     checkpoints: Checkpoints,
+    checkpoint: SavedCheckpoint | None,
     team: Team,
 ) -> None:
     """Train some arms together, from a checkpoint if there is one, and keep their results.
