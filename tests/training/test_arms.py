@@ -201,17 +201,17 @@ def test_a_seed_that_is_added_after_a_kill_is_trained_when_the_rest_is_done(
 
     def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
         taken.append((tuple(arm.key for arm in self.arms), number))
-        if len(taken) == 10:
+        if len(taken) == 10 and self.train.seeds == [42]:
             raise Killed
         return original(self, examples, number)
 
     monkeypatch.setattr(training.Trainer, "step", step)
     with pytest.raises(Killed):
         train.run(study, rank=2)
-    del taken[:9]
+    taken.clear()
     train.run(changed(study, seeds=[42, 43]), rank=2)
     new = ("2/seed-43", "4/seed-43")
-    assert taken[1:] == [
+    assert taken == [
         *((("2", "4"), number) for number in range(8, 14)),
         *((new, number) for number in range(14)),
     ]
