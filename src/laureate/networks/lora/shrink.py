@@ -18,7 +18,7 @@ from laureate.core.errors import LaureateError
 from laureate.networks.lora.adapter import MAGNITUDE, Adapter
 
 Budget = Literal["layer", "global"]
-A, B = HALVES = ".lora_A.weight", ".lora_B.weight"
+HALVES = (".lora_A.weight", ".lora_B.weight")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ def updates_of(state: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Updat
     """
     if any(MAGNITUDE in name for name in state):
         raise LaureateError("an adapter trained with DoRA cannot be cut: its lengths belong to its full rank")
-    names = sorted(name.removesuffix(A) for name in state if name.endswith(A))
-    return {name: _update(state[name + A], state[name + B], adapter.scale) for name in names}
+    names = sorted(name.removesuffix(HALVES[0]) for name in state if name.endswith(HALVES[0]))
+    a, b = HALVES
+    return {name: _update(state[name + a], state[name + b], adapter.scale) for name in names}
 
 
 def ranks_of(updates: Mapping[str, Update], rank: int, budget: Budget) -> dict[str, int]:
