@@ -64,7 +64,7 @@ def run(params: Params, rank: int) -> None:
             plan_run(params, rank, trainings, results, checkpoints) if team.first else None
         ):
             pack = [each for each in trainings if each.arm.key in plan.pack]
-            train(params, base, pack, keys, results, checkpoints, plan.checkpoint, team)
+            train(params, base, pack, keys, results, plan.checkpoint, checkpoints, team)
             trained = True
         if not team.first:
             return

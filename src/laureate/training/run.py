@@ -36,8 +36,8 @@ def train(
     trainings: Sequence[Training],
     keys: Mapping[str, str],
     results: Results,
-    checkpoints: Checkpoints,
     checkpoint: SavedCheckpoint | None,
+    checkpoints: Checkpoints,
     team: Team,
 ) -> None:
     """Train some arms together, from a checkpoint if there is one, and keep their results.
