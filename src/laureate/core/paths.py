@@ -9,6 +9,7 @@ ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")
 SAMPLES = Path("data/samples")
+PLAIN = Path("data/plain")  # pictures of prompts without the style phrase
 EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of external models
 COMPARISON = Path("metrics/comparison.csv")
