@@ -1,4 +1,4 @@
-"""Drift and leak, on drawn pictures with the shipped judges: an adapter that leaks is found, others are not."""
+"""Drift and leak, on drawn pictures with the shipped judges: an adapter that leaks is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from laureate.comparison import drift_guard, paired_tests
 from laureate.config import params
-from laureate.evaluation import drift, evidence, scoring
+from laureate.evaluation import drift, evidence, scores, scoring
 from laureate.evaluation.judges.panel import Panel, PictureSet
 from laureate.formats import prompts
 from laureate.simulator.portraits import attributes, portrait
@@ -22,15 +22,18 @@ COUNT = 16  # prompts without the style phrase, of 20
 NAMES = [f"p{index}_{seed}" for index in range(20) for seed in (1, 2)]
 
 
+EVALUATE = params.Evaluate(bootstrap=100)
+Judged = Callable[[list[str] | None], evidence.Evidence]  # styles of the pictures, None for the base's
+
+
 @pytest.fixture(scope="module")
-def judged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str]], evidence.Evidence]:
+def judged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """The evidence of an adapter that draws the plain prompts in given styles; the base draws comics."""
     evaluate = params.Evaluate(
         judges={
             name: params.Judge(kind=name, source=str(root / "models/embedded" / name))
             for name in ("vision", "clip")
         },
-        bootstrap=100,
     )
     panel = Panel(evaluate, tmp_path_factory.mktemp("judged"))
     asked = prompts.load([root / "data/prompts-embedded.yaml"])[:COUNT]
@@ -57,19 +60,18 @@ def judged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[li
         found = evidence.Evidence(
             "rank-4", NAMES, [name.partition("_")[0] for name in NAMES], {}, values, {}, {}, {}
         )
-        return scoring.drawn(found, 5, evaluate)
+        return scoring.drawn(found, 5, EVALUATE)
 
-    evidence_of.evaluate = evaluate  # type: ignore[attr-defined]
     return evidence_of
 
 
-def leak_of(judged: Callable[[list[str] | None], evidence.Evidence], styles: list[str]) -> drift_guard.Leak:
-    models = [paired_tests.ScoredModel(judged(one), 5, judged.evaluate) for one in (None, styles)]  # type: ignore[attr-defined]
+def leak_of(judged: Judged, styles: list[str]) -> drift_guard.Leak:
+    models = [paired_tests.ScoredModel(judged(one), 5, EVALUATE) for one in (None, styles)]
     (leak,) = drift_guard.leaks_of({4: models[1]}, models[0])
     return leak
 
 
-def test_an_adapter_that_leaks_is_found(judged: Callable[[list[str] | None], evidence.Evidence]) -> None:
+def test_an_adapter_that_leaks_is_found(judged: Judged) -> None:
     """In a half of its pictures the style shows although nobody asked for it."""
     leak = leak_of(judged, ["laureate", "comic"] * (COUNT // 2))
     assert leak.leaks
@@ -81,7 +83,7 @@ def test_an_adapter_that_leaks_is_found(judged: Callable[[list[str] | None], evi
 
 
 def test_an_adapter_that_changes_other_things_does_not_leak(
-    judged: Callable[[list[str] | None], evidence.Evidence],
+    judged: Judged,
 ) -> None:
     """Another style than the one to learn is drift, and no leak."""
     leak = leak_of(judged, ["poster"] * COUNT)
@@ -90,7 +92,7 @@ def test_an_adapter_that_changes_other_things_does_not_leak(
     assert sentence.startswith("It does not leak beyond chance: ")
 
 
-def test_drift_grows_with_what_changes(judged: Callable[[list[str] | None], evidence.Evidence]) -> None:
+def test_drift_grows_with_what_changes(judged: Judged) -> None:
     """Pictures as the base's have none, other styles have more the more pictures they are."""
     means = []
     for changed in (0, COUNT // 4, COUNT):
@@ -101,7 +103,7 @@ def test_drift_grows_with_what_changes(judged: Callable[[list[str] | None], evid
 
 
 def test_the_values_stand_with_the_picture_of_that_prompt_and_seed(
-    judged: Callable[[list[str] | None], evidence.Evidence],
+    judged: Judged,
 ) -> None:
     values = judged(None).values
     known = np.isfinite(values["plain_clip"])
@@ -113,8 +115,8 @@ def test_the_values_stand_with_the_picture_of_that_prompt_and_seed(
 
 
 def test_a_rank_that_leaks_less_is_named() -> None:
-    def share(value: float) -> drift_guard.Estimate:
-        return drift_guard.Estimate(value, value - 0.05, value + 0.05, 0.0, 0.0, 10)
+    def share(value: float) -> scores.Estimate:
+        return scores.Estimate(value, value - 0.05, value + 0.05, 0.0, 0.0, 10)
 
     leaks = [drift_guard.Leak(rank, share(at), share(0.0), share(at)) for rank, at in ((4, 0.1), (8, 0.9))]
     assert "; rank 4 leaks least, 10 % (5 to 15)" in drift_guard.sentences(leaks, 8)[0]

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from laureate.config.params import Params
     from laureate.evaluation.scores import Estimate
 
-PRICES = (
-    "content",
-    "clip_content",
-    "plain_content",
-    "memorisation",
-)  # scores that a rank may worsen against the base
+# scores that a rank may worsen against the base
+PRICES = ("content", "clip_content", "plain_content", "memorisation")
 
 
 def advise(
