@@ -38,6 +38,7 @@ BESIDE = {
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
     "ranks": "keep one DVC experiment per rank of a finished study",
+    "price": "print what every rank costs: file, training, memory, seconds a picture",
     "replicate": "compare the results with those of a git revision",
     "portrait": "redraw a photo of a person in the style of the study",
     "poster": "lay out a portrait and texts as a poster",
@@ -184,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
     cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
     cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
+    price = commands["price"].add_argument
+    price("--pictures", type=int, metavar="N", help="drawn per rank to take the time (default: one batch)")
+    price("--json", dest="json_file", metavar="FILE", help="write it as JSON too")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")

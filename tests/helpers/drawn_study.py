@@ -105,6 +105,7 @@ def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.E
     if not floor:
         values |= {"content": shares["content"], "lpips_diversity": rng.random(98)}
         plain_rows = np.where(np.arange(98) % 4 == 0, 1.0, np.nan)  # the first seed of every second prompt
+        values |= {"copies": (rng.random(98) < 0.05).astype(float)}
         values |= {"leak": plain_rows * (rng.random(98) < 0.1), "plain_clip": plain_rows * (50 + asked[:, 1])}
         if model != "baseline":
             values |= {"drift": plain_rows * rng.random(98)}

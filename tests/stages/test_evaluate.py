@@ -36,7 +36,7 @@ def test_every_model_gets_the_same_flat_keys(study: Path) -> None:
         evaluate.run(params.load(), model)
         found[model] = json.loads((study / f"metrics/models/{model}.json").read_text())
     plain = {"drift", "leak", "plain_clip", "plain_content"}
-    of_portraits = {"content", "lpips_diversity", "memorisation"} | plain
+    of_portraits = {"content", "lpips_diversity", "memorisation", "copies"} | plain
     without = {  # portraits have no prompt, and are the training pictures themselves
         "noise-floor": of_portraits,
         "vae-ceiling": of_portraits,

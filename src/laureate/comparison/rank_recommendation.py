@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from laureate.evaluation.scores import Estimate
 
 # scores that a rank may worsen against the base
-PRICES = ("content", "clip_content", "plain_content", "memorisation")
+PRICES = ("content", "clip_content", "plain_content", "copies")
 
 
 def advise(

@@ -45,5 +45,5 @@ def curve_file(rank: int) -> Path:
 
 
 def machine_file(rank: int) -> Path:
-    """metrics/machines/rank-N.json: where the adapter was trained, and with which precision."""
+    """metrics/machines/rank-N.json: where the adapter was trained, with which precision, and at what cost."""
     return MACHINES / f"rank-{rank}.json"

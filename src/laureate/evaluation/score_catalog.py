@@ -109,12 +109,20 @@ SCORES: tuple[ScoreColumn, ...] = (
         role="text",
     ),
     ScoreColumn(
+        "copies",
+        "Copies",
+        "lower",
+        "how many pictures copy a training portrait, also cropped, mirrored, recoloured or posed anew",
+        percent=True,
+        leads=True,
+        role="attributes",
+    ),
+    ScoreColumn(
         "memorisation",
         "Memorised",
         "lower",
         "how many pictures are nearer to a training portrait than a new portrait would be by chance",
         percent=True,
-        leads=True,
         role="lpips",
     ),
     ScoreColumn(

@@ -71,6 +71,7 @@ def run(params: Params, model: str) -> None:
         scores,
         scoring,
     )
+    from laureate.evaluation.copies import copied
     from laureate.evaluation.judges.panel import Panel, open_set
 
     sets = {part: open_set([picture.file for picture in pictures]) for part, pictures in portraits.items()}
@@ -92,6 +93,9 @@ def run(params: Params, model: str) -> None:
         style=params.evaluate.style,
         of_portraits=model in REFERENCES,
     )
+    if model not in REFERENCES:
+        copies = {"copies": copied(panel, sets["generated"], sets["train"], sets["holdout"])}
+        extracted = replace(extracted, values={**extracted.values, **copies})
     if model not in (*REFERENCES, *params.external):
         extracted = with_drift(params, panel, extracted, questions)
     values: dict[str, float | int | None] = {

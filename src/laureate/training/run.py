@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ def train(
     # every adapter starts as the base, so all have the base's held-out loss
     start = None if checkpoint else objective.holdout_loss(data["holdout"]).expand(len(recipes))
     trainer = Trainer(objective, adapters)
+    started, done = time.monotonic(), checkpoint.done["steps"] if checkpoint else 0
     of_pack = {str(rank): keys[str(rank)] for rank in recipes}
     observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
     try:
@@ -73,12 +75,18 @@ def train(
         observer.close()
     if not team.first:
         return
+    cost = {  # of all ranks together: one pass through the frozen base serves them all
+        "ranks": list(recipes),
+        "steps": params.train.steps - done,
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_memory": device.peak_memory(where),
+    }
     for index, (rank, content) in enumerate(recipes.items()):
         with results.adding(keys[str(rank)]) as folder:
             adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
             adapter_config.write(folder, content, precision=device.name_of(dtype), base_source=found.source)
             write_text(folder / CURVE, curves.csv(index))
-            write_json(folder / MACHINE, device.described(dtype))
+            write_json(folder / MACHINE, {**device.described(dtype), "training": cost})
 
 
 def fit(
