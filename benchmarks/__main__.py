@@ -20,6 +20,7 @@ NAMES = {
     "judges": "the table of a study as the independent judge and its own see it",
     "copies": "which planted copies of training portraits are found, written into docs/scores.md",
     "many": "memory and time of `laureate score` over 10,000 pictures, written into docs/score.md",
+    "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
     "gallery": "draw the pictures of docs/gallery anew",
