@@ -23,8 +23,9 @@ def cosines(x: Array, y: Array) -> Doubles:
 def locally_scaled(similarity: Array, neighbours: int = NEIGHBOURS) -> Doubles:
     """2 s(x, y) − r(x) − r(y), from cosines s (n, m) => (n, m).
 
-    Conneau et al. 2018, arXiv:1710.04087, section 2.3: r(x) is the mean similarity of x to its `neighbours` most similar y, r(y) that of y to its most similar x;
-    all of them where there are fewer.
+    Conneau et al. 2018, arXiv:1710.04087, section 2.3. r(x) is the mean similarity of x to its `neighbours`
+    most similar y, r(y) that of y to its most similar x; to all where there are fewer. Raises LaureateError
+    for less than one neighbour.
     """
     s = finite(similarity, "similarities")
     if neighbours < 1:
