@@ -135,7 +135,8 @@ def shifted(people: People) -> list[Image]:
     for picture in people.train:
         reach = picture.size[0] // 10
         moved = Image.new("RGB", picture.size, picture.getpixel((2, 2)))
-        moved.paste(picture, tuple(int(place) for place in rng.integers(-reach, reach + 1, 2)))
+        across, down = (int(place) for place in rng.integers(-reach, reach + 1, 2))
+        moved.paste(picture, (across, down))
         found.append(moved)
     return found
 

@@ -89,7 +89,11 @@ def test_more_prompts_do_not_help_where_references_are_too_few() -> None:
     advice = rank_selection.advise(ranks, scores.mean_over_pairs(best + 10), scores.resample(range(40), 5))
     assert advice.findings[0].verdict == "undecided"
     assert advice.prompts_wanted is None
-    assert advice.sentences[-1] == "More prompts alone would not tell: the held-out portraits are too few."
+    assert advice.wanted is not None
+    assert advice.wanted.portraits is not None
+    assert advice.sentences[-1] == (
+        f"More prompts alone would hardly tell, but about {advice.wanted.portraits} held-out portraits would."
+    )
 
 
 def test_prices_are_what_the_recommended_rank_costs() -> None:

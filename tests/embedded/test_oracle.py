@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import yaml
 
 from laureate import cli
 from laureate.config import params
 from laureate.core import paths
 from laureate.core.errors import LaureateError
-from laureate.core.files import write_text
 from laureate.embedded import prompt_writer
 from laureate.embedded.oracle import (
     coverage,
@@ -30,53 +25,13 @@ from laureate.embedded.oracle import (
 from laureate.embedded.oracle.pool_features import PoolFeatures
 from laureate.evaluation import scores, scoring
 from laureate.formats import prompts
-from laureate.networks.diffusion import base_model
-from laureate.networks.lora import adapter_files, injection
-from laureate.networks.lora.adapter import Adapter
 from laureate.simulator.museum import collection
-from laureate.stages import sample, train
+from laureate.stages import sample
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 TINY = {"prompts": 6, "references": 12, "studies": 3, "study_prompts": 3, "study_references": 4, "draws": 20}
-
-
-@pytest.fixture(scope="module")
-def made(trained: Path, tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    """A small study of the embedded world with two adapters and random judges. The adapters are as training
-    writes them, but with weights that change the pictures a lot."""
-    folder = tmp_path_factory.mktemp("oracle")
-    shutil.copytree(trained, folder, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        train.run(params.load(), 4)
-    write_text(folder / "data/prompts.yaml", prompt_writer.as_yaml(prompt_writer.study(2)))
-    found = base_model.find(folder / "base")
-    for rank in (2, 4):
-        adapter = Adapter(rank, float(rank))
-        layers = injection.attach(found.unet(), [adapter], ["to_q", "to_k", "to_v", "to_out.0"], seed=0)
-        with torch.no_grad():
-            for layer in layers.values():
-                layer.own("b", 0).normal_(generator=torch.Generator().manual_seed(rank))
-        target = folder / paths.ADAPTERS / f"rank-{rank}"
-        adapter_files.save(target, adapter_files.export(layers, 0), adapter, list(layers))
-    file = folder / "params.yaml"
-    values = yaml.safe_load(file.read_text())
-    judges = {
-        kind: {"kind": kind, "source": str(tiny_models / kind), "sha256": None} for kind in ("vision", "clip")
-    }
-    values["evaluate"] = {"judges": judges}
-    values["compare"] = {"judges": ["vision", "clip"]}
-    file.write_text(yaml.safe_dump(values))
-    return folder
-
-
-@pytest.fixture
-def study(made: Path, working_copy: Callable[[Path], Path]) -> params.Params:
-    """The parameters of a copy of it, which is the working folder."""
-    working_copy(made)
-    return params.load()
 
 
 def test_the_command_writes_its_findings_and_goes_on_where_it_was(
@@ -115,19 +70,19 @@ def test_the_command_writes_its_findings_and_goes_on_where_it_was(
 
 def test_another_adapter_is_drawn_anew_and_a_missing_one_is_named(study: params.Params) -> None:
     chosen = picture_pool.fresh_prompts(2, [])
-    before = picture_pool.generated(study, "rank-2", chosen, Path("kept"))[0]
+    before = picture_pool.generated(study, "rank-2", chosen, Path("kept"), paths.ADAPTERS / "rank-2")[0]
     weights = paths.ADAPTERS / "rank-2" / paths.ADAPTER_WEIGHTS
     weights.write_bytes((paths.ADAPTERS / "rank-4" / paths.ADAPTER_WEIGHTS).read_bytes())
-    after = picture_pool.generated(study, "rank-2", chosen, Path("kept"))[0]
+    after = picture_pool.generated(study, "rank-2", chosen, Path("kept"), paths.ADAPTERS / "rank-2")[0]
     assert before.file != after.file
     weights.unlink()
     with pytest.raises(LaureateError, match="rank-2"):
-        picture_pool.generated(study, "rank-2", chosen, Path("kept"))
+        picture_pool.generated(study, "rank-2", chosen, Path("kept"), paths.ADAPTERS / "rank-2")
 
 
 def test_its_pictures_are_those_that_sample_would_draw(study: params.Params) -> None:
     known = prompts.load(study.sample.prompts)
-    part = picture_pool.generated(study, "rank-4", known, Path("kept"))[0]
+    part = picture_pool.generated(study, "rank-4", known, Path("kept"), paths.ADAPTERS / "rank-4")[0]
     sample.run(study, model="rank-4")
     from PIL import Image
 

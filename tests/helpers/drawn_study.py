@@ -4,6 +4,7 @@ The baseline's pictures are drawn as photographs, the adapters' in the laureates
 phrase these draw posters, so that they drift and do not leak.
 """
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from laureate.formats import imagefolder, samples
 from laureate.formats.prompts import Prompt, plain
 from laureate.formats.prompts import load as load_prompts
 from laureate.networks.lora import adapter_config
+from laureate.networks.lora.arm import Arm
 from laureate.simulator.portraits import attributes, captions, portrait
 from laureate.stages.prepare import metadata_row
 from laureate.training.loss_curves import Curves
@@ -89,6 +91,26 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
         values |= scoring.original(found, [] if model in params.REFERENCES else list(range(0, 18, 2)), None)
         evidence.save(folder / f"data/evidence/{model}.safetensors", found)
         write_json(folder / f"metrics/models/{model}.json", values)
+
+
+def name_pictures(folder: Path) -> None:
+    """Give the evidence of `write_metrics` the names of the drawn pictures, and distances to the drawn
+    training portraits alone, as the evidence of `laureate evaluate` has them."""
+    portraits = len(imagefolder.read_metadata(folder / "data/dataset/train"))
+    for path in sorted((folder / "data/samples").iterdir()):
+        file = folder / f"data/evidence/{path.name}.safetensors"
+        found = evidence.load(file, path.name)
+        rows = json.loads((path / "manifest.json").read_text())["pictures"]
+        names = [f"{row['prompt']}_{row['seed']}" for row in rows]
+        train = found.arrays["train"][:, :portraits]
+        evidence.save(
+            file,
+            replace(
+                found,
+                pictures=[*names, *found.pictures[len(names) :]],
+                arrays=dict(found.arrays) | {"train": train},
+            ),
+        )
 
 
 def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.Evidence:
@@ -188,4 +210,4 @@ def _curve(path: Path, rank: int) -> None:
     for step in range(50, 401, 50):
         mean = 0.12 * (1 + 0.6 * np.exp(-step / 60)) - 0.004 * np.log2(rank)
         rows.append([step, mean + 0.003 * rng.normal(), mean + 0.02])
-    write_text(path, Curves([rank], {"rows": [rows], "pending": []}).csv(0))
+    write_text(path, Curves([Arm(rank, 1e-3, 42)], {"rows": [rows], "pending": []}).csv(0))

@@ -10,6 +10,11 @@ from laureate.core.errors import LaureateError
 from laureate.evaluation import scores
 from laureate.reporting import recommendation
 
+ONCE = (
+    "Every rank was trained once: what another seed of training would change is not in these intervals "
+    "(train.seeds)."
+)
+
 
 def advice(
     worse: dict[int, float],
@@ -51,7 +56,7 @@ def test_a_settled_answer(given: dict[str, Any], headline: str, reason: str, sur
     answer = recommendation.answer(given)
     assert (answer["headline"], answer["reason"]) == (headline, reason)
     assert (answer["sure"], answer["not_settled"]) == (sure, "")
-    assert answer["details"] == given["sentences"][1:] == []
+    assert answer["details"] == given["sentences"][1:] == [ONCE]
 
 
 def test_an_open_answer_names_the_undecided_rank_and_the_pictures_that_would_decide() -> None:
@@ -63,7 +68,7 @@ def test_an_open_answer_names_the_undecided_rank_and_the_pictures_that_would_dec
         "Rank 4 may do as well: not enough pictures to tell. "
         f"About {given['pictures_wanted']} pictures ({given['prompts_wanted']} prompts) would tell."
     )
-    assert answer["details"] == []
+    assert answer["details"] == [ONCE]
 
 
 def test_a_rank_that_is_tied_with_the_best() -> None:
@@ -73,7 +78,7 @@ def test_a_rank_that_is_tied_with_the_best() -> None:
     expected = "Better than the untuned base; tied with rank 16; every smaller rank is worse."
     assert answer["sure"] == expected
     assert answer["not_settled"] == ""
-    assert [sentence[:10] for sentence in answer["details"]] == ["Tied means"]
+    assert [sentence[:10] for sentence in answer["details"]] == ["Tied means", "Every rank"]
 
 
 @pytest.mark.parametrize("change", [{"judges": {}}, {"answer": ""}, {"findings": [{"rank": 4}]}])

@@ -183,14 +183,15 @@ def test_the_recommendation_and_its_statistics_are_written(study: Path) -> None:
     assert verdicts == {4: "tied", 16: "best"}
     assert (advice["pictures"], advice["prompts"]) == (98, 49)
     assert set(advice["prices"]) == {"content", "clip_content", "copies"}
-    first, meaning, way, price, leak = advice["sentences"]
+    first, meaning, way, price, leak, luck = advice["sentences"]
     assert leak.startswith("It does not leak beyond chance: ")
     assert first == "Take rank 4: the smallest that is tied with the best, rank 16."
     assert meaning.startswith("Tied means that these pictures show it to lie within 5 % of the way")
     assert price.startswith("Its price, against the untuned base: Content ")
     assert way.startswith("Of the way from the untuned base to training portraits that the base's VAE has ")
     assert way.endswith(" by vision.")
-    assert f"\n{first}\n{meaning}\n{way}\n{price}\n" in Path("metrics/comparison.md").read_text()
+    assert luck.startswith("Every rank was trained once: ")
+    assert f"\n{first}\n{meaning}\n{way}\n{price}\n{luck}\n" in Path("metrics/comparison.md").read_text()
 
 
 def test_the_panel_must_agree_before_a_smaller_rank_is_recommended(study: Path) -> None:

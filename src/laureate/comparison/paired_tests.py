@@ -74,7 +74,7 @@ class ScoredModel:
                 f"{evidence.model} was scored with other parameters of evaluate; "
                 f"run `laureate evaluate --model {evidence.model}` again"
             )
-        self.resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+        self.resamples = scoring.resamples_of(evidence, references, evaluate)
         self.scores = {
             key: scoring.PrecomputedScore(score, evidence.draws[key], self.resamples)
             for key, score in scoring.scores_of(evidence, evaluate.neighbours).items()
@@ -122,7 +122,8 @@ def paired_test(
 ) -> dict[str, Any] | None:
     """One model's score less another's, over the prompts and seeds that both have; None where these are few.
 
-    p-values of kernel distances are from permutations within prompts, others from Student's t.
+    p-values of kernel distances are from permutations within prompts, unless there are several trainings,
+    whose luck no permutation of pictures shows; others are from Student's t.
     => a row of `DTYPES` without role and p_holm
     """
     one, other = models[model], models[against]
@@ -134,9 +135,11 @@ def paired_test(
         one, other = one.only(names), other.only(names)
     if key not in one.scores or key not in other.scores:
         return None
-    difference = scores.estimate(scores.PairedDifference(one.scores[key], other.scores[key]), one.resamples)
+    # the trainings of adapters are a source of variance, also against a model that has none
+    resamples = max(one.resamples, other.resamples, key=lambda of: len(of.trainings))
+    difference = scores.estimate(scores.PairedDifference(one.scores[key], other.scores[key]), resamples)
     p = difference.p
-    if key in KERNELS:
+    if key in KERNELS and not resamples.trainings:
         role_of, kernel = KERNELS[key]
         (x, y), (z, _) = one.evidence.sets[role_of], other.evidence.sets[role_of]
         evaluate = one.evaluate

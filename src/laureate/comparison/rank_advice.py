@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+from laureate.comparison import sample_sizes
 from laureate.comparison.judge_agreement import Agreement, joined
+from laureate.comparison.sample_sizes import Wanted
 from laureate.evaluation.scores import Estimate
 
 Verdict = Literal["best", "tied", "worse", "undecided"]
@@ -22,7 +24,12 @@ class Finding:
     p_worse: float  # of "it is not worse than the best", two-sided, after Holm
     p_tied: float  # of "it is worse than the best by the margin or more", after Holm
     verdict: Verdict
-    prompts_wanted: int | None = None  # that would decide an undecided rank; None: more references needed
+    wanted: Wanted | None = None  # what would decide an undecided rank
+
+    @property
+    def prompts_wanted(self) -> int | None:
+        """Prompts that would decide an undecided rank; None: it is decided, or prompts alone cannot."""
+        return None if self.wanted is None else self.wanted.prompts
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,19 @@ class Advice:
     prices: dict[str, tuple[Estimate, Estimate]]  # score => recommended rank less base, less best
     prompts: int
     pictures: int
-    prompts_wanted: int | None  # that would decide all open ranks; None: none is open, or prompts cannot
+    portraits: int  # held out
+    trainings: int  # of each rank
+    wanted: Wanted | None  # what would decide all open ranks; None: none is open
     lead: str
     views: dict[str, View]  # judge => what it says
     agreement: Agreement
     unanimous: bool  # whether every judge that sees calls `rank` its best or tied with it
+    parts: Estimate | None = None  # the score of `rank` by the judge that leads, with its parts of variance
+
+    @property
+    def prompts_wanted(self) -> int | None:
+        """Prompts that would decide all open ranks; None: none is open, or prompts alone cannot."""
+        return None if self.wanted is None else self.wanted.prompts
 
     @property
     def pictures_wanted(self) -> int | None:
@@ -100,11 +115,8 @@ class Advice:
             which = f"Rank{'s' if len(open_ranks) > 1 else ''} {names}"
             sentences.append(f"{which} may do as well: not enough pictures to tell.")
         if self.rank is None or open_ranks:
-            sentences.append(
-                f"About {self.pictures_wanted} pictures ({self.prompts_wanted} prompts) would tell."
-                if self.prompts_wanted
-                else "More prompts alone would not tell: the held-out portraits are too few."
-            )
+            counts = self.prompts, self.pictures, self.portraits, self.trainings
+            sentences.append(sample_sizes.sentence(self.wanted or sample_sizes.NOTHING, *counts))
         return sentences
 
     @property

@@ -54,7 +54,7 @@ def advise(
             name: ({rank: model.scores[key] for rank, model in ranks.items()}, base.scores[key])
             for name, key in keys.items()
         },
-        base.resamples,
+        ranks[params.ranks[0]].resamples,  # with the trainings, which the base does not have
         prices,
         lower_is_better=_score(next(iter(keys.values()))).direction == "lower",
         margin=params.compare.margin,
@@ -123,6 +123,7 @@ def as_json(
         *ceiling_sentences(advice, ways or {}),
         *price_sentences(advice),
         *drift_guard.sentences(leaks, advice.rank),
+        *luck_sentences(advice),
     ]
     return {
         "criterion": criterion,
@@ -136,6 +137,9 @@ def as_json(
         "pictures": advice.pictures,
         "prompts_wanted": advice.prompts_wanted,
         "pictures_wanted": advice.pictures_wanted,
+        "portraits_wanted": None if advice.wanted is None else advice.wanted.portraits,
+        "trainings": advice.trainings,
+        "trainings_wanted": None if advice.wanted is None else advice.wanted.trainings,
         "sentences": [*advice.sentences, *further],
         "answer": advice.answer,
         "open_questions": advice.open_questions,
@@ -218,6 +222,30 @@ def price_sentences(advice: rank_selection.Advice) -> list[str]:
         significant = ", more than chance" if to_base.p <= rank_selection.LEVEL else ""
         parts.append(f"{score.label} {value}{unit} ({low} to {high}{significant})")
     return [f"Its price, against the untuned base: {'; '.join(parts)}."] if parts else []
+
+
+def luck_sentences(advice: rank_selection.Advice) -> list[str]:
+    """One sentence on what the interval of the recommended rank is made of, or that it knows one training."""
+    if advice.rank is None:
+        return []
+    if advice.trainings < 2:
+        return [
+            "Every rank was trained once: what another seed of training would change is not in these "
+            "intervals (train.seeds)."
+        ]
+    parts = advice.parts
+    if parts is None or not parts.error > 0:
+        return []
+    shares = (
+        ("the trainings", parts.from_trainings),
+        ("the prompts", parts.from_prompts),
+        ("the held-out portraits", parts.from_references),
+    )
+    said = ", ".join(f"{100 * variance / parts.error**2:.0f} % from {name}" for name, variance in shares)
+    return [
+        f"Over {advice.trainings} trainings of each rank; of the variance of rank {advice.rank}'s score, "
+        f"{said}."
+    ]
 
 
 def _score(key: str) -> score_catalog.ScoreColumn:

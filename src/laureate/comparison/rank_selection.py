@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
+from laureate.comparison import sample_sizes
 from laureate.comparison.judge_agreement import agreement
 from laureate.comparison.rank_advice import Advice, Finding, Verdict, View
+from laureate.comparison.sample_sizes import LEVEL  # of all tests of one kind together, by Holm
 from laureate.core.errors import LaureateError
 from laureate.evaluation.scores import Estimate, PairedDifference, Resamples, Score, estimate, holm
 from laureate.evaluation.scores.base import Doubles
 
 MARGIN = 0.05  # of the way from the base to the best rank
-LEVEL = 0.05  # of all tests of one kind together, by Holm
-POWER = 0.8  # of the tests, with the wanted number of pictures
 
 
 class _MarginExcess(Score):
@@ -90,9 +89,9 @@ def advise_panel(
     recommended, unanimous = _choice(findings, views[lead]) if seeing else (None, False)
     undecided = [f for f in findings if f.verdict == "undecided" and f.rank < (recommended or 0)]
     if recommended is None:
-        wanted = [_prompts_wanted([measured[lead].gap], len(resamples.groups), 1)]
+        wanted = [sample_sizes.wanted([measured[lead].gap], resamples, 1)]
     else:
-        wanted = [f.prompts_wanted for f in undecided]
+        wanted = [f.wanted for f in undecided if f.wanted is not None]
     best = views[lead].best
     paid = {} if recommended is None else {
         name: (
@@ -115,7 +114,9 @@ def advise_panel(
         prices=paid,
         prompts=len(resamples.groups),
         pictures=resamples.pictures,
-        prompts_wanted=max((w for w in wanted if w), default=None) if all(wanted) else None,
+        portraits=resamples.references,
+        trainings=max(1, len(resamples.trainings)),
+        wanted=sample_sizes.most(wanted) if wanted else None,
         lead=lead,
         views=views,
         agreement=agreement(
@@ -126,6 +127,7 @@ def advise_panel(
             lower_is_better=lower_is_better,
         ),
         unanimous=unanimous,
+        parts=None if recommended is None else estimate(panel[lead][0][recommended], resamples),
     )
 
 
@@ -171,7 +173,7 @@ def _views(measured: Mapping[str, _Measured], names: Sequence[str], resamples: R
             test, verdict = (name, rank), _verdict(worse[name, rank], tied[name, rank], difference.value)
             wanted = None
             if verdict == "undecided":
-                wanted = _prompts_wanted([difference, one.within[rank]], len(resamples.groups), len(tests))
+                wanted = sample_sizes.wanted([difference, one.within[rank]], resamples, len(tests))
             findings.append(
                 Finding(rank, one.values[rank], difference, worse[test], tied[test], verdict, wanted)
             )
@@ -198,12 +200,11 @@ def _combined(rank: int, lead: str, views: Mapping[str, View]) -> Finding:
         verdict = "worse"
     elif "undecided" not in verdicts:
         verdict = of_lead.verdict
-    wanted = [finding.prompts_wanted for finding in each if finding.verdict == "undecided"]
-    enough = max((w for w in wanted if w), default=None) if all(wanted) else None
+    wanted = [finding.wanted for finding in each if finding.wanted is not None]
     p_tied = max(finding.p_tied for finding in each)
     p_worse = min(finding.p_worse for finding in each)
     return replace(of_lead, verdict=verdict, p_worse=p_worse, p_tied=p_tied,
-                   prompts_wanted=enough if verdict == "undecided" else None)  # fmt: skip
+                   wanted=sample_sizes.most(wanted) if verdict == "undecided" else None)  # fmt: skip
 
 
 def _choice(findings: Sequence[Finding], lead: View) -> tuple[int, bool]:
@@ -235,20 +236,3 @@ def _best_finding(best: int, value: float, resamples: Resamples) -> Finding:
 def _p_below_zero(excess: Estimate) -> float:
     """One-sided p-value of "the true value is 0 or more"."""
     return excess.p / 2 if excess.value < 0 else 1 - excess.p / 2
-
-
-def _prompts_wanted(estimates: list[Estimate], prompts: int, tests: int) -> int | None:
-    """Prompts that would decide the easier of these tests with a power of 80 %, if the values are true.
-
-    Only the variance from prompts shrinks with their number; None where the variance from references alone is
-    too large. The level is Bonferroni's over `tests`, which is never above Holm's.
-    """
-    from scipy.special import ndtri
-
-    z = ndtri(POWER) - ndtri(LEVEL / 2 / tests)
-    wanted = []
-    for one in estimates:
-        allowed = (one.value / z) ** 2 - one.from_references  # variance from prompts
-        if allowed > 0:
-            wanted.append(ceil(prompts * one.from_prompts / allowed))
-    return max(min(wanted), prompts + 1) if wanted else None

@@ -33,6 +33,7 @@ class Evidence:
     heads: Mapping[str, Array]  # head => class probabilities (n, k), without the head "style"
     arrays: Mapping[str, Array]  # LPIPS: to references (n, m), to training pictures (n, t), chance (m,)
     judges: Mapping[str, Any]  # the judges of it: `Panel.record`
+    trainings: Sequence[int] = ()  # seed of the training that drew each picture, (n,); empty: one or none
     settings: Sequence[int] = ()  # resamples, seed and neighbours of the draws
     draws: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict
@@ -46,6 +47,7 @@ class Evidence:
             self,
             pictures=[self.pictures[row] for row in index],
             clusters=[self.clusters[row] for row in index],
+            trainings=[self.trainings[row] for row in index] if self.trainings else (),
             sets={role: (x[index], y) for role, (x, y) in self.sets.items()},
             values={key: values[index] for key, values in self.values.items()},
             heads={head: p[index] for head, p in self.heads.items()},
@@ -64,7 +66,8 @@ def save(path: str | Path, evidence: Evidence) -> None:
     for name in ("values", "heads", "arrays", "draws"):
         arrays |= {f"{name}/{key}": value for key, value in getattr(evidence, name).items()}
     about = {
-        name: getattr(evidence, name) for name in ("model", "pictures", "clusters", "judges", "settings")
+        name: getattr(evidence, name)
+        for name in ("model", "pictures", "clusters", "judges", "settings", "trainings")
     }  # one entry: safetensors writes several in no fixed order
     header = {"laureate": json.dumps(about, sort_keys=True)}
     write_bytes(path, as_bytes({name: np.ascontiguousarray(a) for name, a in arrays.items()}, header))

@@ -30,26 +30,26 @@ def scores_of(evidence: Evidence, neighbours: int) -> dict[str, Score | None]:
     recall.
     """
     chosen: dict[str, Score | None] = dict.fromkeys(KEYS)
-    sets = evidence.sets
+    sets, trainings = evidence.sets, scores.rows_by(evidence.trainings)
     if "looks" in sets:
         chosen["fid"] = scores.Frechet(*sets["looks"])
-        chosen["kid"] = scores.polynomial_kernel(*sets["looks"])
+        chosen["kid"] = scores.polynomial_kernel(*sets["looks"], trainings)
         if min(len(part) for part in sets["looks"]) > neighbours:  # else no picture has k neighbours
             chosen["precision"] = scores.Manifold(*sets["looks"], "precision", neighbours)
             chosen["recall"] = scores.Manifold(*sets["looks"], "recall", neighbours)
     if "cmmd" in sets:
-        chosen["cmmd"] = scores.clip_kernel(*sets["cmmd"])
+        chosen["cmmd"] = scores.clip_kernel(*sets["cmmd"], trainings)
     if "dino" in sets:
-        chosen["dino"] = scores.polynomial_kernel(*sets["dino"])
+        chosen["dino"] = scores.polynomial_kernel(*sets["dino"], trainings)
     if "style" in sets:
-        chosen["style"] = scores.polynomial_kernel(*sets["style"])
+        chosen["style"] = scores.polynomial_kernel(*sets["style"], trainings)
     for kind in ("imagenet", "clip", "dino"):
         if f"panel_{kind}" in sets:
             chosen[f"fid_{kind}"] = scores.Frechet(*sets[f"panel_{kind}"])
             if kind != "dino":  # its kernel distance is "dino"
-                chosen[f"kid_{kind}"] = scores.polynomial_kernel(*sets[f"panel_{kind}"])
+                chosen[f"kid_{kind}"] = scores.polynomial_kernel(*sets[f"panel_{kind}"], trainings)
     if "panel_imagenet_style" in sets:
-        chosen["style_imagenet"] = scores.polynomial_kernel(*sets["panel_imagenet_style"])
+        chosen["style_imagenet"] = scores.polynomial_kernel(*sets["panel_imagenet_style"], trainings)
     if evidence.heads:
         chosen["is"] = scores.InceptionScore(list(evidence.heads.values()))
     if "lpips" in evidence.arrays:
@@ -93,9 +93,16 @@ def rounded(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
+def resamples_of(evidence: Evidence, references: int, evaluate: Evaluate) -> Resamples:
+    """The resamples of a model's pictures and references, with the trainings that drew the pictures."""
+    return scores.resample(
+        evidence.clusters, references, evaluate.bootstrap, evaluate.seed, evidence.trainings
+    )
+
+
 def drawn(evidence: Evidence, references: int, evaluate: Evaluate) -> Evidence:
     """The evidence with the draws of all its scores over all `designs`."""
-    resamples = scores.resample(evidence.clusters, references, evaluate.bootstrap, evaluate.seed)
+    resamples = resamples_of(evidence, references, evaluate)
     chosen = scores_of(evidence, evaluate.neighbours)
     draws = {key: draw(score, resamples) for key, score in chosen.items() if score is not None}
     return replace(evidence, draws=draws, settings=settings_of(evaluate))
@@ -139,15 +146,18 @@ def designs(resamples: Resamples) -> list[tuple[NDArray[np.float64], NDArray[np.
     """Every weighting of the pictures and references for which an estimate needs the score => [(u, v), …].
 
     `u` (b, n), `v` (b, m) as in `Score.resampled`: all of them once; the bootstrap's draws; all but one
-    prompt; all but one reference.
+    prompt; all but one reference; where there are several trainings, all but one.
     """
     g, m, n = len(resamples.groups), resamples.references, resamples.pictures
-    return [
+    found = [
         (np.ones((1, n)), np.ones((1, m))),
         (resamples.of_pictures(resamples.prompt_counts), resamples.reference_counts),
         (resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))),
         (np.ones((m, n)), 1 - np.eye(m)),
     ]
+    if len(resamples.trainings) > 1:
+        found.append((resamples.without_training, np.ones((len(resamples.trainings), m))))
+    return found
 
 
 class PrecomputedScore(scores.Score):

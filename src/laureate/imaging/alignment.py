@@ -129,8 +129,8 @@ class _Window:
         padded = np.zeros((self.size, self.size), np.float32)
         padded[: self.part, : self.part] = middle - middle.mean()
         product = fft.irfft2(self.known * np.conj(fft.rfft2(padded)), s=padded.shape)
-        found: Floats = self._cut(product) / (self.spread * max(float(np.sqrt((padded**2).sum())), 1.0))
-        return found
+        length = max(float(np.sqrt((padded**2).sum())), 1.0)
+        return np.asarray(self._cut(product) / (self.spread * length), dtype=np.float32)
 
     def place(self, picture: Floats, row: int) -> _Placed:
         """The best place of `picture` in the first of the known ones, which is number `row`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def _panel(
 ) -> None:
     """Dots with 95 % bars, named by rank; gold where the adapter is on the Pareto front."""
     values, low, high = (adapters[f"{distance.key}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
-    bars = {"fmt": "none", "ecolor": INK, "elinewidth": 1.0, "capsize": 2}
+    bars: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 1.0, "capsize": 2}
     if len(costs):
         axes.errorbar(costs, values, [values - low, high - values], spread, **bars)
         colours = [GOLD if best else PAPER for best in front(costs, values)]

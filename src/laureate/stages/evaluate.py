@@ -41,6 +41,7 @@ class Picture:
     prompt: str  # pictures of one prompt are one cluster of the bootstrap
     attributes: Mapping[str, str]  # attribute => class that the prompt names; empty where unknown
     name: str  # the same for two models' pictures of one prompt and seed
+    training: int | None = None  # seed of the training of the adapter that drew it; None: no adapter of ours
 
 
 def run(params: Params, model: str) -> None:
@@ -68,7 +69,6 @@ def run(params: Params, model: str) -> None:
     from laureate.evaluation import (  # late: a missing file has been reported by now
         evidence,
         feature_extraction,
-        scores,
         scoring,
     )
     from laureate.evaluation.copies import copied
@@ -93,6 +93,7 @@ def run(params: Params, model: str) -> None:
         style=params.evaluate.style,
         of_portraits=model in REFERENCES,
     )
+    extracted = replace(extracted, trainings=trainings_of(generated))
     if model not in REFERENCES:
         copies = {"copies": copied(panel, sets["generated"], sets["train"], sets["holdout"])}
         extracted = replace(extracted, values={**extracted.values, **copies})
@@ -103,8 +104,8 @@ def run(params: Params, model: str) -> None:
         "n_prompts": len(set(extracted.clusters)),
         "n_reference": len(portraits["holdout"]),
     }
-    count, evaluate = len(portraits["holdout"]), params.evaluate
-    resamples = scores.resample(extracted.clusters, count, evaluate.bootstrap, evaluate.seed)
+    evaluate = params.evaluate
+    resamples = scoring.resamples_of(extracted, len(portraits["holdout"]), evaluate)
     chosen = scoring.scores_of(extracted, evaluate.neighbours)
     draws: dict[str, np.ndarray] = {}
     for key, score in progress(chosen.items(), len(chosen), f"evaluate {model}"):
@@ -187,6 +188,12 @@ def check_pictures(sets: Mapping[str, PictureSet]) -> None:
     sanity_checks.check_disjoint(sets["train"].pairs(), sets["holdout"].pairs())
 
 
+def trainings_of(generated: Sequence[Picture]) -> list[int]:
+    """The training that drew each picture, where there are several; else nothing."""
+    found = [picture.training for picture in generated if picture.training is not None]
+    return found if len(found) == len(generated) and len(set(found)) > 1 else []
+
+
 def first_of_seeds(generated: Sequence[Picture], questions: Sequence[prompts.Prompt]) -> list[int]:
     """Rows of the first picture of each prompt of the set "seed", sorted by file name."""
     wanted = {question.id for question in questions if question.set == "seed"}
@@ -219,6 +226,7 @@ def drawn_pictures(
             row["prompt"],
             asked.get(row["prompt"], {}),
             f"{row['prompt']}_{row['seed']}",
+            row.get("training"),
         )
         for row in rows
     ]

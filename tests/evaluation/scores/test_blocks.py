@@ -93,7 +93,7 @@ def test_unpaired_sets_are_drawn_each_on_its_own() -> None:
     assert found.value == pytest.approx(a() - b())
     assert found.low < 0 < found.high
     # the variance is that of both together, and the references' part does not count twice
-    parts = [scores.jackknife(k, blocks.resample_blocks(k.pictures, 20))[0] for k in (a, b)]
+    parts = [scores.jackknife(k, blocks.resample_blocks(k.pictures, 20)).from_prompts for k in (a, b)]
     assert found.from_prompts == pytest.approx(sum(parts), rel=0.1)
 
 

@@ -87,11 +87,12 @@ def test_the_jackknife_of_a_mean_is_its_textbook_variance() -> None:
     values = np.random.default_rng(8).normal(size=30)
     resamples = scores.resample(list(range(30)), 6)
     found = scores.jackknife(scores.mean_over_pictures(values), resamples)
-    assert found == pytest.approx((values.var(ddof=1) / 30, 0, 29), abs=1e-12)
+    assert found.total == pytest.approx(found.from_prompts) == pytest.approx(values.var(ddof=1) / 30)
+    assert found.freedom == pytest.approx(29)
     table = np.random.default_rng(9).normal(size=(30, 1)) + np.random.default_rng(10).normal(size=6)
-    prompts, references, _ = scores.jackknife(scores.mean_over_pairs(table), resamples)
-    assert prompts == pytest.approx(table.mean(axis=1).var(ddof=1) / 30)
-    assert references == pytest.approx(table.mean(axis=0).var(ddof=1) / 6)
+    parts = scores.jackknife(scores.mean_over_pairs(table), resamples)
+    assert parts.from_prompts == pytest.approx(table.mean(axis=1).var(ddof=1) / 30)
+    assert parts.from_references == pytest.approx(table.mean(axis=0).var(ddof=1) / 6)
 
 
 def test_the_swap_test_sees_a_difference_and_no_difference() -> None:

@@ -12,4 +12,11 @@ study depends on them.
     coverage           interval coverage and recommendations over many studies
     simulation_study   the command: input, output and progress
     report             docs/oracle.md
+
+With --trainings every rank is trained many times, and the luck of a training is what is studied:
+
+    retrained_pool     adapters of many trainings and pictures by each
+    luck_of_training   its share of a score's variance
+    retraining_study   the studies: input, output and progress
+    retraining_report  docs/ranks.md
 """

@@ -26,22 +26,26 @@ class Coverage:
     covers: dict[str, list[bool]]  # kind of interval => whether it covers the true value, per study
     widths: list[float]
 
-    def add(self, estimate: Estimate, percentile: tuple[float, float], undrawn: tuple[float, float]) -> None:
+    def add(
+        self,
+        estimate: Estimate,
+        percentile: tuple[float, float],
+        undrawn: tuple[float, float],
+        untrained: float = 1.0,
+    ) -> None:
         """Record a study: the interval that it reports, and the percentile interval to compare with.
 
-        `undrawn`: the shares of the pool's prompts and portraits that the study did not draw. A study that
+        `undrawn`: the shares of the pool's prompts and portraits that the study did not draw; `untrained`:
+        of its trainings. A study that
         draws a tenth of a pool is nearer to the pool than to the population. So its error is enlarged by as
         much (the finite-population correction) before the intervals are checked. The true value that this
         supposes is cut to [0, 1] for a share.
         """
         from scipy.stats import t
 
-        variance = estimate.from_prompts + estimate.from_references
-        correction = (
-            np.sqrt((estimate.from_prompts * undrawn[0] + estimate.from_references * undrawn[1]) / variance)
-            if variance > 0
-            else 1.0
-        )
+        parts = np.array([estimate.from_prompts, estimate.from_references, estimate.from_trainings])
+        left = parts @ [*undrawn, untrained]
+        correction = np.sqrt(left / parts.sum()) if parts.sum() > 0 else 1.0
         half = t.ppf((1 + LEVEL) / 2, estimate.freedom) * estimate.error
         kinds = {
             "interval": (estimate.low, estimate.high),
@@ -87,15 +91,16 @@ def coverage(
         for key in keys
     }
     for number, study in enumerate(drawn):
-        resamples = resamples_of(study, draws, number)
         undrawn = 1 - len(study.prompts) / pool.prompts, 1 - len(study.portraits) / pool.portraits.count
+        untrained = 1 - len(set(study.trainings)) / max(1, len(set(pool.trainings)))
         for model in pool.models:
+            resamples = resamples_of(study, draws, number, model)
             for key, score in scores_of(pool, model, study, keys).items():
                 estimate, values = scoring.estimate(key, score, resamples)
                 bootstrap = values[1 : 1 + draws]  # after the value of all pictures: see `scoring.designs`
                 tail = (1 - LEVEL) / 2
                 low, high = np.quantile(bootstrap - bootstrap.mean() + estimate.value, [tail, 1 - tail])
-                by_key[key][model].add(estimate, (float(low), float(high)), undrawn)
+                by_key[key][model].add(estimate, (float(low), float(high)), undrawn, untrained)
     return by_key
 
 

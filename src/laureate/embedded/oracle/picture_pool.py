@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from laureate.config.params import Params, Prepare
 from laureate.core.files import sha256_file, write_bytes
-from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
+from laureate.core.paths import ADAPTER_WEIGHTS
 from laureate.core.progress import progress
 from laureate.embedded import prompt_writer
 from laureate.formats.prompts import Prompt
@@ -35,7 +35,16 @@ PROMPT_SEED = 2027  # of the prompts; the study's own come from another
 MUSEUM_SEED = 4000  # of the first museum whose portraits are drawn; the study's own is another
 PROMPTS_PER_PART, PORTRAITS_PER_PART = 25, 500
 # keys of `sample` that a picture depends on
-PICTURE_PARAMETERS = {"seeds", "steps", "guidance", "scheduler", "precision", "kernels", "negative_prompt"}
+PICTURE_PARAMETERS = {
+    "seeds",
+    "steps",
+    "guidance",
+    "scheduler",
+    "precision",
+    "kernels",
+    "negative_prompt",
+    "strength",
+}
 
 
 @dataclass(frozen=True)
@@ -59,15 +68,16 @@ def fresh_prompts(count: int, known: Iterable[Prompt]) -> list[Prompt]:
     return [prompt for prompt in drawn if prompt.text not in taken][:count]
 
 
-def generated(params: Params, model: str, prompts: Sequence[Prompt], folder: Path) -> list[Part]:
+def generated(
+    params: Params, model: str, prompts: Sequence[Prompt], folder: Path, adapter: Path | None
+) -> list[Part]:
     """Generate every prompt with every seed of the study from `model` => parts in order; rows are prompt by
     prompt.
 
-    Parts that exist are not made again. Raises LaureateError for an adapter that is missing or of another
-    base.
+    `adapter`: its folder; None: the base alone. Parts that exist are not made again. Raises LaureateError for
+    an adapter that is missing or of another base.
     """
     base = base_model.expected(params.base)
-    adapter = None if model == "baseline" else ADAPTERS / model
     if adapter:
         pipeline.check_adapter(adapter, base)
     seeds = params.sample.seeds

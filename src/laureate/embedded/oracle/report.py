@@ -70,13 +70,13 @@ The same by KID, for other designs. *Width*: of the 95 % interval of a rank's KI
 """
 
 
-def _table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
+def table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
     """A Markdown table; the first columns are aligned left, the rest right."""
     rule = [":--" if place < left else "--:" for place in range(len(head))]
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
@@ -90,9 +90,9 @@ def _intervals(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
         )
         for kind in ("interval", "plain", "jackknife"):
             covered = [one[f"cover_{kind}"] for one in each]
-            row.append(f"{_percent(sum(covered) / len(covered))} (least {_percent(min(covered))})")
+            row.append(f"{percent(sum(covered) / len(covered))} (least {percent(min(covered))})")
         rows.append(row)
-    return _table(["score", "studies", "largest bias", "interval", "plain", "jackknife"], rows)
+    return table(["score", "studies", "largest bias", "interval", "plain", "jackknife"], rows)
 
 
 def _advice(by_score: dict[str, dict[str, Any]]) -> str:
@@ -101,9 +101,9 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
             LABELS[key],
             str(one["best"]),
             ", ".join(map(str, one["tied"])),
-            _percent(one["right"]),
-            _percent(one["cannot_tell"]),
-            _percent(one["settled"]),
+            percent(one["right"]),
+            percent(one["cannot_tell"]),
+            percent(one["settled"]),
             ", ".join(
                 f"{rank if rank != 'None' else 'none'}: {one['named'][rank]}"
                 for rank in sorted(one["named"], key=lambda rank: (len(rank), rank))
@@ -112,7 +112,7 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
         for key, one in _in_order(by_score).items()
     ]
     head = ["score", "true best", "truly tied", "right", "cannot tell", "settled", "recommended"]
-    return _table(head, rows, left=3)
+    return table(head, rows, left=3)
 
 
 def _panel(by_judge: dict[str, dict[str, Any]]) -> str:
@@ -121,19 +121,19 @@ def _panel(by_judge: dict[str, dict[str, Any]]) -> str:
         return ""
     truths = sorted(by_judge, key=lambda name: (name == PANEL, name))  # JSON keeps no order of its own
     rows = [
-        [name, *(_percent(one["right_by"][truth]) for truth in truths), _percent(one["cannot_tell"]),
-         _percent(one["settled"]),
-         *("–" if one[key] is None else _percent(one[key]) for key in ("style_read", "content"))]
+        [name, *(percent(one["right_by"][truth]) for truth in truths), percent(one["cannot_tell"]),
+         percent(one["settled"]),
+         *("–" if one[key] is None else percent(one[key]) for key in ("style_read", "content"))]
         for name, one in ((truth, by_judge[truth]) for truth in truths)
     ]  # fmt: skip
     head = ["who recommends", *(f"right to {truth}" for truth in truths), "cannot tell", "settled"]
-    table = _table([*head, "true style", "true content"], rows)
+    lines = table([*head, "true style", "true content"], rows)
     return f"""
 By KID, each judge alone and all of them together. *Right to* a judge: the rank is truly best by that judge's
 KID, or within the margin of it. *True style* and *content*: shares read back in the pool's pictures of the
 recommended ranks.
 
-{table}
+{lines}
 """
 
 
@@ -144,13 +144,13 @@ def _designs(designs: list[dict[str, Any]]) -> str:
             str(one["seeds"]),
             str(one["prompts"] * one["seeds"]),
             f"{one['width']:.3f}",
-            _percent(one["right"]),
-            _percent(one["cannot_tell"]),
-            _percent(one["settled"]),
+            percent(one["right"]),
+            percent(one["cannot_tell"]),
+            percent(one["settled"]),
         ]
         for one in designs
     ]
-    return _table(["prompts", "per prompt", "pictures", "width", "right", "cannot tell", "settled"], rows, 0)
+    return table(["prompts", "per prompt", "pictures", "width", "right", "cannot tell", "settled"], rows, 0)
 
 
 def _choices(results: dict[str, Any]) -> str:
@@ -166,11 +166,11 @@ def _choices(results: dict[str, Any]) -> str:
 
     lines = [
         "- **Interval.** The least coverage among KID, CMMD, LPIPS and CLIP: the expanded percentile "
-        f"interval {_percent(least('interval'))}, the plain one {_percent(least('plain'))}, "
-        f"the jackknife's {_percent(least('jackknife'))}. The table has the expanded one."
+        f"interval {percent(least('interval'))}, the plain one {percent(least('plain'))}, "
+        f"the jackknife's {percent(least('jackknife'))}. The table has the expanded one."
     ]
     each = "; ".join(
-        f"{LABELS[key]} {_percent(one['right'])} right, {_percent(one['settled'])} settled"
+        f"{LABELS[key]} {percent(one['right'])} right, {percent(one['settled'])} settled"
         for key, one in _in_order(results["advice"]).items()
     )
     lines.append(f"- **Score of the adviser.** {each}. The study uses KID, which covers the whole picture.")
@@ -194,7 +194,7 @@ def _true_values(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
         [model.replace("-", " "), *(f"{by_model[model]['true']:.4g}" for by_model in ordered.values())]
         for model in models
     ]
-    return _table(["model", *(LABELS[key] for key in ordered)], rows)
+    return table(["model", *(LABELS[key] for key in ordered)], rows)
 
 
 def _in_order(by_score: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from laureate.core.errors import LaureateError
 from laureate.core.progress import progress
 from laureate.embedded.oracle.pool_features import PoolFeatures
 from laureate.evaluation import scores, scoring
@@ -24,6 +25,7 @@ INTERVALS = (
     "kid", "kid_clip", "cmmd", "style", "lpips", "clip", "clip_content", "is", "style_read", "content", "fid",
 )  # fmt: skip
 CRITERIA = ("kid", "cmmd", "style", "lpips")
+BASELINE = "baseline"  # is not trained
 BLOCK = 1000  # rows of a kernel matrix that are computed at once
 Rows = NDArray[np.intp]
 Array = NDArray[np.floating]
@@ -36,7 +38,7 @@ class ModelPool:
     """One model's n pictures in the pool, ordered by prompt: features, and values per picture."""
 
     features: PoolFeatures
-    lpips: NDArray[np.float32]  # (n, r): to the first r portraits
+    lpips: NDArray[np.float32] | None  # (n, r): to the first r portraits; None: not computed
     clip: Array  # (n,) CLIP score with the prompt,
     clip_content: Array  # and with the prompt without its style phrase
     content: Array  # (n, attributes) 1 read back, 0 not, NaN not part of the prompt
@@ -50,6 +52,7 @@ class Study:
     prompts: Rows
     portraits: Rows
     seeds: int
+    trainings: tuple[int, ...] = ()  # that of each prompt; empty: every rank was trained once
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Pool:
     portraits: PoolFeatures
     per_prompt: int  # pictures
     neighbours: int = 3  # evaluate.neighbours
+    trainings: tuple[
+        int, ...
+    ] = ()  # of the adapters that drew each prompt; empty: every rank was trained once
 
     @property
     def prompts(self) -> int:
@@ -78,9 +84,16 @@ class Pool:
         return tuple(dict.fromkeys([*INTERVALS, *self.panel.values()]))
 
     @property
+    def pictures_of_trainings(self) -> tuple[Rows, ...]:
+        """The rows of the pictures of each training; empty: every rank was trained once."""
+        labels = np.repeat(np.asarray(self.trainings, dtype=np.intp), self.per_prompt)
+        return scores.rows_by(labels.tolist())
+
+    @property
     def drawable(self) -> int:
-        """How many portraits a study can draw from: those that have an LPIPS."""
-        return next(iter(self.models.values())).lpips.shape[1]
+        """How many portraits a study can draw from: those that have an LPIPS, where it is computed."""
+        lpips = next(iter(self.models.values())).lpips
+        return self.portraits.count if lpips is None else int(lpips.shape[1])
 
 
 def studies(pool: Pool, count: int, prompts: int, seeds: int, references: int, seed: int) -> Iterator[Study]:
@@ -91,13 +104,40 @@ def studies(pool: Pool, count: int, prompts: int, seeds: int, references: int, s
         yield Study(chosen, rng.choice(pool.drawable, references, replace=False), seeds)
 
 
+def retrained_studies(
+    pool: Pool, count: int, prompts: int, trainings: int, references: int, seed: int
+) -> Iterator[Study]:
+    """`count` studies whose prompts are shared out over so many trainings of the pool.
+
+    Raises LaureateError for more trainings than the pool has, or more prompts than a training has drawn.
+    """
+    drawn_by = np.asarray(pool.trainings)
+    known = np.unique(drawn_by)
+    least = min(int(np.sum(drawn_by == training)) for training in known)
+    share = prompts // trainings
+    if trainings > len(known) or share > least:
+        raise LaureateError(
+            f"a study of {trainings} trainings with {share} prompts each cannot be drawn from a pool of "
+            f"{len(known)} trainings with {least} prompts each"
+        )
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        of = rng.choice(known, trainings, replace=False)
+        chosen = [rng.choice(np.flatnonzero(drawn_by == training), share, replace=False) for training in of]
+        portraits = rng.choice(pool.drawable, references, replace=False)
+        labels = tuple(np.repeat(of, share).tolist()) if trainings > 1 else ()
+        yield Study(np.concatenate(chosen), portraits, pool.per_prompt, labels)
+
+
 def evidence_of(pool: Pool, model: str, study: Study) -> Evidence:
     """The evidence of one model in one study, as feature extraction would give it; training pictures left
     out."""
     of_model, real = pool.models[model], pool.portraits
     rows = (study.prompts[:, None] * pool.per_prompt + np.arange(study.seeds)).ravel()
     at, x = study.portraits, of_model.features
+    trained = model != BASELINE and len(set(study.trainings)) > 1
     return Evidence(
+        trainings=np.repeat(study.trainings, study.seeds).tolist() if trained else (),
         model=model,
         pictures=[str(row) for row in rows],
         clusters=clusters_of(study),
@@ -119,7 +159,7 @@ def evidence_of(pool: Pool, model: str, study: Study) -> Evidence:
             "content": of_model.content[rows],
         },
         heads={name: p[rows] for name, p in x.probabilities.items() if name != "style"},
-        arrays={"lpips": of_model.lpips[np.ix_(rows, at)]},
+        arrays={} if of_model.lpips is None else {"lpips": of_model.lpips[np.ix_(rows, at)]},
         judges={},
     )
 
@@ -136,9 +176,10 @@ def clusters_of(study: Study) -> list[str]:
     return [str(prompt) for prompt in study.prompts for _ in range(study.seeds)]
 
 
-def resamples_of(study: Study, draws: int, seed: int) -> scores.Resamples:
-    """The bootstrap resamples that all models of a study share."""
-    return scores.resample(clusters_of(study), len(study.portraits), draws, seed)
+def resamples_of(study: Study, draws: int, seed: int, model: str = "") -> scores.Resamples:
+    """The bootstrap resamples that all models of a study share; those of the baseline have no trainings."""
+    trainings = () if model == BASELINE else np.repeat(study.trainings, study.seeds).tolist()
+    return scores.resample(clusters_of(study), len(study.portraits), draws, seed, trainings)
 
 
 def true_values(pool: Pool) -> dict[str, dict[str, float]]:
@@ -174,7 +215,9 @@ def true_values(pool: Pool) -> dict[str, dict[str, float]]:
         for key, (name, kernel) in spaces.items():
             x, y = getattr(features, name), getattr(real, name)
             between = _total(x, y, kernel) / (len(x) * len(y))
-            values[model][key] = _within(x, kernel) + own[key] - 2 * between
+            one_adapter = pool.pictures_of_trainings if model != BASELINE else ()
+            among = [_within(x[rows], kernel) for rows in one_adapter] or [_within(x, kernel)]
+            values[model][key] = float(np.mean(among)) + own[key] - 2 * between
     return values
 
 

@@ -14,9 +14,9 @@ from laureate.comparison import rank_selection
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_json, write_text
-from laureate.core.paths import WORK
+from laureate.core.paths import ADAPTERS, WORK
 from laureate.core.progress import progress
-from laureate.embedded.oracle import coverage, picture_pool, report, resampled_studies
+from laureate.embedded.oracle import coverage, picture_pool, report, resampled_studies, retraining_study
 from laureate.embedded.oracle.pool_features import Judges, ReferenceLayers, pool_features
 from laureate.evaluation import feature_extraction, scores
 from laureate.formats import prompts
@@ -51,8 +51,15 @@ class Sizes:
                 )
 
 
-def run(params: Params, **sizes: int) -> None:
-    """Make what is missing of the pool, resample studies; write metrics/oracle.json and docs/oracle.md."""
+def run(params: Params, trainings: int = 0, **sizes: int) -> None:
+    """Make what is missing of the pool, resample studies; write metrics/oracle.json and docs/oracle.md.
+
+    `trainings`: train every rank so often and study the luck of that instead: see `retraining_study`.
+    """
+    if trainings:
+        shared = {name: sizes[name] for name in ("studies", "draws", "seed", "references") if name in sizes}
+        retraining_study.run(params, FOLDER, retraining_study.Sizes(trainings, **shared), _cores())
+        return
     size = Sizes(**sizes)
     results = simulate(make_pool(params, size), size)
     write_json(METRICS, results)
@@ -63,10 +70,14 @@ def run(params: Params, **sizes: int) -> None:
 def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
     """Pictures and their features: made, or read where an earlier run has stored them."""
     pool_prompts = picture_pool.fresh_prompts(size.prompts, prompts.load(params.sample.prompts))
-    processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    portraits = picture_pool.portraits(params, size.references, FOLDER, processes)
+    portraits = picture_pool.portraits(params, size.references, FOLDER, _cores())
     names = ["baseline", *params.adapters]
-    drawn = {model: picture_pool.generated(params, model, pool_prompts, FOLDER) for model in names}
+    drawn = {
+        model: picture_pool.generated(
+            params, model, pool_prompts, FOLDER, None if model == "baseline" else ADAPTERS / model
+        )
+        for model in names
+    }
     judges = Judges(params)
     real = pool_features(portraits, judges, "portraits")
     with_lpips = [part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1]
@@ -90,6 +101,11 @@ def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
             style_read=feature_extraction.style_read(features.probabilities, classes, params.evaluate.style),
         )
     return resampled_studies.Pool(models, real, len(params.sample.seeds), params.evaluate.neighbours)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:

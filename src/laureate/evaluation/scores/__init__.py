@@ -10,13 +10,12 @@ from laureate.evaluation.scores.bootstrap import (
     Estimate,
     PairedDifference,
     Resamples,
+    VarianceParts,
     bootstrap,
     estimate,
-    holm,
     jackknife,
     resample,
-    swap_test,
-    wilson_interval,
+    rows_by,
 )
 from laureate.evaluation.scores.frechet import Frechet, frechet_distance
 from laureate.evaluation.scores.kernel_distances import (
@@ -51,6 +50,7 @@ from laureate.evaluation.scores.per_image import (
     inception_score,
     mean_over_pictures,
 )
+from laureate.evaluation.scores.significance import holm, swap_test, wilson_interval
 
 __all__ = [
     "Estimate",
@@ -64,6 +64,7 @@ __all__ = [
     "PictureMean",
     "Resamples",
     "Score",
+    "VarianceParts",
     "bootstrap",
     "clip_content",
     "clip_kernel",
@@ -86,6 +87,7 @@ __all__ = [
     "polynomial_kernel",
     "precision_recall",
     "resample",
+    "rows_by",
     "style_distance",
     "style_features",
     "swap_test",

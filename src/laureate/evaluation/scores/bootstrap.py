@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from laureate.core.errors import LaureateError
-from laureate.evaluation.scores.base import Array, Doubles, Rows, Score
+from laureate.evaluation.scores.base import Doubles, Rows, Score
 
 LEVEL = 0.95
+FARTHEST = -2.0  # standard deviations: a quantile that some hundred draws show well
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Resamples:
     references: int
     prompt_counts: Doubles  # (b, g)
     reference_counts: Doubles  # (b, m)
+    trainings: tuple[Rows, ...] = ()  # rows of the pictures of each training; empty: one training
 
     @property
     def pictures(self) -> int:
@@ -35,6 +37,22 @@ class Resamples:
         """The score in every draw => (b,)."""
         return score.resampled(self.of_pictures(self.prompt_counts), self.reference_counts)
 
+    @property
+    def without_training(self) -> Doubles:
+        """Weights of the pictures that leave one training out at a time, (t, n)."""
+        weights = np.ones((len(self.trainings), self.pictures))
+        for training, rows in enumerate(self.trainings):
+            weights[training, rows] = 0
+        return weights
+
+    @property
+    def prompts_of_trainings(self) -> tuple[Rows, ...]:
+        """The numbers of the prompts that each training drew."""
+        number = np.empty(self.pictures, dtype=np.intp)
+        for group, rows in enumerate(self.groups):
+            number[rows] = group
+        return tuple(np.unique(number[rows]) for rows in self.trainings)
+
     def of_pictures(self, prompt_counts: Doubles) -> Doubles:
         """How often each prompt occurs, (b, g) => how often each of its pictures does, (b, n)."""
         counts = np.empty((len(prompt_counts), self.pictures))
@@ -43,18 +61,30 @@ class Resamples:
         return counts
 
 
-def resample(prompts: Sequence[Hashable], references: int, draws: int = 1000, seed: int = 0) -> Resamples:
+def rows_by(labels: Sequence[Hashable]) -> tuple[Rows, ...]:
+    """The rows of each label, in order of first occurrence."""
+    members: dict[Hashable, list[int]] = {}
+    for row, label in enumerate(labels):
+        members.setdefault(label, []).append(row)
+    return tuple(np.array(rows, dtype=np.intp) for rows in members.values())
+
+
+def resample(
+    prompts: Sequence[Hashable],
+    references: int,
+    draws: int = 1000,
+    seed: int = 0,
+    trainings: Sequence[Hashable] = (),
+) -> Resamples:
     """The cluster bootstrap (Davison and Hinkley 1997, chapter 3.8) of pictures and references.
 
     `prompts`: of each picture, n of them; pictures of one prompt are drawn together, as they are not
-    independent. Raises LaureateError for no draws or no pictures.
+    independent. `trainings`: the training of the adapter that drew each picture. Raises LaureateError for no
+    draws or no pictures, and for a prompt that several trainings drew.
     """
     if draws < 1 or not len(prompts):
         raise LaureateError(f"a bootstrap needs draws and pictures, got {draws} and {len(prompts)}")
-    members: dict[Hashable, list[int]] = {}
-    for row, prompt in enumerate(prompts):
-        members.setdefault(prompt, []).append(row)
-    groups = tuple(np.array(rows, dtype=np.intp) for rows in members.values())
+    groups, by_training = rows_by(prompts), rows_by(trainings)
     rng = np.random.default_rng(seed)
 
     def counted(n: int) -> Doubles:
@@ -62,7 +92,14 @@ def resample(prompts: Sequence[Hashable], references: int, draws: int = 1000, se
             rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64) if n else np.ones((draws, 0))
         )
 
-    return Resamples(groups, references, counted(len(groups)), counted(references))
+    if len(by_training) < 2:
+        by_training = ()
+    for rows in groups if by_training else ():
+        drawn_by = {trainings[row] for row in rows}
+        if len(drawn_by) > 1:
+            name = prompts[rows[0]]
+            raise LaureateError(f"prompt {name!r} was drawn by {len(drawn_by)} trainings, not one")
+    return Resamples(groups, references, counted(len(groups)), counted(references), by_training)
 
 
 class PairedDifference(Score):
@@ -92,11 +129,12 @@ class Estimate:
     from_prompts: float  # variance that more prompts would reduce
     from_references: float  # variance that only more references would reduce
     freedom: float  # degrees of freedom of the standard error
+    from_trainings: float = 0.0  # variance that only more trainings would reduce; 0 where there was one
 
     @property
     def error(self) -> float:
         """The standard error."""
-        return float(np.sqrt(self.from_prompts + self.from_references))
+        return float(np.sqrt(self.from_prompts + self.from_references + self.from_trainings))
 
     @property
     def p(self) -> float:
@@ -114,47 +152,112 @@ def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estima
     Repeats in a resample bias a distance upwards, so the draws are moved to have the estimate as their mean.
     With few prompts a percentile interval is too narrow, so its quantiles are moved outwards as Student's t
     requires: the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
+    Trainings are too few to be drawn from: where there are several, the draws are stretched until their
+    standard deviation is the standard error of `jackknife`.
     low ≤ value ≤ high up to skew; NaN where the score is. Raises LaureateError for a level outside (0, 1).
     """
-    from scipy.special import ndtr, stdtrit
-
     if not 0 < level < 1:
         raise LaureateError(f"an interval needs a level between 0 and 1, got {level}")
     value = float(score.resampled(np.ones((1, resamples.pictures)), np.ones((1, resamples.references)))[0])
-    from_prompts, from_references, freedom = jackknife(score, resamples)
+    parts = jackknife(score, resamples)
+    low = high = float("nan")
     draws = resamples.draws(score)
     draws = draws[np.isfinite(draws)]
-    if not len(draws) or not np.isfinite(value):
-        return Estimate(value, float("nan"), float("nan"), from_prompts, from_references, freedom)
-    tail = (1 - level) / 2
-    if np.isfinite(freedom):
-        tail = float(ndtr(np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, tail)))
-    low, high = np.quantile(draws - draws.mean() + value, [tail, 1 - tail])
+    if len(draws) and np.isfinite(value):
+        low, high = value + _tails(draws - draws.mean(), parts, (1 - level) / 2, len(resamples.trainings) > 1)
+        low, high = float(min(low, value)), float(max(high, value))
     return Estimate(
-        value, float(min(low, value)), float(max(high, value)), from_prompts, from_references, freedom
+        value, low, high, parts.from_prompts, parts.from_references, parts.freedom, parts.from_trainings
     )
 
 
-def jackknife(score: Score, resamples: Resamples) -> tuple[float, float, float]:
-    """Variance of a score by leaving out one prompt, then one reference, at a time (Efron and Stein 1981,
-    Annals of Statistics 9) => (from prompts, from references, degrees of freedom).
+def _tails(draws: Doubles, parts: VarianceParts, tail: float, several: bool) -> Doubles:
+    """The two quantiles of centred draws (b,) that leave out `tail` on each side => (2,), below and above."""
+    from scipy.special import ndtr, stdtrit
 
-    Degrees of freedom of their sum by Welch and Satterthwaite. A variance is NaN where there is only one
-    prompt, or only one reference.
+    stretch, freedom = 1.0, parts.freedom
+    if several:
+        # a few trainings ask for quantiles so far out that hardly a draw lies there
+        out = float(stdtrit(freedom, tail))
+        if not draws.std() > 0:  # the draws have no shape
+            return np.array([1.0, -1.0]) * out * np.sqrt(parts.total)
+        stretch = float(np.sqrt(parts.total) / draws.std()) * max(1.0, out / FARTHEST)
+        tail = float(ndtr(max(out, FARTHEST)))
+    elif np.isfinite(freedom):
+        tail = float(ndtr(np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, tail)))
+    found: Doubles = stretch * np.quantile(draws, [tail, 1 - tail])
+    return found
+
+
+@dataclass(frozen=True)
+class VarianceParts:
+    """The variance of a score by what it comes from, and the degrees of freedom of their sum."""
+
+    from_prompts: float  # NaN where there is only one
+    from_references: float
+    freedom: float
+    from_trainings: float = 0.0  # 0 where there is only one
+
+    @property
+    def total(self) -> float:
+        """The sum."""
+        return self.from_prompts + self.from_references + self.from_trainings
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval by Student's t."""
+        from scipy.special import stdtrit
+
+        return float(np.sqrt(self.total) * stdtrit(self.freedom, (1 + LEVEL) / 2))
+
+
+def jackknife(score: Score, resamples: Resamples) -> VarianceParts:
+    """Variance of a score by leaving out one prompt, then one reference, at a time (Efron and Stein 1981,
+    Annals of Statistics 9). Degrees of freedom of the sum by Welch and Satterthwaite.
+
+    Where there are several trainings, one of them is left out at a time too. As each draws prompts of its
+    own, that shows the luck of prompts and trainings together, but only as well as so few trainings can: with
+    three, by a t distribution of two degrees of freedom. That interval covers whatever the trainings' share
+    is. The variance is taken from it, unless the prompts alone make a wider one.
     """
     g, m, n = len(resamples.groups), resamples.references, resamples.pictures
-    parts = []
-    for count, u, v in (
-        (g, resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))),
-        (m, np.ones((m, n)), 1 - np.eye(m)),
-    ):
-        if count < 2:
-            parts.append(float("nan") if count else 0.0)
-            continue
-        left = score.resampled(u, v)
-        parts.append(float((count - 1) / count * np.sum((left - left.mean()) ** 2)))
-    squares = sum(part**2 / max(count - 1, 1) for part, count in zip(parts, (g, m), strict=True))
-    return parts[0], parts[1], sum(parts) ** 2 / squares if squares > 0 else float(max(g - 1, 1))
+    left = score.resampled(resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))) if g > 1 else np.zeros(g)
+    prompts = _variance_left(left, resamples.prompts_of_trainings or (np.arange(g),))
+    references = float("nan") if m == 1 else 0.0
+    if m > 1:
+        references = _variance_left(score.resampled(np.ones((m, n)), 1 - np.eye(m)), (np.arange(m),))
+    found = _sum_of((prompts, g - max(1, len(resamples.trainings))), (references, m - 1))
+    count = len(resamples.trainings)
+    if count < 2:
+        return found
+    left = score.resampled(resamples.without_training, np.ones((count, m)))
+    both = _variance_left(left, (np.arange(count),))
+    across = _sum_of((both, count - 1), (references, m - 1))
+    if not across.half_width > found.half_width:
+        return found
+    less = min(prompts, both)
+    return VarianceParts(less, references, across.freedom, both - less)
+
+
+def _variance_left(left: Doubles, parts: Sequence[Rows]) -> float:
+    """Jackknife variance of a score from its values with one member left out, (k,), whose members belong to
+    `parts`: the differences between parts do not count. NaN for a single member."""
+    if len(left) < 2:
+        return float("nan") if len(left) else 0.0
+    k, total = len(left), 0.0
+    for rows in parts:
+        if len(rows) > 1:
+            total += len(rows) / (len(rows) - 1) * float(np.sum((left[rows] - left[rows].mean()) ** 2))
+    return total * ((k - 1) / k) ** 2
+
+
+def _sum_of(prompts: tuple[float, int], references: tuple[float, int]) -> VarianceParts:
+    """Two variances, each with its degrees of freedom."""
+    squares = sum(part**2 / max(freedom, 1) for part, freedom in (prompts, references))
+    total = prompts[0] + references[0]
+    return VarianceParts(
+        prompts[0], references[0], total**2 / squares if squares > 0 else float(max(prompts[1], 1))
+    )
 
 
 def bootstrap(
@@ -169,69 +272,6 @@ def bootstrap(
     as_score = score if isinstance(score, Score) else _FunctionScore(score)
     result = estimate(as_score, resample(clusters, references, draws, seed), level)
     return result.low, result.high
-
-
-def swap_test(
-    kernel: Callable[[Array, Array], Score],
-    a: Array,
-    b: Array,
-    y: Array,
-    prompts: Sequence[Hashable],
-    draws: int = 1000,
-    seed: int = 0,
-) -> float:
-    """p-value of "two models are equally far from the references", by permuting them within prompts.
-
-    `a` and `b` (n, d): features of two models' pictures of the same prompts and seeds, row by row; `y` (m,
-    d); `kernel` is `polynomial_kernel` or `clip_kernel`. If the models did not differ, all pictures of a
-    prompt could change sides; the p-value is how often that moves the two distances at least as far apart as
-    they are, two-sided, never 0 (Phipson and Smyth 2010, arXiv:1603.05766).
-    """
-    if a.shape != b.shape or len(prompts) != len(a):
-        raise LaureateError(f"a paired test needs the same pictures of both, got {a.shape} and {b.shape}")
-    both, n = kernel(np.concatenate([a, b]), y), len(a)
-    groups = resample(prompts, 0, 1).groups
-    sides = np.random.default_rng(seed).integers(2, size=(draws, len(groups)))
-    sides = np.concatenate(
-        [np.ones((1, len(groups)), sides.dtype), sides]
-    )  # the first row: the observed sides
-    stays = np.empty((draws + 1, n))
-    for group, rows in enumerate(groups):
-        stays[:, rows] = sides[:, group, None]
-    first = np.concatenate([stays, 1 - stays], axis=1)
-    everyone = np.ones((draws + 1, len(y)))
-    apart = np.abs(both.resampled(first, everyone) - both.resampled(1 - first, everyone))
-    return float((1 + np.sum(apart[1:] >= apart[0] * (1 - 1e-9))) / (1 + draws))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of several tests => adjusted p-values (Holm 1979, Scand. J. of Statistics 6).
-
-    A hypothesis may be rejected at 5 % where its adjusted value is at most 0.05; the chance of one false
-    rejection or more among all is then at most 5 %.
-    """
-    adjusted = [1.0] * len(p_values)
-    so_far = 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        so_far = max(so_far, min(1.0, (len(p_values) - place) * p_values[index]))
-        adjusted[index] = so_far
-    return adjusted
-
-
-def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share among `n` independent draws (Wilson 1927, JASA 22).
-
-    Where all pictures agree, the bootstrap has no spread; this interval still has: 0 of n does not mean 0 %.
-    """
-    from statistics import NormalDist
-
-    if n < 1 or not 0 <= share <= 1:
-        raise LaureateError(f"a share must be between 0 and 1 among at least one, got {share} among {n}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # rounding alone may leave a share of 0 or 1 outside by 1e-17
-    return float(max(0.0, min(share, centre - half))), float(min(1.0, max(share, centre + half)))
 
 
 class _FunctionScore(Score):

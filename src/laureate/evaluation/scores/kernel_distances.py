@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from laureate.core.errors import LaureateError
-from laureate.evaluation.scores.base import Array, Doubles, Score, pair, squared_distances
+from laureate.evaluation.scores.base import Array, Doubles, Rows, Score, pair, squared_distances
 
 SIGMA, SCALE = 10.0, 1000.0  # of CMMD, as published
 
@@ -17,26 +17,45 @@ class Kernel(Score):
 
     `xx` (n, n), `xy` (n, m), `yy` (m, m). Pairs of a picture with itself are left out, also where a
     resample repeats the picture: the estimate stays unbiased under the bootstrap.
+
+    `trainings`: the rows of the pictures of each training, where several adapters of one kind drew them. Then
+    it is the mean distance of one adapter, weighted by its pictures, and not the distance of the mixture of
+    all: only pairs of pictures of the same training count, as what trainings differ by is no diversity that
+    one of them has.
     """
 
-    def __init__(self, xx: Array, xy: Array, yy: Array) -> None:
+    def __init__(self, xx: Array, xy: Array, yy: Array, trainings: Sequence[Rows] = ()) -> None:
         self.xx, self.xy, self.yy = (np.asarray(k, dtype=np.float64) for k in (xx, xy, yy))
         self.pictures, self.references = self.xy.shape
+        self.trainings = tuple(trainings)
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`."""
         cross = np.sum((u @ self.xy) * v, axis=1) / (u.sum(axis=1) * v.sum(axis=1))
-        return _within(self.xx, u) + _within(self.yy, v) - 2 * cross
+        return self._among_pictures(u) + _within(self.yy, v) - 2 * cross
+
+    def _among_pictures(self, u: Doubles) -> Doubles:
+        """Mean of the kernel over pairs of different pictures of one training."""
+        if len(self.trainings) < 2:
+            return _within(self.xx, u)
+        total, weight = np.zeros(len(u)), np.zeros(len(u))
+        for rows in self.trainings:
+            part = u[:, rows]
+            size = part.sum(axis=1)
+            there = size > 0  # a training that is left out
+            total[there] += size[there] * _within(self.xx[np.ix_(rows, rows)], part[there])
+            weight += size
+        return total / weight
 
 
-def polynomial_kernel(x: Array, y: Array) -> Kernel:
+def polynomial_kernel(x: Array, y: Array, trainings: Sequence[Rows] = ()) -> Kernel:
     """Kernel Inception Distance's kernel (⟨a, b⟩ / d + 1)³ (Bińkowski et al. 2018, arXiv:1801.01401, eq. 4).
 
-    `x` (n, d), `y` (m, d), n and m ≥ 2 => a `Kernel`.
+    `x` (n, d), `y` (m, d), n and m ≥ 2 => a `Kernel`; `trainings` as there.
     """
     x, y = pair(x, y)
     xx, xy, yy = ((a @ b.T / x.shape[1] + 1) ** 3 for a, b in ((x, x), (x, y), (y, y)))
-    return Kernel(xx, xy, yy)
+    return Kernel(xx, xy, yy, trainings)
 
 
 def kernel_distance(x: Array, y: Array) -> float:
@@ -47,23 +66,25 @@ def kernel_distance(x: Array, y: Array) -> float:
     return polynomial_kernel(x, y)()
 
 
-def gaussian_kernel(x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE) -> Kernel:
+def gaussian_kernel(
+    x: Array, y: Array, sigma: float = SIGMA, scale: float = SCALE, trainings: Sequence[Rows] = ()
+) -> Kernel:
     """`scale` · exp(−|a − b|² / 2σ²) => a `Kernel`; features as they are, CMMD gives it unit vectors."""
     x, y = pair(x, y)
     xx, xy, yy = (
         scale * np.exp(-squared_distances(a, b) / (2 * sigma**2)) for a, b in ((x, x), (x, y), (y, y))
     )
-    return Kernel(xx, xy, yy)
+    return Kernel(xx, xy, yy, trainings)
 
 
-def clip_kernel(x: Array, y: Array) -> Kernel:
+def clip_kernel(x: Array, y: Array, trainings: Sequence[Rows] = ()) -> Kernel:
     """The `Kernel` behind `cmmd`: CLIP features (n, d) and (m, d), not 0, scaled to unit length."""
     x, y = pair(x, y)
     lengths = [np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y)]
     for name, length in zip(("features", "reference features"), lengths, strict=True):
         if not length.all():
             raise LaureateError(f"{name} of row {length.argmin()} are all 0; check that picture")
-    return gaussian_kernel(x / lengths[0], y / lengths[1])
+    return gaussian_kernel(x / lengths[0], y / lengths[1], trainings=trainings)
 
 
 def cmmd(x: Array, y: Array) -> float:
