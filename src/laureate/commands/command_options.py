@@ -58,6 +58,9 @@ def add(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
     cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
     cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
+    price = commands["price"].add_argument
+    price("--pictures", type=int, metavar="N", help="drawn per rank to take the time (default: one batch)")
+    price("--json", dest="json_file", metavar="FILE", help="write it as JSON too")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")

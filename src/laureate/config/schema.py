@@ -162,6 +162,7 @@ class Sample(OnNetworks):
 
     prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)
     seeds: list[Seed] = Field([1001, 1002], min_length=1)
+    plain: int = Field(32, ge=0)  # prompts drawn without the style phrase too, with the first seed; 0: none
     steps: Count = 12
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"

@@ -145,11 +145,17 @@ class Panel:
         return self._judges[name]
 
     def _cached(self, name: str, subject: str, compute: Callable[[], JudgeOutput]) -> JudgeOutput:
+        """What a judge makes of a subject; see `remembered`."""
+        about = {k: v for k, v in self._about(name).items() if k != "source"}  # its place does not matter
+        return self.remembered(about, subject, compute)
+
+    def remembered(
+        self, about: dict[str, Any], subject: str, compute: Callable[[], JudgeOutput]
+    ) -> JudgeOutput:
         """The output from memory or the cache; else `compute` it and store it.
 
-        `subject`: what it is computed from, with its hash.
+        `about`: what computes it; `subject`: what it is computed from, with its hash.
         """
-        about = {k: v for k, v in self._about(name).items() if k != "source"}  # its place does not matter
         key = json.dumps([FORMAT, about, self.evaluate.batch, subject], sort_keys=True)
         path = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
         if path.name not in self._memory:
