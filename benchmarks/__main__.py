@@ -20,6 +20,7 @@ NAMES = {
     "judges": "the table of a study as the independent judge and its own see it",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "votes": "what `laureate votes` recovers of simulated raters, written into docs/votes.md",
     "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }

@@ -13,7 +13,8 @@ from laureate.core.errors import LaureateError
 from laureate.core.text_files import read_text
 
 COLUMNS = ("study", "rater", "prompt", "seed", "left", "right", "choice", "seconds")
-CHOICES = ("left", "right", "tie")
+Choice = Literal["left", "right", "tie"]
+CHOICES: tuple[Choice, ...] = ("left", "right", "tie")
 SAVED = "save it again from the report page, section Blind vote"
 
 
@@ -27,7 +28,7 @@ class Vote:
     seed: int
     left: str  # a model
     right: str
-    choice: Literal["left", "right", "tie"]  # which picture is better
+    choice: Choice  # which picture is better
     seconds: float  # from the pictures' appearance to the choice
 
 
@@ -97,6 +98,6 @@ def _vote(row: Sequence[str], where: str) -> Vote:
         seed,
         values["left"],
         values["right"],
-        cast(Literal["left", "right", "tie"], values["choice"]),
+        cast(Choice, values["choice"]),
         seconds,
     )
