@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import read_text
@@ -81,7 +81,8 @@ def _vote(row: Sequence[str], where: str) -> Vote:
     for name in ("study", "rater", "prompt", "left", "right"):
         if not values[name]:
             raise LaureateError(f"{where} lacks {name}; {SAVED}")
-    if values["choice"] not in CHOICES:
+    choice = next((known for known in CHOICES if known == values["choice"]), None)
+    if choice is None:
         raise LaureateError(f"{where}: choice is {values['choice']!r}, not one of {', '.join(CHOICES)}")
     if values["left"] == values["right"]:
         raise LaureateError(f"{where} compares {values['left']} with itself; {SAVED}")
@@ -98,6 +99,6 @@ def _vote(row: Sequence[str], where: str) -> Vote:
         seed,
         values["left"],
         values["right"],
-        cast(Choice, values["choice"]),
+        choice,
         seconds,
     )
