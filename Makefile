@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study ranks replicate test test-e2e check check-sd21 format clean
+.PHONY: help setup fetch plan study app ranks replicate test test-e2e coverage check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ study: $(READY) ## run every stage that is out of date, then print the table; WO
 	@echo
 	@.venv/bin/laureate replicate || true # shows it and goes on: new results may well be others
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
+
+app: $(READY) ## open the study's page for trying, portraits and posters: an address for your browser
+	@.venv/bin/laureate app
 
 ranks: $(READY) ## one experiment per rank of a finished study, and one row of each
 	@.venv/bin/laureate ranks
@@ -44,6 +47,12 @@ test: $(READY) ## run the tests
 
 test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m e2e
+
+coverage: $(READY) ## run the tests and measure which lines and branches they reach, of started commands too
+	@rm -rf .coverage .coverage.*
+	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n 2 --dist loadfile -m "not e2e"
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files
@@ -66,4 +75,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --no-deps --group app
 	@touch $@

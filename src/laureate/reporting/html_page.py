@@ -123,7 +123,7 @@ def render(content: PageContent) -> str:
             bootstrap=content.bootstrap,
             scores=scores,
             more=not all(score.leads for score in scores),
-            rows=_rows(table),
+            rows=table_rows(table),
             n_reference=table["n_reference"].iloc[0],
             selected=content.selected,
             selected_title=results_table.title(content.selected),
@@ -180,7 +180,7 @@ def svg_uri(text: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the table as the template needs them; noise floor and VAE ceiling are the last."""
     scores = results_table.scores_with_values(table)
     bars = {score.key: score_bars.bars(table, score) for score in scores}
