@@ -51,6 +51,8 @@ def add(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    card = "print the settings that fit a graphics card of so many GiB, and what they cost"
+    commands["plan"].add_argument("--card", type=_gib, metavar="GIB", help=card)
     cluster = commands["cluster"].add_argument
     cluster("--address", default="", help="a Ray cluster, such as auto or HOST:6379 (default: this host)")
     cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
@@ -91,6 +93,17 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose a whole number from 0 to 65535")
     return int(text)
+
+
+def _gib(text: str) -> float:
+    """An amount of memory above 0. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: give it in GiB, such as 12")
+    return number
 
 
 def _score(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,8 @@ def updates_of(state: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Updat
     if any(MAGNITUDE in name for name in state):
         raise LaureateError("an adapter trained with DoRA cannot be cut: its lengths belong to its full rank")
     names = sorted(name.removesuffix(HALVES[0]) for name in state if name.endswith(HALVES[0]))
-    return {name: _update(*(state[name + half] for half in HALVES), adapter.scale) for name in names}
+    a, b = HALVES
+    return {name: _update(state[name + a], state[name + b], adapter.scale) for name in names}
 
 
 def ranks_of(updates: Mapping[str, Update], rank: int, budget: Budget) -> dict[str, int]:
