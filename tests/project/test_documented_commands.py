@@ -23,7 +23,9 @@ import pytest
 import yaml
 from PIL import Image
 from shell import ROOT, run
+from vote_files import as_csv
 
+from laureate.formats.vote_file import Vote
 from laureate.simulator.museum import server as museum
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -214,6 +216,15 @@ def replicate(clone: Clone, command: str) -> None:
     assert re.match(r"(Not r|R)eplicated", printed), printed
 
 
+def votes(clone: Clone, command: str) -> None:
+    """A file as the page saves it, of one rater."""
+    pairs = [("baseline", "rank-4"), ("rank-4", "rank-16"), ("baseline", "rank-16")]
+    rows = [Vote("study", "Ann", f"p{i}", 1001, *pair, "right", 2.0) for i, pair in enumerate(pairs)]
+    (clone.folder / "votes-ann.csv").write_text(as_csv(rows))
+    assert "People prefer rank 16" in clone.run(command)
+    (clone.folder / "votes-ann.csv").unlink()
+
+
 def remote(clone: Clone, command: str) -> None:
     """In a clone that has no remote yet, as the line before it says."""
     run("dvc", "remote", "remove", "store", cwd=clone.folder)
@@ -257,6 +268,7 @@ WAYS: dict[str, Callable[[Clone, str], None]] = {
     r"dvc (pull|get|import)": pull,
     r"dvc queue start": queue,
     r"laureate images": external,
+    r"laureate votes": votes,
     r"dvc remote add": remote,
     r"laureate replicate": replicate,
     NOBEL: nobel,
