@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study ranks replicate test test-e2e coverage fuzz faults mutants licences renew check check-sd21 format clean
+.PHONY: help setup fetch plan study app ranks replicate test test-e2e coverage fuzz faults mutants licences renew
+.PHONY: check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +26,9 @@ study: $(READY) ## run every stage that is out of date, then print the table; WO
 	@echo
 	@.venv/bin/laureate replicate || true # shows it and goes on: new results may well be others
 	@echo "The report: $(CURDIR)/metrics/report/index.html"
+
+app: $(READY) ## open the study's page for trying, portraits and posters: an address for your browser
+	@.venv/bin/laureate app
 
 ranks: $(READY) ## one experiment per rank of a finished study, and one row of each
 	@.venv/bin/laureate ranks
@@ -88,4 +92,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt pip
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --no-deps --group app
 	@touch $@

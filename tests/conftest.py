@@ -30,6 +30,7 @@ for person in ("AUTHOR", "COMMITTER"):
 os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 
 Run = Callable[..., str]
+pytest_plugins = ["browser", "drawn_report"]  # their fixtures
 
 
 @pytest.fixture

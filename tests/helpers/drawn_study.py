@@ -3,6 +3,7 @@
 The baseline's pictures are drawn as photographs, the adapters' in the laureates' style.
 """
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,26 @@ def write_metrics(folder: Path, ranks: tuple[int, ...] = (4, 16), external: tupl
         values |= scoring.original(found, [] if model in params.REFERENCES else list(range(0, 18, 2)), None)
         evidence.save(folder / f"data/evidence/{model}.safetensors", found)
         write_json(folder / f"metrics/models/{model}.json", values)
+
+
+def name_pictures(folder: Path) -> None:
+    """Give the evidence of `write_metrics` the names of the drawn pictures, and distances to the drawn
+    training portraits alone, as the evidence of `laureate evaluate` has them."""
+    portraits = len(imagefolder.read_metadata(folder / "data/dataset/train"))
+    for path in sorted((folder / "data/samples").iterdir()):
+        file = folder / f"data/evidence/{path.name}.safetensors"
+        found = evidence.load(file, path.name)
+        rows = json.loads((path / "manifest.json").read_text())["pictures"]
+        names = [f"{row['prompt']}_{row['seed']}" for row in rows]
+        train = found.arrays["train"][:, :portraits]
+        evidence.save(
+            file,
+            replace(
+                found,
+                pictures=[*names, *found.pictures[len(names) :]],
+                arrays=dict(found.arrays) | {"train": train},
+            ),
+        )
 
 
 def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.Evidence:

@@ -26,7 +26,15 @@ from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import TextError, decode_text
 from laureate.dataset import captions, folder_check, manual_captions, user_folder
-from laureate.formats import generation_metadata, imagefolder, jsonl, portraits, prompts, vocabulary
+from laureate.formats import (
+    generation_metadata,
+    imagefolder,
+    jsonl,
+    portraits,
+    prompts,
+    vocabulary,
+    vote_file,
+)
 from laureate.formats.caption_tables import parse_table
 from laureate.formats.file_names import is_outside
 from laureate.formats.picture_manifest import checked_rows, read_object
@@ -202,6 +210,7 @@ READERS: dict[str, Reader] = {
         ],
         (),
     ),
+    "vote files": Reader(spoilt(spoilt_inputs.VOTES), _file("votes.csv", vote_file.read)),
     "one caption": Reader(
         spoilt(b"A man.\r\n  with a hat"),
         lambda data, _: captions.one_line(data.decode("utf-8", "replace")),

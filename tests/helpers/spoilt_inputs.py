@@ -136,6 +136,10 @@ LIST = (
     b'<p>awarded 3 times to 4 laureates between 1901 and 1903.</p><div class="card-prize"><div class="card-'
     b'prize--laureates--links"><a href="/prizes/physics/2000/a/facts/">a</a></div></div>'
 )
+VOTES = (
+    b"study,rater,prompt,seed,left,right,choice,seconds\n"
+    b'ab1,"Ann, B.",p1,1001,rank-4,rank-8,left,2.5\nab1,Ben,p2,1,baseline,rank-4,tie,0.4\n'
+)
 INFO = b"A man <lora:x:1>\nNegative prompt: bad\nSteps: 20, Sampler: Euler a, Seed: 5, CFG scale: 7"
 COMFY = (
     b'{"1": {"class_type": "KSampler", "inputs": {"seed": 5, "positive": ["2", 0]}}, "2": {"class_type": '

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from laureate import __version__
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from laureate.poster.compose import Plan
 
 
 def run(
@@ -35,55 +27,31 @@ def run(
     `note`: whether "not an award of the Nobel Foundation" stands on the picture; it is in the metadata in any
     case. Raises LaureateError; docs/portrait.md lists for what.
     """
-    from laureate.imaging import png
-    from laureate.poster import compose
-    from laureate.poster import template as templates
-    from laureate.poster.fonts import Font
+    from laureate.poster import poster_file
 
     if (second is None) != (second_name is None):
         raise LaureateError("--second and --second-name go together: give both or neither")
-    files = [portrait, *([second] if second is not None else [])]
     target = _target(portrait, out)
-    chosen = templates.load(template or ("one" if second is None else "two"))
     texts = {"subject": subject, "name": name}
     if second_name is not None:
         texts["second_name"] = second_name
     texts |= {"contribution": contribution, "footer": footer}
-    if note and "note" in chosen.texts:
-        texts["note"] = compose.NOTE
-    own = [Font(Path(file)) for file in fonts or []]
-    planned = compose.plan(chosen, texts, own, width, len(files))
-    data = [_read(file) for file in files]
-    pictures = [_decoded(raw, file) for raw, file in zip(data, files, strict=True)]
-    made = compose.draw(chosen, planned, pictures)
-    record = _record(texts | {"note": compose.NOTE}, chosen.title, planned, data)
-    description = (
-        f"generated: a poster of {'portraits' if second else 'a portrait'} and texts. {compose.NOTE}."
+    # a list: both may be the same file
+    files = [portrait, *([second] if second is not None else [])]
+    made, (wide, high) = poster_file.make(
+        [(file, _read(file)) for file in files],
+        texts,
+        template=template,
+        fonts=[Path(file) for file in fonts or []],
+        width=width,
+        note=note,
     )
     try:
-        write_bytes(target, png.encode(made, description, record, png.COMPOSED))
+        write_bytes(target, made)
     except OSError as error:
         raise LaureateError(f"{target} cannot be written: {error.strerror or error}") from None
-    print(f"{target}: {made.width} x {made.height} pixels")
+    print(f"{target}: {wide} x {high} pixels")
     return target
-
-
-def _record(texts: dict[str, str], title: str, planned: Plan, data: list[bytes]) -> dict[str, Any]:
-    """How a poster was made: texts, fonts, and of each portrait its hash and what its own record says."""
-    from laureate.imaging import png
-
-    used = {plan.font for plan in planned.texts.values()}
-    return {
-        "generated": True,
-        "note": texts["note"],
-        "version": __version__,
-        "template": title,
-        "texts": {key: text for key, text in texts.items() if text},
-        "fonts": {font.path.name: font.digest for font in used},
-        "portraits": [
-            {"sha256": hashlib.sha256(raw).hexdigest(), "record": png.record_of(raw)} for raw in data
-        ],
-    }
 
 
 def _target(portrait: str, out: str | None) -> Path:
@@ -101,13 +69,3 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise LaureateError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _decoded(data: bytes, path: str) -> Image:
-    """A portrait as RGB. Raises LaureateError for what is no picture, is animated or too large."""
-    from laureate.imaging.image_io import PictureError, decode_still
-
-    try:
-        return decode_still(data)
-    except PictureError as error:
-        raise LaureateError(f"{path} cannot be used: {error}") from None

@@ -7,7 +7,6 @@ in a form, see `serve_edits`) and GET /v1/models.
 from __future__ import annotations
 
 import base64
-import io
 import ipaddress
 import re
 import socket
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from laureate.sampling.generator import Generator
 
 KEY = "LAUREATE_KEY"  # environment variable; if set, clients must send its value as their key
+CURE = f"set {KEY} to a key that clients must send"
 MAX_PICTURES = 4  # in one request
 MAX_LETTERS = 2000  # of a prompt
 MAX_SIDE = 1024  # pixels
@@ -80,26 +80,36 @@ def run(params: Params, host: str, port: int) -> None:
     key = secrets.from_environment(KEY)
     with listen(host, port, key is not None) as listening:
         app = build(Generator(params), key)
-        address, at = listening.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        print(f"http://{shown}:{at}/v1 serves the images API; stop it with Ctrl-C", flush=True)
-        if not ipaddress.ip_address(address).is_loopback:
+        print(f"{address_of(listening)}/v1 serves the images API; stop it with Ctrl-C", flush=True)
+        if not is_loopback(listening):
             print(f"everyone who can reach {host} and has the key can draw", file=sys.stderr)
         uvicorn.Server(configuration(app)).run(sockets=[listening])
 
 
-def listen(host: str, port: int, has_key: bool) -> socket.socket:
-    """A socket that listens. Raises LaureateError where that is not possible or would be open to everyone."""
+def listen(host: str, port: int, has_key: bool, cure: str = CURE) -> socket.socket:
+    """A socket that listens. Raises LaureateError where that is not possible or would be open to everyone.
+
+    `cure`: what to do where a host other than loopback lacks a key, as the end of a sentence.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         if not ipaddress.ip_address(address[0]).is_loopback and not has_key:
-            raise LaureateError(
-                f"{host} is not loopback, so others could draw: set {KEY} to a key that clients must send"
-            )
+            raise LaureateError(f"{host} is not loopback, so others could draw: {cure}")
         return socket.create_server((str(address[0]), port), family=family)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LaureateError(f"{host}:{port} is not available: {reason}; choose another --port") from None
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address of a socket for a browser, such as http://127.0.0.1:8765."""
+    address, at = listening.getsockname()[:2]
+    return f"http://{f'[{address}]' if ':' in address else address}:{at}"
+
+
+def is_loopback(listening: socket.socket) -> bool:
+    """Whether only this machine can reach a socket."""
+    return ipaddress.ip_address(listening.getsockname()[0]).is_loopback
 
 
 def build(studio: Generator, key: secrets.Secret | None = None) -> Guard:
@@ -201,7 +211,13 @@ def _drawn(studio: Generator, body: Generation, seeds: list[int], size: tuple[in
         "output_format": "png",
         **warning,
         "data": [
-            {"b64_json": _png(picture), "revised_prompt": read, "seed": seed}
+            {
+                "b64_json": base64.b64encode(studio.png(picture, body.model, body.prompt, seed)).decode(
+                    "ascii"
+                ),
+                "revised_prompt": read,
+                "seed": seed,
+            }
             for picture, seed in zip(pictures, seeds, strict=True)
         ],
     }
@@ -234,9 +250,3 @@ def _size(text: str, studio: Generator) -> tuple[int, int]:
 
 def _card(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "laureate"}
-
-
-def _png(picture: Any) -> str:
-    data = io.BytesIO()
-    picture.save(data, "PNG")
-    return base64.b64encode(data.getvalue()).decode("ascii")

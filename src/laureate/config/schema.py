@@ -237,6 +237,10 @@ class Report(Section):
     title: Name = "Which rank learns the laureates’ line?"
     prompts: Literal["seed", "study"] = "seed"  # the set of prompts that the figures show
     portraits: int = Field(48, ge=0)  # number of portraits shown with their credits; 0: none
+    # starting noises (a prompt and a seed) whose pictures of all models are in the page, to look through and
+    # to vote on; 0: none
+    noises: int = Field(98, ge=0)
+    width: int = Field(256, ge=64, le=1024)  # of these pictures at most, in pixels
 
 
 REFERENCES = ("noise-floor", "vae-ceiling")  # rows that are no model: what portraits get

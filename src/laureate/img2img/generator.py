@@ -1,4 +1,4 @@
-"""Draws portraits from photos with the study's models, keeping what it has loaded: for `portrait`, `serve`.
+"""Draws portraits from photos with the study's models, and keeps them loaded: for `portrait`, `serve`, `app`.
 
 Photos come as bytes and are not kept, written or logged.
 """
@@ -6,6 +6,7 @@ Photos come as bytes and are not kept, written or logged.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,11 +102,12 @@ class PortraitGenerator:
     def caption(self, photo: Photo) -> str:
         """What a photo shows, as a prompt."""
         with self._lock:
-            if self._captioner is None:
-                from laureate.img2img.captioner import Captioner
+            return self._captions()(photo.picture)
 
-                self._captioner = Captioner(self.params.prepare)
-            return self._captioner(photo.picture)
+    def warm_up(self) -> None:
+        """Load what the first caption needs."""
+        with self._lock:
+            self._captions()
 
     def settings(self, prompt: str, **given: Any) -> Settings:
         """The study's settings of `sample`, with those of `given` that are not None.
@@ -118,17 +120,36 @@ class PortraitGenerator:
         wanted.check()
         return wanted
 
-    def draw(self, photo: Photo, model: str, settings: Settings, seeds: list[int]) -> list[Portrait]:
-        """One portrait per seed. Raises LaureateError as `check` and `pipeline.draw` do."""
+    def draw(
+        self,
+        photo: Photo,
+        model: str,
+        settings: Settings,
+        seeds: list[int],
+        on_step: Callable[[], None] | None = None,
+    ) -> list[Portrait]:
+        """One portrait per seed. `on_step` is called after each of the `settings.run` steps of a portrait.
+
+        Raises LaureateError as `check` and `pipeline.draw` do.
+        """
         settings.check()
         self.check(model)
         with self._lock:
             lines = paper.line_art(photo.start) if self.control is not None else None
-            drawn = pipeline.draw(self._loaded(model), photo.start, photo.sha256, settings, seeds, lines)
+            drawn = pipeline.draw(
+                self._loaded(model), photo.start, photo.sha256, settings, seeds, lines, on_step
+            )
         return [
             Portrait(picture, self._record(photo, model, settings, seed, picture))
             for picture, seed in zip(drawn, seeds, strict=True)
         ]
+
+    def _captions(self) -> Captioner:
+        if self._captioner is None:
+            from laureate.img2img.captioner import Captioner
+
+            self._captioner = Captioner(self.params.prepare)
+        return self._captioner
 
     def _record(
         self, photo: Photo, model: str, settings: Settings, seed: int, picture: Image

@@ -7,7 +7,7 @@ pipeline gives when it is called by hand with the same arguments and `noise(phot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +96,19 @@ def noise(photo: str, seed: int) -> Generator:
 
 
 def draw(
-    pipe: Any, start: Image, photo: str, settings: Settings, seeds: Sequence[int], lines: Image | None = None
+    pipe: Any,
+    start: Image,
+    photo: str,
+    settings: Settings,
+    seeds: Sequence[int],
+    lines: Image | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> list[Image]:
     """One RGB portrait per seed, of the size of `start` (RGB, sides a multiple of what the base needs).
 
     Drawn one at a time, so that a portrait does not depend on the others. `photo` is the photo's SHA-256,
-    `lines` the line art for a pipeline with a ControlNet. Raises LaureateError as `Settings.check` does, and
+    `lines` the line art for a pipeline with a ControlNet. `on_step` is called after every step; an error that
+    it raises ends the drawing. Raises LaureateError as `Settings.check` does, and
     for a portrait of one colour, which is what is left of numbers that overflowed.
     """
     settings.check()
@@ -112,6 +119,13 @@ def draw(
             "controlnet_conditioning_scale": settings.control_scale,
             "control_guidance_end": settings.control_end,
         }
+    if on_step is not None:
+
+        def step_done(pipe: Any, step: int, t: Any, given: dict[str, Any]) -> dict[str, Any]:
+            on_step()
+            return given
+
+        extra["callback_on_step_end"] = step_done
     drawn = []
     for seed in seeds:
         # PIL pictures: the pipeline takes a tensor of 4 channels for latents, and any other for a picture

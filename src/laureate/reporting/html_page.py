@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from laureate import __version__
 from laureate.comparison import published_results, results_table
 from laureate.evaluation import score_catalog
-from laureate.reporting import charts, contact_sheets, recommendation
+from laureate.reporting import blind_vote, charts, contact_sheets, recommendation, score_bars
 from laureate.reporting.findings import findings
+from laureate.reporting.gallery import Gallery
+from laureate.reporting.templating import environment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 SECTIONS = {  # anchor => heading
     "table": "Scores of all models",
     "judges": "Every rank by every judge",
+    "explore": "Through the ranks on one noise",
     "ranks": "Scores against rank",
     "prompts": "One picture per prompt",
     "tuned": "Baseline against tuned",
     "matrix": "Prompts × ranks",
+    "vote": "Blind vote",
     "reported": "Results of the original study",
     "losses": "Training and held-out loss",
     "data": "Data set",
@@ -75,6 +79,7 @@ class PageContent:
     seed: int  # of the pictures
     curves: Mapping[str, pd.DataFrame]  # adapter => loss curves, as in charts
     data: DatasetSummary
+    gallery: Gallery
     parameters: str  # YAML
     hashes: list[tuple[str, str]]  # name, SHA-256
     bootstrap: int  # resamples
@@ -96,59 +101,60 @@ class PageContent:
 
 def render(content: PageContent) -> str:
     """The page as HTML text. The same content gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("laureate.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["title_of"] = results_table.title
     table, published = content.table, content.published
     absent = set() if published else {"reported"}
     answer = recommendation.answer(content.advice)
     absent |= set() if answer["by_judge"] else {"judges"}
-    return environment.get_template("report.html.j2").render(
-        title=content.title,
-        version=__version__,
-        headings=SECTIONS,
-        sections=[(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent],
-        answer=answer,
-        eyes=whose_eyes(content.judges),
-        findings=findings(table, content.selected),
-        bootstrap=content.bootstrap,
-        scores=results_table.short_table_scores(table),
-        explained_scores=results_table.scores_with_values(table),
-        rows=_rows(table),
-        n_reference=table["n_reference"].iloc[0],
-        selected=content.selected,
-        selected_title=results_table.title(content.selected),
-        models=content.models,
-        adapters=content.adapters,
-        missing=[_missing(name, rows) for name, rows in content.missing.items()],
-        reported=published_results.side_by_side(published, table) if published else None,
-        published=published,
-        published_note=published_results.note(published) if published else "",
-        panels=[
-            {"src": svg_uri(charts.score_panel(table, score)), "alt": _describe(table, score)}
-            for score in results_table.scores_with_values(table)
-        ],
-        prompts=[
-            {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
-            for p in content.prompts
-        ],
-        seed=content.seed,
-        sheets=content.sheets,
-        losses=svg_uri(charts.losses(content.curves, content.selected)),
-        data={
-            "train": content.data.train,
-            "holdout": content.data.holdout,
-            "left_out": content.data.left_out,
-            "portraits": [vars(p) | {"src": picture_uri(p.picture, 128)} for p in content.data.portraits],
-        },
-        parameters=content.parameters,
-        hashes=content.hashes,
+    absent |= set() if content.gallery.noises else {"explore"}
+    absent |= set() if blind_vote.can_vote(content.gallery) else {"vote"}
+    scores = results_table.scores_with_values(table)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=content.title,
+            version=__version__,
+            headings=SECTIONS,
+            sections=[(anchor, name) for anchor, name in SECTIONS.items() if anchor not in absent],
+            shown=set(SECTIONS) - absent,
+            answer=answer,
+            eyes=whose_eyes(content.judges),
+            findings=findings(table, content.selected),
+            bootstrap=content.bootstrap,
+            scores=scores,
+            more=not all(score.leads for score in scores),
+            rows=table_rows(table),
+            n_reference=table["n_reference"].iloc[0],
+            selected=content.selected,
+            selected_title=results_table.title(content.selected),
+            models=content.models,
+            adapters=content.adapters,
+            missing=[_missing(name, rows) for name, rows in content.missing.items()],
+            reported=published_results.side_by_side(published, table) if published else None,
+            published=published,
+            published_note=published_results.note(published) if published else "",
+            panels=[
+                {"src": svg_uri(charts.score_panel(table, score)), "alt": _describe(table, score)}
+                for score in scores
+            ],
+            prompts=[
+                {"text": p.text, "pictures": {name: picture_uri(i, 256) for name, i in p.pictures.items()}}
+                for p in content.prompts
+            ],
+            pictures=content.gallery.as_data() if content.gallery.noises else None,
+            with_distances=any(noise.nearest for noise in content.gallery.noises),
+            seed=content.seed,
+            sheets=content.sheets,
+            losses=svg_uri(charts.losses(content.curves, content.selected)),
+            data={
+                "train": content.data.train,
+                "holdout": content.data.holdout,
+                "left_out": content.data.left_out,
+                "portraits": [vars(p) | {"src": picture_uri(p.picture, 128)} for p in content.data.portraits],
+            },
+            parameters=content.parameters,
+            hashes=content.hashes,
+        )
     )
 
 
@@ -174,9 +180,10 @@ def svg_uri(text: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the short table as the template needs them; noise floor and VAE ceiling are the last."""
-    scores = results_table.short_table_scores(table)
+def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the table as the template needs them; noise floor and VAE ceiling are the last."""
+    scores = results_table.scores_with_values(table)
+    bars = {score.key: score_bars.bars(table, score) for score in scores}
     kinds = dict.fromkeys(results_table.REFERENCES, "floor") | {results_table.BASELINE: "baseline"}
     rows = []
     for model in sorted(table.index, key=lambda name: name in results_table.REFERENCES):
@@ -184,8 +191,16 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         cells = []
         for score in scores:
             value, interval = results_table.format_score(row, score)
-            mark = row[[f"{score.key}_mark"]].fillna("").iloc[0]
-            cells.append({"value": value, "interval": interval, "mark": mark})
+            cells.append(
+                {
+                    "value": value,
+                    "interval": interval,
+                    "mark": row[[f"{score.key}_mark"]].fillna("").iloc[0],
+                    "leads": score.leads,
+                    "number": row[[score.key]].astype("object").fillna("").iloc[0],
+                    "bar": bars[score.key].get(model),
+                }
+            )
         own = results_table.rank_of(model) is not None
         kind = kinds.get(model, "adapter" if own else "external")
         title, count = results_table.title(model), row["n_generated"]

@@ -10,16 +10,25 @@ from laureate.core.errors import LaureateError
 from laureate.core.paths import ADVICE
 from laureate.evaluation import score_catalog
 
+VERDICTS = {  # whether the judges agree, by the outcome of judge_agreement
+    "agree": "Judges agree",
+    "disagree": "Judges disagree",
+    "open": "Judges: open",
+    "alone": "One judge",
+    "none": "No judge",
+}
+
 
 def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
     """The rank adviser's result, as `laureate compare` writes it => what the template needs.
 
     headline, reason: its first sentence in two parts; sure: what the pictures show; not_settled: what more
-    pictures could change; judges: whether the judges agree (each of these may be empty); details: its other
-    sentences; lead: the judge whose differences are shown, where there are several; best, score: its best
-    rank, and the column of the table that ranks are compared by; ranks: per rank its difference to the best
-    with the interval as text, and the verdict of all judges; by_judge: see `by_judge`. Raises LaureateError
-    where `advice` is of another version.
+    pictures could change; judges: whether the judges agree (each of these may be empty), outcome and
+    verdict: the same in a word; choices: see `choices`; details: its other sentences; lead: the judge whose
+    differences are shown, where there are several; best, score: its best rank, and the column of the table
+    that ranks are compared by; ranks: per rank its difference to the best with the interval as text, and the
+    verdict of all judges; by_judge: see `by_judge`. Raises LaureateError where `advice` is of another
+    version.
     """
     try:
         score = score_of(advice["judges"][advice["lead"]]["score"])
@@ -32,6 +41,9 @@ def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
             "sure": _sure(advice),
             "not_settled": " ".join(advice["open_questions"]),
             "judges": advice["agreement"]["sentence"],
+            "outcome": advice["agreement"]["outcome"],
+            "verdict": VERDICTS[advice["agreement"]["outcome"]],
+            "choices": choices(advice),
             "details": advice["details"],
             "lead": advice["lead"] if len(advice["judges"]) > 1 else "",
             "by_judge": by_judge(advice),
@@ -46,6 +58,27 @@ def answer(advice: Mapping[str, Any]) -> dict[str, Any]:
 def score_of(key: str) -> score_catalog.ScoreColumn:
     """The column of a score. Raises StopIteration for an unknown one."""
     return next(score for score in score_catalog.SCORES if score.key == key)
+
+
+def choices(advice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each judge says of the recommended rank (without one: of the best), the leading judge first.
+
+    name; best: the judge's own best rank; sees: whether it can tell any rank from the base; verdict: on the
+    rank that is put forward. Empty where there is one judge only.
+    """
+    if len(advice["judges"]) < 2:
+        return []
+    forward = advice["rank"] or advice["best"]
+    names = sorted(advice["judges"], key=lambda name: name != advice["lead"])
+    found = []
+    for name in names:
+        judge = advice["judges"][name]
+        verdicts = {finding["rank"]: finding["verdict"] for finding in judge["findings"]}
+        found.append(
+            {"name": name, "best": judge["best"], "sees": judge["sees"], "rank": forward}
+            | {"verdict": verdicts[forward]}
+        )
+    return found
 
 
 def by_judge(advice: Mapping[str, Any]) -> list[dict[str, Any]]:

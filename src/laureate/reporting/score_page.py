@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from laureate import __version__
 from laureate.comparison import folder_advice, folder_table
 from laureate.comparison.folder_scores import CATALOG, FLOOR, KEYS
+from laureate.reporting.templating import environment
 
 if TYPE_CHECKING:
     from laureate.comparison.folder_table import Table
@@ -15,21 +16,17 @@ if TYPE_CHECKING:
 
 def render(table: Table, advice: Sequence[str], notes: Sequence[str], judges: Mapping[str, str]) -> str:
     """The page as HTML text; `judges`: name => its pre-processing. The same table gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("laureate.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("score.html.j2").render(
-        version=__version__,
-        advice=advice,
-        notes=notes,
-        sections=[section(table, judge, judges[judge]) for judge in table.judges],
-        differences=[d for d in table.differences if d.score == folder_advice.LEADS],
-        asks=[score for key, score in CATALOG.items() if any(row[key] is not None for row in table.rows)],
+    return (
+        environment()
+        .get_template("score.html.j2")
+        .render(
+            version=__version__,
+            advice=advice,
+            notes=notes,
+            sections=[section(table, judge, judges[judge]) for judge in table.judges],
+            differences=[d for d in table.differences if d.score == folder_advice.LEADS],
+            asks=[score for key, score in CATALOG.items() if any(row[key] is not None for row in table.rows)],
+        )
     )
 
 

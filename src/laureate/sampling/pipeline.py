@@ -1,6 +1,6 @@
 """Draw pictures from prompts and noise, with the base or with an adapter merged into it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +88,12 @@ def solve(
     noise: "Tensor",
     settings: Sample,
     batch: int,
+    on_step: Callable[[], None] | None = None,
 ) -> "Iterator[Tensor]":
     """From noise (n, c, h, w) to latents, (k, c, h, w) float32 per batch, with the solver of `sample`.
 
-    text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`.
+    text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`. `on_step`
+    is called after every step of every batch.
     """
     from laureate.sampling import sampler
 
@@ -105,6 +107,7 @@ def solve(
         steps=settings.steps,
         guidance=settings.guidance,
         batch=batch,
+        on_step=on_step,
     )
 
 

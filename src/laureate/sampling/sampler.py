@@ -40,6 +40,7 @@ def sample(
     steps: int,
     guidance: float,
     batch: int,
+    on_step: Callable[[], None] | None = None,
 ) -> Iterator[Tensor]:
     """Draw latents from noise; yields (k, c, h, w) float32 for every `batch` of pictures, in order.
 
@@ -48,7 +49,7 @@ def sample(
     1 leaves it out. Both solvers are deterministic, so a picture depends on its own noise and text only. The
     last batch is filled up: a kernel that is chosen by the size of the batch then serves every picture. For
     the same reason a batch has at least `device_rules.least_rows` rows: docs/performance.md has what is left
-    between batches.
+    between batches. `on_step` is called after every step of a batch; an error that it raises ends the run.
     """
     least = device_rules.least_rows(noise.device.type)
     batch = max(batch, least if guidance == 1 else least // 2)
@@ -73,4 +74,6 @@ def sample(
                 )
                 output = without + guidance * (given - without)
             x = scheduler.step(output, t, x).prev_sample
+            if on_step is not None:
+                on_step()
         yield x[:count]

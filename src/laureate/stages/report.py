@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,17 @@ from laureate.comparison import published_results, results_table, table_io
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
-from laureate.core.paths import ADVICE, COMPARISON, EXTERNAL
+from laureate.core.paths import ADVICE, COMPARISON, EVIDENCE, EXTERNAL
 from laureate.core.progress import progress
 from laureate.formats import external, imagefolder, prompts, samples
 from laureate.formats.pictures import read_picture
 from laureate.imaging import image_io
-from laureate.reporting import charts, contact_sheets, html_page
+from laureate.reporting import charts, contact_sheets, gallery, html_page, nearest_portraits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from laureate.reporting.nearest_portraits import Neighbour
 
 METRICS, SAMPLES, DATASET, ADAPTERS = (
     Path("metrics"),
@@ -103,6 +106,7 @@ def read_content(params: Params) -> html_page.PageContent:
             for name in params.adapters
         },
         data=_data(params.report.portraits),
+        gallery=read_gallery(params, all_prompts, manifests),
         parameters=_parameters(params),
         hashes=_hashes(params, manifests),
         bootstrap=params.evaluate.bootstrap,
@@ -111,6 +115,70 @@ def read_content(params: Params) -> html_page.PageContent:
         missing={name: found.missing for name, found in external_pictures.items() if found.missing},
         published=published_results.load(params.compare.published),
     )
+
+
+def read_gallery(
+    params: Params, asked: Sequence[prompts.Prompt], manifests: Mapping[str, samples.Samples]
+) -> gallery.Gallery:
+    """The pictures of the base and of the adapters from up to `report.noises` starting noises.
+
+    All prompts with the first seed before any with the second; those of `report.prompts` are shown first.
+    """
+    models = ["baseline", *params.adapters]
+    near = {name: _nearest(name) for name in models}
+    first = sorted(asked, key=lambda prompt: prompt.set != params.report.prompts)
+    pairs = [(prompt, seed) for seed in params.sample.seeds for prompt in first][: params.report.noises]
+    pairs.sort(key=lambda pair: first.index(pair[0]))
+
+    def uri(picture: Image) -> str:
+        return html_page.picture_uri(picture, min(picture.width, params.report.width))
+
+    noises = [
+        gallery.Noise(
+            prompt.id,
+            prompt.text,
+            seed,
+            {name: uri(_sample(name, manifests[name], prompt.id, seed)) for name in models},
+            {name: _of_picture(name, found, prompt.id, seed) for name, found in near.items() if found},
+        )
+        for prompt, seed in progress(pairs, len(pairs), "report, pictures")
+    ]
+    rows = imagefolder.read_metadata(DATASET / "train") if noises else []
+    return gallery.Gallery(
+        gallery.study_name(
+            {name: [one.base, one.adapter, one.settings] for name, one in manifests.items()}
+            | {"prompts": {prompt.id: prompt.text for prompt in asked}}
+        ),
+        models,
+        noises,
+        [(row["name"], uri(read_picture(DATASET / "train" / row["file_name"]))) for row in rows],
+    )
+
+
+def _of_picture(model: str, found: Mapping[str, list[Neighbour]], prompt: str, seed: int) -> list[Neighbour]:
+    try:
+        return found[f"{prompt}_{seed}"]
+    except KeyError:
+        raise LaureateError(
+            f"data/evidence/{model}.safetensors lacks {prompt} with seed {seed}; "
+            f"run `laureate evaluate --model {model}` again"
+        ) from None
+
+
+def _nearest(model: str) -> dict[str, list[Neighbour]]:
+    """Picture => its nearest training portraits by LPIPS; empty where no judge measures it."""
+    from laureate.evaluation import evidence
+
+    found = evidence.load(EVIDENCE / f"{model}.safetensors", model)
+    if "train" not in found.arrays:
+        return {}
+    count = len(imagefolder.read_metadata(DATASET / "train"))
+    try:
+        return nearest_portraits.by_picture(
+            found.pictures, found.arrays["train"], count, found.arrays.get("chance")
+        )
+    except LaureateError as error:
+        raise LaureateError(f"data/evidence/{model}.safetensors: {error}") from None
 
 
 def advised_model(advice: dict[str, Any]) -> str:
