@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from collections import defaultdict
@@ -96,3 +97,12 @@ def test_every_direct_dependency_is_pinned_within_its_range(root: Path, project:
             pins[canonicalize_name(name)] = version
     for requirement in map(Requirement, lines):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_every_licence_is_known_and_leaves_ours_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(root / ".ci/dependencies.py"))
+    assert script["licences"]() == 0, capsys.readouterr().out
+    assert script["is_free"]("EPL-2.0 OR GPL-2.0-or-later")
+    assert not script["is_free"]("GPL-3.0-only")
+    assert script["is_free"]("GNU Lesser General Public License v3 (LGPLv3)")
+    assert not script["is_free"]("")
