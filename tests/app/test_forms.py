@@ -9,7 +9,7 @@ from typing import Any
 
 import app_study
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laureate import cli
@@ -27,27 +27,29 @@ from laureate.sampling.generator import Generator, Settings
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(lambda t: t.strip())
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(0, 2**32 - 1), st.integers(1, 200), st.floats(0, 2), st.floats(1, 30))
 def test_the_command_of_drawings_means_the_same(
     prompt: str, seed: int, steps: int, strength: float, guidance: float
 ) -> None:
-    settings = Settings(round(guidance, 2), steps, round(strength, 2))
-    words = shlex.split(try_tab.command(Wanted(prompt, ["baseline", "rank-16/step-80"], settings, seed)))
+    given = Settings(round(guidance, 2), steps, round(strength, 2))
+    words = shlex.split(try_tab.command(Wanted(prompt, ["baseline", "rank-16/step-80"], given, seed)))
     options = cli._options(words[1:])
     assert options["prompt"] == prompt
     assert options["models"] == ["baseline", "rank-16/step-80"]
     assert (options["seed"], options["steps"]) == (seed, steps)
-    assert options["strength"] == pytest.approx(settings.strength)
-    assert options["guidance"] == pytest.approx(settings.guidance)
+    assert options["strength"] == pytest.approx(given.strength)
+    assert options["guidance"] == pytest.approx(given.guidance)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(0, 2**32 - 1), st.floats(0.01, 1))
 def test_the_command_of_a_portrait_means_the_same(prompt: str, seed: int, strength: float) -> None:
-    settings = PortraitSettings(prompt, strength=round(strength, 2), guidance=4.5, steps=20)
-    words = shlex.split(portrait_tab.command("rank-16", "photo", "keep", settings, seed))
+    given = PortraitSettings(prompt, strength=round(strength, 2), guidance=4.5, steps=20)
+    words = shlex.split(portrait_tab.command("rank-16", "photo", "keep", given, seed))
     options = cli._options(words[1:])
     assert options["prompt"] == prompt
-    assert options["strength"] == pytest.approx(settings.strength)
+    assert options["strength"] == pytest.approx(given.strength)
     assert (options["seed"], options["steps"], options["guidance"]) == (seed, 20, 4.5)
     assert (options["model"], options["start"], options["background"]) == ("rank-16", "photo", "keep")
 

@@ -72,7 +72,10 @@ def checked(
         raise LaureateError("no model is chosen: choose the baseline or an adapter")
     for model in chosen:
         resources.generator.check(model)
-    return Wanted(prompt, chosen, settings, int(seed))
+    order = [
+        variant for known in resources.generator.models for variant in resources.generator.variants(known)
+    ]
+    return Wanted(prompt, sorted(chosen, key=order.index), settings, int(seed))
 
 
 def draw(resources: Resources, session: Session, *fields: Any) -> Iterator[tuple[Any, ...]]:
