@@ -220,7 +220,7 @@ def test_every_tab_can_be_used_by_everybody(
         assert accessibility_findings(page) == [], name
 
 
-def test_the_study_tab_shows_the_study_and_draws_nothing(address: str, study: Path, open_page: Open) -> None:
+def test_the_study_tab_shows_the_study(address: str, study: Path, open_page: Open) -> None:
     """Advice, a table that sorts, the slider over ranks on one noise with the nearest portraits, the losses."""
     before = {path: path.stat().st_mtime_ns for path in study.rglob("*") if ".work" not in path.parts}
     page = ready(open_page(address))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from laureate import cli
 from laureate.app import fragments, portrait_tab, study_files, study_page, try_tab
 from laureate.app.jobs import Progress
-from laureate.app.resources import Resources, sentence
+from laureate.app.resources import Resources, safely, sentence
 from laureate.app.sessions import Made
 from laureate.app.try_tab import Wanted
 from laureate.config import params
@@ -23,6 +23,9 @@ from laureate.core.errors import LaureateError
 from laureate.img2img.generator import PortraitGenerator
 from laureate.img2img.pipeline import Settings as PortraitSettings
 from laureate.sampling.generator import Generator, Settings
+
+# diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(lambda t: t.strip())
 
@@ -103,6 +106,50 @@ def test_a_wrong_field_is_one_sentence(resources: Resources, place: int, value: 
     fields[place] = value
     with pytest.raises(LaureateError, match=says.replace("'", ".")):
         try_tab.checked(resources, *fields)
+
+
+def shown(updates: Iterator[tuple[Any, ...]]) -> str:
+    """The last status of a form's updates."""
+    texts = [update[0] for update in updates if isinstance(update[0], str)]
+    return texts[-1]
+
+
+def test_what_try_draws_is_what_its_command_writes(resources: Resources) -> None:
+    session = resources.sessions.of("a")
+    fields = ("A hat.", ["baseline", "rank-4"], [], 0.5, 3.0, 2, 7)
+    assert "same noise" in shown(try_tab.draw(resources, session, *fields))
+    made = {picture.name: picture.png for picture in session.of_kind("drawing")}
+    words = shlex.split(try_tab.command(try_tab.checked(resources, *fields)))
+    assert cli.main(words[1:]) == 0
+    assert {file.name: file.read_bytes() for file in Path("drawings").iterdir()} == made
+
+
+def test_the_middle_portrait_is_what_its_command_writes(resources: Resources) -> None:
+    session, photo = resources.sessions.of("a"), app_study.photo(Path("me.png").resolve())
+    assert "mend the caption" in shown(portrait_tab.taken(resources, session, str(photo)))
+    updates = list(portrait_tab.draw(resources, session, "A hat.", "rank-4", "ink", "paper", 3.0, 4, 7))
+    assert "pick one" in updates[-1][0]
+    words = [str(photo) if word == "PHOTO" else word for word in shlex.split(updates[0][3])]
+    assert cli.main([*words[1:], "--out", "out.png"]) == 0
+    portraits = session.of_kind("portrait")
+    assert [picture.title for picture in portraits] == ["Strength 0.6", "Strength 0.45", "Strength 0.3"]
+    assert portraits[1].png == Path("out.png").read_bytes()
+    assert not Path("portraits").exists()  # nothing is kept
+
+
+def test_keep_keeps_the_photo_and_what_is_made_of_it(resources: Resources) -> None:
+    resources.keep, session = Path("kept"), resources.sessions.of("a")
+    photo = app_study.photo(Path("me.png").resolve())
+    list(portrait_tab.taken(resources, session, str(photo)))
+    list(portrait_tab.draw(resources, session, "A hat.", "rank-4", "ink", "paper", 3.0, 4, 7))
+    kept = {file.name: file.read_bytes() for file in Path("kept").iterdir()}
+    assert photo.read_bytes() in kept.values()
+    assert {made.png for made in session.of_kind("portrait")} < set(kept.values())
+    assert len(kept) == 4
+    Path("full").write_text("no folder")
+    resources.keep = Path("full")
+    updates = safely(portrait_tab.draw(resources, session, "A hat.", "rank-4", "ink", "paper", 3.0, 4, 7), 4)
+    assert "problem" in shown(updates)
 
 
 def test_the_study_is_read_and_nothing_is_written(resources: Resources) -> None:

@@ -85,7 +85,7 @@ def test_the_optional_parts_are_installed_for_the_tests(project: dict[str, Any])
     declared = [line for lines in extras.values() for line in lines]
     groups = project["dependency-groups"]
     assert sorted(declared) == sorted(
-        [*groups["extras"], *(line for line in groups["app"] if "gradio>" in line)]
+        [*groups["extras"], *(line for line in groups["app"] if line.startswith("gradio>"))]
     )
 
 
