@@ -221,7 +221,7 @@ def test_every_tab_can_be_used_by_everybody(
 
 
 def test_the_study_tab_shows_the_study(address: str, study: Path, open_page: Open) -> None:
-    """Advice, a table that sorts, the slider over ranks on one noise with the nearest portraits, the losses."""
+    """Advice, a table that sorts, the slider over ranks on one noise with near portraits, losses."""
     before = {path: path.stat().st_mtime_ns for path in study.rglob("*") if ".work" not in path.parts}
     page = ready(open_page(address))
     tab(page, "Study")
@@ -260,7 +260,7 @@ def test_another_host_needs_the_token(study: Path, open_page: Open) -> None:
         ready(page)
         assert "open-sesame-7" not in page.url
         page.locator("#try-draw").click()
-        expect(page.locator("#try-pictures figure")).to_have_count(2, timeout=SECONDS)
+        expect(page.locator("#try-pictures figure")).to_have_count(2, timeout=2 * SECONDS)
 
 
 def test_an_error_is_the_sentence_of_the_command(address: str, tmp_path: Path, open_page: Open) -> None:
