@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study app ranks replicate test test-e2e check check-sd21 format clean
+.PHONY: help setup fetch plan study app ranks replicate test test-e2e coverage check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,12 @@ test: $(READY) ## run the tests
 
 test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m e2e
+
+coverage: $(READY) ## run the tests and measure which lines and branches they reach, of started commands too
+	@rm -rf .coverage .coverage.*
+	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n 2 --dist loadfile -m "not e2e"
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files

@@ -1,4 +1,4 @@
-"""Prepare a process before its stage is imported: tune glibc's malloc, block packages it does not need.
+"""Prepare a process before its stage is imported: threads, glibc's malloc, packages it does not need.
 
 diffusers and transformers import every optional package that is installed: scipy, peft, each other. In a
 stage that uses none of them, these imports are a quarter to a half of the time until its work begins.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from laureate.core import cores
 
 if TYPE_CHECKING:
     from laureate.config.params import Params
@@ -33,6 +36,7 @@ def rare_collections() -> Iterator[None]:
 def set_up(verb: str, params: Params, alone: bool) -> None:
     """What a process does before it imports the stage `verb`. `alone`: nothing else runs in this process, so
     that packages which the stage does not need can be kept out."""
+    cores.share_cores(params.threads, os.environ)
     keep_freed_memory_beside(params.base.path)
     if alone:
         keep_out(unused(verb, params))

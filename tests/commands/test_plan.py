@@ -97,6 +97,31 @@ def test_a_rank_between_two_others_costs_what_it_would_alone(small: Path) -> Non
     assert guess.temporary == pytest.approx(middle.temporary, rel=0.02)
 
 
+def test_arms_cost_what_as_many_adapters_do_and_the_plan_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Operations: what is shared is shared by the arms of a seed alone."""
+    small_base.study(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    single = params.load()
+    several = single.model_copy(
+        update={
+            "train": single.train.model_copy(
+                update={"seeds": [42, 43, 44], "learning_rates": [1e-2], "snapshots": [7]}
+            )
+        }
+    )
+    shape = plan.shape_of(single)
+    one, many = (plan.updates(each, shape, torch.float32, "fused")[1] for each in (single, several))
+    assert many.adapted == 6 * one.adapted
+    assert 5 * one.flops < many.flops < 6 * one.flops
+    made = [plan.estimate(each, shape, (10, 4), torch.float32, "fused") for each in (single, several)]
+    assert 5 * made[0].training < made[1].training < 6 * made[0].training
+    assert made[0].sampling == made[1].sampling, "pictures are shared out over the seeds"
+    plan.run(several)
+    assert "all ranks together, with 3 seeds and 2 rates" in capsys.readouterr().out
+
+
 def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:
     given = configs(small)
     off, on = (

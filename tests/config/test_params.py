@@ -99,6 +99,11 @@ BAD = [
     ("prepare.min_train", 2, "prepare.min_train is 2, but scores need 3 portraits or more"),
     ("train.variant", "lokr", "train.variant must be 'lora', 'rslora' or 'dora', got 'lokr'"),
     ("train.compile", True, "train.compile must be 'none', 'default', 'reduce-overhead' or 'max-autotune'"),
+    ("train.seeds", [], "train.seeds must be a list of at least 1, got []"),
+    ("train.seeds", [1, 1], "train.seeds must differ from each other, got [1, 1]"),
+    ("train.seed", 42, "train.seed is not a known key (did you mean train.seeds?)"),
+    ("train.learning_rates", [1e-3, 0.0], "train.learning_rates[1] must be greater than 0, got 0.0"),
+    ("train.snapshots", [80, 241], "train.snapshots names step 241, but training ends after 240 steps"),
     ("train", {"init": "pissa", "variant": "dora"}, "train.init: pissa goes with train.variant lora or"),
 ]
 

@@ -79,6 +79,14 @@ def test_a_table_with_another_delimiter_is_read(
         ("dataset.jsonl", '{"file_name": "p00.jpg", "text": "CAPTION"}\n'),
         ("meta_cap.json", '{"mine/p00": {"caption": "A."}, "p01.jpg": {"caption": "B."}}'),
         ("p00.tags", "a tie"),
+        ("p00.caption.txt", "a tie"),
+        ("p00_caption.txt", "a tie"),
+        ("p00.caption_new", "a tie"),
+        ("p00.text", "a tie"),
+        ("p00.txt.bak", "a tie"),
+        ("metadata.tsv", "file_name\ttext\n"),
+        ("image_captions.csv", "1,A.\n"),
+        ("prompts.txt", "A.\nB.\n"),
         ("metadata.csv", "bild,beschreibung\np00.jpg,CAPTION\np01.jpg,CAPTION\n"),
         ("metadata.csv", 'file_name,label\np00.jpg,"3"\n'),
         ("metadata.parquet", "PAR1 is not enough"),
@@ -93,12 +101,66 @@ def test_what_looks_like_captions_and_is_not_read_stops_prepare(
         prepared()
 
 
-@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "notes.txt", "config.yaml", "latents.npz"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "LICENSE.txt", "notes.txt", "config.yaml", "latents.npz", "p00.npz", "p00.xmp", "mine.md"],
+)
 def test_other_files_do_not_matter(folder: Path, prepared: Callable[..., Rows], name: str) -> None:
     caption(folder)
     (folder / name).write_text("nothing about them")
     assert folder_check.check(folder, near=0.02) == []
     assert texts(prepared()) == EXPECTED
+
+
+COLUMNS = [("File_Name", "Text"), (" file_name", "text "), ("FILE", "Caption")]
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_columns_are_found_in_any_case(
+    folder: Path, prepared: Callable[..., Rows], columns: tuple[str, str]
+) -> None:
+    table(folder, "metadata.csv", columns)
+    assert texts(prepared()) == EXPECTED
+
+
+def test_rows_by_windows_and_empty_lines(folder: Path, prepared: Callable[..., Rows]) -> None:
+    (folder / "sub").mkdir()
+    for path in folder.glob("*.jpg"):
+        path.rename(folder / "sub" / path.name)
+    rows = [json.dumps({"file_name": f"sub\\p0{n}.jpg ", "text": f"CAPTION p0{n}"}) for n in range(6)]
+    (folder / "metadata.jsonl").write_text("\n" + "\n\n  \n".join(rows) + "\n\n")
+    assert problems(folder) == []
+    assert texts(prepared()) == {f"sub-{name}": text for name, text in EXPECTED.items()}
+
+
+def test_a_second_table_that_says_something_else_is_named(
+    folder: Path, prepared: Callable[..., Rows]
+) -> None:
+    table(folder, "metadata.csv", ("file_name", "text"))
+    table(folder, "metadata.jsonl", ("file_name", "text"))
+    assert folder_check.check(folder, near=0.02) == []
+    (folder / "metadata.jsonl").write_text('{"file_name": "p00.jpg", "text": "another"}\n')
+    (finding,) = folder_check.check(folder, near=0.02)
+    assert (finding.where, finding.serious) == ("metadata.jsonl", False)
+    assert "another caption than that in metadata.csv" in finding.problem
+    assert texts(prepared()) == EXPECTED
+
+
+def test_byte_order_marks_are_no_part_of_a_caption(folder: Path, prepared: Callable[..., Rows]) -> None:
+    caption(folder, text="\ufeff\ufeffCAPTION\ufeff {}")
+    assert texts(prepared()) == EXPECTED
+    (folder / "p02.txt").write_text("\u200b\ufeff\u200e\n", "utf-8")
+    assert [(f.where, f.problem) for f in problems(folder)] == [("p02.txt", "an empty caption")]
+
+
+def test_control_characters_do_not_reach_the_terminal(
+    folder: Path, prepared: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
+) -> None:
+    caption(folder, text="CAPTION \x1b[2J{}\x07")
+    prepared()
+    said = capsys.readouterr().out
+    assert "\\x1b[2Jp00\\x07" in said
+    assert "\x1b" not in said
 
 
 def test_mixed_captions(folder: Path, prepared: Callable[..., Rows]) -> None:
@@ -190,3 +252,9 @@ def test_octal_key(
     by_hand.write_text(f"{key}: CAPTION by hand\nnobody: CAPTION\n", "utf-8")
     assert "CAPTION by hand" in texts(prepared(captions=str(by_hand))).values()
     assert "no picture is called nobody;" in capsys.readouterr().err
+
+
+def test_captions_by_hand_may_lie_in_the_folder(folder: Path, prepared: Callable[..., Rows]) -> None:
+    by_hand = folder / "captions.yaml"
+    by_hand.write_text("".join(f"p0{n}.jpg: CAPTION p0{n}\n" for n in range(6)))
+    assert texts(prepared(captions=str(by_hand))) == EXPECTED

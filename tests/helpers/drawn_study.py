@@ -19,6 +19,7 @@ from laureate.formats import imagefolder, samples
 from laureate.formats.prompts import Prompt
 from laureate.formats.prompts import load as load_prompts
 from laureate.networks.lora import adapter_config
+from laureate.networks.lora.arm import Arm
 from laureate.simulator.portraits import attributes, captions, portrait
 from laureate.stages.prepare import metadata_row
 from laureate.training.loss_curves import Curves
@@ -196,4 +197,4 @@ def _curve(path: Path, rank: int) -> None:
     for step in range(50, 401, 50):
         mean = 0.12 * (1 + 0.6 * np.exp(-step / 60)) - 0.004 * np.log2(rank)
         rows.append([step, mean + 0.003 * rng.normal(), mean + 0.02])
-    write_text(path, Curves([rank], {"rows": [rows], "pending": []}).csv(0))
+    write_text(path, Curves([Arm(rank, 1e-3, 42)], {"rows": [rows], "pending": []}).csv(0))

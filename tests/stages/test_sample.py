@@ -83,6 +83,7 @@ def test_one_picture_per_prompt_and_seed_and_a_manifest(study: params.Params) ->
         "prompt": "woman",
         "text": "A woman.",
         "seed": 2,
+        "training": 42,
     }
     assert manifest["model"] == "rank-2"
     assert manifest["base"] == base_model.find("base").fingerprint

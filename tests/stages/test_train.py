@@ -168,7 +168,9 @@ def test_one_step_is_pefts_with_adamw(study: params.Params) -> None:
     process = noise_schedule.from_config(found.scheduler)
     for step in range(2):
         loss = ours.step(examples, step)
-        numbers = objective.draw(study.train.seed, step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout)
+        numbers = objective.draw(
+            study.train.seeds[0], step, 2, 10, (4, 8, 8), 1000, study.train.caption_dropout
+        )
         clean = noise_schedule.draw_latents(
             examples.mean[numbers.rows],
             examples.logvar[numbers.rows],

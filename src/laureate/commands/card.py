@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from laureate.commands import export
+from laureate.commands import adapter_choice, export
+from laureate.commands.adapter_choice import Choice
 from laureate.comparison import results_table
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
-from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ADAPTERS, COMPARISON, DATASET
+from laureate.core.paths import ADAPTER_CONFIG, ADAPTER_WEIGHTS, COMPARISON, DATASET, adapter_folder
 from laureate.evaluation import score_catalog
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_config
@@ -36,36 +37,45 @@ RIGHTS_UNKNOWN = (
 )
 
 
-def run(params: Params, rank: int, rights: str = "") -> Path:
+def run(
+    params: Params,
+    rank: int,
+    rights: str = "",
+    arm: str | None = None,
+    step: int | None = None,
+    strength: float | None = None,
+) -> Path:
     """models/lora/rank-N => exports/rank-N: README.md, the weights for diffusers and for Kohya, config.json.
 
-    `rights`: who allows the training pictures to be used, in words; it goes onto the card. Raises
-    LaureateError for an adapter that is missing or of another base, and for a table without its row.
+    `rights`: who allows the training pictures to be used, in words; it goes onto the card. `arm`, `step` and
+    `strength`: see `adapter_choice.choose`; they end the folder's name. Raises LaureateError as that does,
+    for an adapter that is missing or of another base, and for a table without its row.
     """
     from laureate.networks.lora import adapter_files
     from laureate.sampling.pipeline import check_adapter
 
-    name, folder = f"rank-{rank}", ADAPTERS / f"rank-{rank}"
     base = base_model.expected(params.base)
-    check_adapter(folder, base)
+    check_adapter(adapter_folder(rank), base)
+    choice = adapter_choice.choose(rank, arm, step, strength)
     rows = results_table.read_csv(COMPARISON)
-    if name not in rows.index:
-        raise LaureateError(f"{COMPARISON} has no row for {name}; run `laureate compare`")
-    config = adapter_config.read(folder)
-    state, adapter = adapter_files.load(folder)
-    origin = {"format": "pt"} | export.origin(folder, base, rank)
-    kohya_file = f"{name}-kohya.safetensors" if adapter.variant == "lora" else None  # DoRA has no such form
-    text = card(params, rows, name, adapter, config, origin, sources(config["dataset"]), rights, kohya_file)
-    target = export.EXPORTS / name
+    if f"rank-{rank}" not in rows.index:
+        raise LaureateError(f"{COMPARISON} has no row for rank-{rank}; run `laureate compare`")
+    config = adapter_config.read(choice.folder)
+    state, adapter = adapter_files.load(choice.folder, choice.strength)
+    origin = {"format": "pt"} | export.origin(choice, base)
+    kohya_file = (
+        f"{choice.name}-kohya.safetensors" if adapter.variant == "lora" else None
+    )  # DoRA has no such form
+    found = sources(config["dataset"])
+    text = card(params, rows, choice, adapter, config, origin, found, rights, kohya_file)
+    target = export.EXPORTS / choice.name
     with fresh_folder(target) as new:
-        header = origin | {
-            adapter_files.METADATA: safetensors_io.metadata(folder / ADAPTER_WEIGHTS)[adapter_files.METADATA]
-        }
+        header = origin | adapter_files.header(choice.folder, choice.strength)
         safetensors_io.save(new / ADAPTER_WEIGHTS, state, header)
         if kohya_file:
             header = origin | export.kohya_metadata(adapter, base)
             safetensors_io.save(new / kohya_file, export.kohya(state, adapter), header)
-        shutil.copy(folder / ADAPTER_CONFIG, new / ADAPTER_CONFIG)
+        shutil.copy(choice.folder / ADAPTER_CONFIG, new / ADAPTER_CONFIG)
         write_text(new / "README.md", text)
     print(f"{target}: a model card and the adapter")
     return target
@@ -96,7 +106,7 @@ def is_own_work(hosts: set[str] | None) -> bool:
 def card(
     params: Params,
     rows: pd.DataFrame,
-    name: str,
+    choice: Choice,
     adapter: Adapter,
     config: Mapping[str, Any],
     origin: Mapping[str, str],
@@ -106,19 +116,21 @@ def card(
 ) -> str:
     """The model card of one adapter as Markdown with its YAML head.
 
-    `rows`: the table of all models; `config`: the adapter's config.json; `origin`: as `export.origin` gives
-    it; `hosts`: as `sources` gives it; `kohya_file`: the name of the file for Kohya's scripts, if any.
+    `rows`: the table of all models; `choice`: the weights that are given away; `config`: the adapter's
+    config.json; `origin`: as `export.origin` gives it; `hosts`: as `sources` gives it; `kohya_file`: the name
+    of the file for Kohya's scripts, if any.
     """
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+    name = f"rank-{choice.rank}"
     row = results_table.metrics_of(rows, name)
-    results = [
+    results = [  # none for weights that were not measured
         EvalResult(
             task_type="text-to-image", dataset_type="laureate", dataset_name="held-out portraits",
             metric_type=score.key, metric_name=score.label, metric_value=row[score.key],
         )
         for score in score_catalog.SCORES
-        if score.key in row
+        if score.key in row and choice.usual
     ]  # fmt: skip
     own = is_own_work(hosts)
     data = ModelCardData(
@@ -133,6 +145,9 @@ def card(
         data,
         template_path=str(TEMPLATE),
         name=name,
+        choice=choice,
+        strength=params.sample.strength,
+        measured=choice.usual and params.sample.strength == 1,
         rank=config["rank"],
         adapter=adapter,
         style=params.prepare.style,

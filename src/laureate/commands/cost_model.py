@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from laureate.config.params import Train
 from laureate.networks.diffusion import noise_schedule
 from laureate.networks.lora.adapter import Adapter
+from laureate.networks.lora.arm import Arm
 from laureate.training.objective import Examples, Objective
 from laureate.training.trainer import Trainer
 
@@ -111,10 +112,11 @@ def training(
     resolution: int,
     dtype: torch.dtype,
     attention: str,
+    arms: Sequence[Arm] | None = None,
 ) -> Cost:
     """The cost of one update of a pack of adapters.
 
-    `attention`: `plain` keeps its matrices in memory, `fused` does not.
+    `attention`: `plain` keeps its matrices in memory, `fused` does not. `arms`: see `Trainer`.
     """
     unet, encoder = model(configs, "unet", dtype), None
     side = resolution // downscale(configs)
@@ -127,7 +129,10 @@ def training(
         noise_schedule.from_config(configs["scheduler"]),
         train.model_copy(update={"compile": "none"}),
     )
-    trainer = Trainer(Objective(unet, process, train, text, 1.0, encoder=encoder), adapters)
+    seeds = list(dict.fromkeys(arm.seed for arm in arms or ()))
+    trainer = Trainer(
+        Objective(unet, process, train, text, 1.0, encoder=encoder, seeds=seeds), adapters, arms
+    )
     examples = Examples(
         mean=torch.empty(1, channels, side, side, device="meta"),
         logvar=torch.empty(1, channels, side, side, device="meta"),

@@ -19,7 +19,7 @@ def run(path: str, file: str = "params.yaml", fix: str | None = None) -> None:
 
     loaded = params.load(file) if Path(file).is_file() else params.Params()
     folder, settings = Path(path).expanduser(), loaded.prepare
-    there = user_folder.listed(folder)
+    there = user_folder.listed(folder, settings.captions)
     found = user_folder.captions_of(there, settings.embedded_prompts)
     print(layouts.summary(there, found))
     if fix is not None:

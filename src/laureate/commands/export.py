@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laureate import __version__
+from laureate.commands import adapter_choice
+from laureate.commands.adapter_choice import Choice
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
+from laureate.core.paths import adapter_folder
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora import adapter_config
 from laureate.torch_utils import safetensors_io
@@ -27,29 +29,39 @@ KOHYA_PARTS = {"unet": "lora_unet", "text_encoder": "lora_te"}
 KOHYA_HALVES = {"lora_A": "lora_down", "lora_B": "lora_up"}
 
 
-def run(params: Params, rank: int, to: str, out: str | None = None) -> None:
+def run(
+    params: Params,
+    rank: int,
+    to: str,
+    out: str | None = None,
+    arm: str | None = None,
+    step: int | None = None,
+    strength: float | None = None,
+) -> None:
     """models/lora/rank-N => one safetensors file, by default exports/rank-N-FORM.safetensors.
 
-    Raises LaureateError for an adapter that is missing or was trained on another base.
+    `arm`, `step` and `strength`: see `adapter_choice.choose`; the strength goes into alpha. Raises
+    LaureateError as that does, and for an adapter that is missing or was trained on another base.
     """
     from laureate.networks.lora import adapter_files
     from laureate.sampling.pipeline import check_adapter
 
-    folder = ADAPTERS / f"rank-{rank}"
     base = base_model.expected(params.base)
-    check_adapter(folder, base)
-    state, adapter = adapter_files.load(folder)
-    path = Path(out) if out else EXPORTS / f"rank-{rank}-{to}.safetensors"
-    metadata = origin(folder, base, rank)
+    check_adapter(adapter_folder(rank), base)
+    choice = adapter_choice.choose(rank, arm, step, strength)
+    state, adapter = adapter_files.load(choice.folder, choice.strength)
+    path = Path(out) if out else EXPORTS / f"{choice.name}-{to}.safetensors"
+    metadata = origin(choice, base)
     if to == "diffusers":
-        metadata |= {
-            adapter_files.METADATA: safetensors_io.metadata(folder / ADAPTER_WEIGHTS)[adapter_files.METADATA]
-        }
+        metadata |= adapter_files.header(choice.folder, choice.strength)
     else:
         state = kohya(state, adapter)
         metadata |= kohya_metadata(adapter, base)
     safetensors_io.save(path, state, {"format": "pt"} | metadata)
-    print(f"{path}: {len(state)} tensors in the format of {to}")
+    print(
+        f"{path}: {len(state)} tensors in the format of {to}, after step {choice.step}, "
+        f"strength {choice.strength:g}"
+    )
 
 
 def kohya(state: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
@@ -64,23 +76,26 @@ def kohya(state: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
         raise LaureateError("an adapter trained with DoRA has no form in Kohya's scripts: use --to diffusers")
     import torch
 
-    alpha, converted = torch.tensor(float(adapter.alpha)), {}
+    converted = {}
     for key, tensor in state.items():
         name, half = key.removesuffix(".weight").rsplit(".", 1)
         part, layer = name.split(".", 1)
         stem = f"{KOHYA_PARTS[part]}_{layer.replace('.', '_')}"
         converted[f"{stem}.{KOHYA_HALVES[half]}.weight"] = tensor
-        converted[f"{stem}.alpha"] = alpha
+        own = state[f"{name}.lora_A.weight"].shape[0]  # a global budget of `shrink` gives several ranks
+        converted[f"{stem}.alpha"] = torch.tensor(float(adapter.alpha) * own / adapter.rank)
     return converted
 
 
-def origin(folder: Path, base: base_model.Base, rank: int) -> dict[str, str]:
-    """Where the adapter comes from, as metadata: hashes of base and data, the commit, the recipe as JSON."""
-    config = adapter_config.read(folder)
+def origin(choice: Choice, base: base_model.Base) -> dict[str, str]:
+    """Where the adapter comes from, as metadata: hashes of base and data, the commit, the recipe as JSON, the
+    step and the strength."""
+    config = adapter_config.read(choice.folder)
     recipe = {key: value for key, value in config.items() if key not in ("base", "dataset", "encoded")}
     return {
         "laureate.version": __version__,
-        "laureate.rank": str(rank),
+        "laureate.rank": str(choice.rank),
+        **adapter_choice.origin(choice),
         "laureate.base": base.fingerprint,
         "laureate.base_source": base.source,
         "laureate.dataset": str(config["dataset"]),

@@ -5,15 +5,17 @@ Operations and memory are counted on the meta device (`cost_model`), for which c
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laureate.commands import card_fit, matrix_speed
 from laureate.config.params import Params
 from laureate.core.paths import DATASET
 from laureate.formats import imagefolder, prompts
 from laureate.networks.diffusion import base_model
+from laureate.networks.lora.arm import arms_of
 from laureate.torch_utils import device
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Plan:
     holdout: int  # held-out pictures
     drawn: int  # pictures of one model
     steps: int  # updates of a training
-    alone: dict[int, Cost]  # of one update, by rank
+    alone: dict[int, Cost]  # of one update of all arms of a rank
     pack: Cost  # of one update of all ranks together
     encode: int  # operations of the whole stage
     training: int  # operations of all ranks
@@ -56,18 +58,23 @@ class Plan:
         return self.encode + self.training + self.sampling
 
 
-def run(params: Params, pictures: int | None = None) -> None:
-    """Print the plan. `pictures`: how many to train on, if there is no data set yet.
+def run(params: Params, pictures: int | None = None, card: float | None = None) -> None:
+    """Print the plan. `pictures`: how many to train on, if there is no data set yet; `card`: GiB of a
+    graphics card: print which settings fit it instead.
 
     Raises LaureateError for prompts that cannot be read and a base that exists but is not valid.
     """
-    shape, counts = shape_of(params), pictures_of(params, pictures)
+    shape = shape_of(params)
+    if card is not None:
+        print("\n".join(card_fit.lines(params, shape.configs, card, int(CONTEXT))))
+        return
+    counts = pictures_of(params, pictures)
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
     attention = "plain" if where.type == "cpu" and dtype.itemsize == 2 else "fused"
     made = estimate(params, shape, counts, dtype, attention)
     on_gpu = (made.alone, made.pack) if where.type == "cuda" else gpu_updates(params, shape)
-    speed = rate(where, dtype)
+    speed = matrix_speed.measured(where, dtype)
     process = int(CONTEXT) if where.type == "cuda" else resident()
     print("\n".join([*summary(params, made), *costs_of(params, made, on_gpu, where, dtype, speed, process)]))
 
@@ -117,10 +124,10 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     holdout_loss = cost_model.drawing(shape.configs, 1, side, dtype, attention).flops
     holdout_loss += cost_model.reading(shape.configs, 1, dtype) if train.text_encoder else 0
     holdout_loss *= HOLDOUT_STEPS * counts[1]
-    measurements = -(-steps // train.holdout_every) * len(params.ranks)
-    measurements += (
-        1 if train.pack else len(params.ranks)
-    )  # before the first step; then all ranks of a pack equal the base
+    arms = sum(len(arms_of(train, rank)) for rank in params.ranks)
+    # before the first step all arms of a seed equal the base
+    first = len(train.seeds) * (1 if train.pack else len(params.ranks))
+    measurements = -(-steps // train.holdout_every) * arms + first
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
     call = cost_model.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
     picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
@@ -142,14 +149,15 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
 
 
 def updates(params: Params, shape: Shape, dtype: Any, attention: str) -> tuple[dict[int, Cost], Cost]:
-    """The cost of one update of every rank alone (by rank), and of all ranks together."""
+    """The cost of one update of every rank's arms alone (by rank), and of all ranks together."""
     from laureate.commands import cost_model
     from laureate.training.trainer import adapter
 
     def counted(*ranks: int) -> Cost:
-        adapters = [adapter(params.train, rank) for rank in ranks]
+        arms = [arm for rank in ranks for arm in arms_of(params.train, rank)]
+        adapters = [adapter(params.train, arm.rank) for arm in arms]
         return cost_model.training(
-            shape.configs, adapters, params.train, params.prepare.resolution, dtype, attention
+            shape.configs, adapters, params.train, params.prepare.resolution, dtype, attention, arms
         )
 
     low, high = min(params.ranks), max(params.ranks)
@@ -173,6 +181,8 @@ def summary(params: Params, plan: Plan) -> list[str]:
     train, sample, models = params.train, params.sample, 1 + len(params.ranks)
     epochs = plan.steps * train.batch / plan.train
     order = "all ranks together" if train.pack else "one rank after the other"
+    if len(train.seeds) > 1 or train.learning_rates:
+        order += f", with {_counted(train.seeds, 'seed')} and {_counted([0, *train.learning_rates], 'rate')}"
     sources = ", then ".join(source.name for source in params.base.sources)
     lines = [
         f"World {params.world}: pictures from {params.crawl.site}",
@@ -197,7 +207,8 @@ def summary(params: Params, plan: Plan) -> list[str]:
     lines.append(
         f"To download: base ({missing / 1e9:.1f} GB), portraits" if missing else "To download: portraits"
     )
-    adapters = sum(4 * cost.adapted for cost in plan.alone.values())
+    kept = 1 + sum(step < plan.steps for step in train.snapshots)  # of every arm
+    adapters = kept * sum(4 * cost.adapted for cost in plan.alone.values())
     drawn = 1.3 * params.drawn_at**2 * plan.drawn * models  # PNG bytes of a drawing, about
     latents = 8 * (plan.train + plan.holdout) * _latents(plan, params.prepare.resolution)
     disk = weights(params, plan) + adapters + drawn + latents
@@ -255,21 +266,6 @@ def weights(params: Params, plan: Plan) -> int:
     return single // (2 if any(source.variant for source in params.base.sources[:1]) else 1)
 
 
-def rate(where: Any, dtype: Any, side: int = 1024, seconds: float = 0.5) -> float:
-    """Operations a second of a square matrix product: the fastest of those run in `seconds`."""
-    import torch
-
-    a = torch.randn(side, side).to(where, dtype)
-    best, end = 0.0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        a @ a
-        if where.type == "cuda":
-            torch.cuda.synchronize(where)
-        best = max(best, 2 * side**3 / (time.perf_counter() - start))
-    return best
-
-
 def resident() -> int:
     """Bytes of memory that this process uses now, with its libraries and without a model."""
     try:
@@ -287,6 +283,11 @@ def _latents(plan: Plan, side: int) -> int:
 def _downscale(plan: Plan) -> int:
     """Pixels per latent along a side."""
     return int(2 ** (len(plan.shape.configs["vae"]["block_out_channels"]) - 1))
+
+
+def _counted(things: Sequence[object], what: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{len(things)} {what}{'s' * (len(things) > 1)}"
 
 
 def duration(seconds: float) -> str:

@@ -15,13 +15,21 @@ TOKEN_VARIABLE = "HF_TOKEN"
 
 
 def run(
-    params: Params, rank: int, repo: str, rights: str = "", yes: bool = False, public: bool = False
+    params: Params,
+    rank: int,
+    repo: str,
+    rights: str = "",
+    yes: bool = False,
+    public: bool = False,
+    arm: str | None = None,
+    step: int | None = None,
+    strength: float | None = None,
 ) -> None:
     """exports/rank-N => the hub's repository `repo` (OWNER/NAME), made private where it does not exist.
 
-    Without `yes` it prints what would be sent, and sends nothing. Raises LaureateError for training pictures
-    that are not the project's own work unless `rights` says who allows their use, for a missing token, and
-    for any answer of the hub but success.
+    `arm`, `step` and `strength`: see `adapter_choice.choose`. Without `yes` it prints what would be sent, and
+    sends nothing. Raises LaureateError for training pictures that are not the project's own work unless
+    `rights` says who allows their use, for a missing token, and for any answer of the hub but success.
     """
     config = adapter_config.read(ADAPTERS / f"rank-{rank}")
     hosts = card.sources(config["dataset"])
@@ -31,7 +39,7 @@ def run(
             f"rank-{rank} was trained on {where}, whose rights are not ours: nothing is sent; "
             'if you hold them, say so with --rights "WHO ALLOWS IT"'
         )
-    folder = card.run(params, rank, rights)
+    folder = card.run(params, rank, rights, arm, step, strength)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     print("\n".join(f"  {path.stat().st_size:>12,}  {path.name}" for path in files))
     kind = "public" if public else "private"

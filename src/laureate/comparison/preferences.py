@@ -67,8 +67,9 @@ def comparisons(votes: Sequence[Vote], order: Sequence[str] = ()) -> Comparisons
         pair.append(number[min(first, second), max(first, second)])
         won = {"left": first < second, "right": second < first}
         outcome.append(TIE if vote.choice == "tie" else FIRST if won[vote.choice] else SECOND)
-    whole = [np.array(values, dtype=np.intp) for values in (pairs, pair, outcome)]
-    return Comparisons(models, *whole, np.array([raters[vote.rater] for vote in votes], dtype=np.intp))
+    rater = [raters[vote.rater] for vote in votes]
+    places, which, what, whose = (np.array(v, dtype=np.intp) for v in (pairs, pair, outcome, rater))
+    return Comparisons(models, places, which, what, whose)
 
 
 def fit(counts: Doubles, pairs: Ints, models: int) -> Doubles:

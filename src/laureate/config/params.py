@@ -50,6 +50,7 @@ __all__ = [
     "Train",
     "check_model",
     "check_rank",
+    "check_snapshots",
     "load",
     "of_rank",
     "parse",
@@ -133,8 +134,9 @@ def _cross_check(params: Params) -> str | None:
         without = [rank for rank in params.ranks if isinstance(value, dict) and rank not in value]
         if without:
             return f"train.{key} has no value for rank {without[0]}"
-    if params.train.init == "pissa" and params.train.variant == "dora":
-        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
+    problem = _check_train(params.train)
+    if problem:
+        return problem
     for part in ("train", "holdout"):
         least = getattr(params.prepare, f"min_{part}")
         if least < FEWEST_PORTRAITS:
@@ -160,6 +162,32 @@ def _cross_check(params: Params) -> str | None:
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
     return None
+
+
+def _check_train(train: Train) -> str | None:
+    """Check the values of training that depend on each other => what is wrong, or None."""
+    if train.init == "pissa" and train.variant == "dora":
+        return "train.init: pissa goes with train.variant lora or rslora, not with dora"
+    for key in ("seeds", "learning_rates", "snapshots"):
+        values = getattr(train, key)
+        if len(set(values)) != len(values):
+            return f"train.{key} must differ from each other, got {values}"
+    return _late_snapshot(train) if train.epochs is None else None
+
+
+def check_snapshots(train: Train) -> Train:
+    """Return `train` if no snapshot comes after its last step, which is known now. Raises ParameterError."""
+    problem = _late_snapshot(train)
+    if problem:
+        raise ParameterError(problem)
+    return train
+
+
+def _late_snapshot(train: Train) -> str | None:
+    late = [step for step in train.snapshots if step > train.steps]
+    return (
+        f"train.snapshots names step {late[0]}, but training ends after {train.steps} steps" if late else None
+    )
 
 
 def _check_roles(evaluate: Evaluate) -> str | None:

@@ -101,14 +101,19 @@ class OnNetworks(Section):
     kernels: Kernels = "auto"  # changes results by rounding only
 
     @model_serializer(mode="wrap")
-    def _without_default_kernels(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `kernels: auto`: outputs and cache keys that record a section are as before it existed."""
+    def _without_newer_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the defaults of NEWER: outputs and cache keys that record a section are as before these
+        parameters existed."""
         values: dict[str, Any] = serialize(self)
-        return {key: value for key, value in values.items() if (key, value) != ("kernels", "auto")}
+        return {key: value for key, value in values.items() if key not in NEWER or value != NEWER[key]}
+
+
+# parameters that change results by rounding only, with the defaults that change nothing
+NEWER = {"kernels": "auto", "gradient_accumulation": 1, "gradient_checkpointing": False}
 
 
 class Train(OnNetworks):
-    """Training of the adapters; all ranks share batches, noise and time steps.
+    """Training of the adapters; all ranks share batches, noise and time steps of one training seed.
 
     `learning_rate`, `alpha` and `dropout` are one value for all ranks or a mapping from rank to value.
     """
@@ -116,7 +121,10 @@ class Train(OnNetworks):
     steps: Count = 240  # updates, where epochs is null
     epochs: Count | None = None  # passes over the data set; used instead of steps
     batch: Count = 8
+    gradient_accumulation: Count = 1  # parts that a batch is trained on in turn: less memory
+    gradient_checkpointing: bool = False  # compute activations again for the gradients: less memory, slower
     learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
+    learning_rates: list[Positive] = []  # further rates: every rank is trained with each of them as well
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
     schedule: Literal["constant", "cosine"] = "cosine"
     # the update is scaled by alpha / rank, with rslora by alpha / sqrt(rank)
@@ -132,7 +140,9 @@ class Train(OnNetworks):
     caption_dropout: Fraction = 0.1  # share of samples trained with the empty caption
     min_snr_gamma: float | None = Field(None, gt=0)  # null: all time steps have the same weight
     precision: Precision = "auto"
-    seed: Seed = 42
+    # every rank is trained once with each: the first is that of models/lora/rank-N, the others of its arms
+    seeds: list[Seed] = Field([42], min_length=1)
+    snapshots: list[Count] = []  # steps after which the weights are kept as well; the last always are
     holdout_every: Count = 40  # steps between two measurements of the held-out loss
     checkpoint_every: Count = 80
     # mode of torch.compile for the UNet, which takes minutes; the last two use CUDA graphs
@@ -156,6 +166,7 @@ class Sample(OnNetworks):
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures generated at once
+    strength: float = Field(1.0, ge=0, le=2)  # factor on the adapter's update of the base; 0: the base alone
     resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error
     precision: Precision = "auto"
@@ -249,6 +260,7 @@ class Params(Section):
     ranks: list[Rank] = Field([4, 8, 16, 32, 64, 128], min_length=1)
     selected: Name = "rank-16"
     external: dict[ModelName, External] = {}  # external models by name
+    threads: Count | None = None  # of a stage; null: as many as the process may use cores
     crawl: Crawl = Crawl()
     prepare: Prepare = Prepare()
     base: Base = Base()

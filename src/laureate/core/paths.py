@@ -21,6 +21,9 @@ EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs experiments of its qu
 # the files in one adapter's folder
 ADAPTER_WEIGHTS = "pytorch_lora_weights.safetensors"  # the name that diffusers expects
 ADAPTER_CONFIG = "config.json"
+ADAPTER_CURVE = "curve.csv"  # the losses of an arm other than the main one
+# further trainings of the same rank, each a folder of the same files, within the folder of the adapter
+ARMS = Path("arms")
 
 
 def shared(place: Path) -> Path:
@@ -36,6 +39,11 @@ def shared(place: Path) -> Path:
 def adapter_folder(rank: int) -> Path:
     """The folder of one adapter: models/lora/rank-N."""
     return ADAPTERS / f"rank-{rank}"
+
+
+def snapshot_folder(arm: Path, step: int) -> Path:
+    """The weights after some steps, within the folder of an arm: step-80."""
+    return arm / f"step-{step}"
 
 
 def curve_file(rank: int) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ SIDECARS = (".txt", ".caption", ".cap", ".captions", ".json")  # in this order, 
 TEXTLIKE = frozenset({*SIDECARS, ".tags", ".jsonl", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".toml"})
 TEXTLIKE |= {".xlsx", ".ods", ".md", ".xml", ".lab", ".prompt", ".wd14", ".blip"}
 NOTES = re.compile(r"(?i)(read.?me|licen[cs]e|credits?|notice|notes?|todo|changelog)\b.*")
+# names of files that hold captions; what follows a picture's name in one, as in p01_caption.txt
+SAYS_SO = re.compile(r"(?:.*[_\W])?(captions?|metadata|prompts|labels|annotations)\b")
+LIKE_A_PICTURE = re.compile(r"[._-](?=[a-z]*(?:cap|txt|text|tag|prompt|desc|label|blip|wd))")
+NO_CAPTIONS = frozenset({".xmp", ".npz", ".pt", ".safetensors", ".pp3", ".aae"})  # beside pictures too
 LONGEST = 2**20  # bytes of one caption file
 
 
@@ -76,13 +81,13 @@ def find(
     """
     others = [path for path in others if path.is_file()]
     tables = [_table(path) for path in others if caption_tables.is_table(path)]
-    rows = _rows(tables, pictures)
+    beaten: dict[Path, Path] = {}
+    rows = _rows(tables, pictures, beaten)
     sidecars = {
         _key(path): path for path in others if path.suffix.lower() in SIDECARS and path.is_file()
     }  # lower case, so that NAME.TXT is found
     found: dict[Path, Caption] = {}
     used: set[Path] = {table.path for table in tables}
-    beaten: dict[Path, Path] = {}
     for picture in pictures:
         row, source = rows.get(normalized(picture), (None, None))
         text = row.get("text") if row else None
@@ -113,8 +118,12 @@ def find(
 
 
 def one_line(text: str) -> str:
-    """A caption without line ends and blanks around it; other characters, U+2028 too, stay."""
-    return re.sub(r"[ \t]*[\r\n]+[ \t]*", " ", text.strip())
+    """A caption without line ends, blanks around it and byte order marks; other characters, U+2028 too, stay.
+
+    Programs that join files leave a byte order mark in the middle. What has nothing to be seen is empty.
+    """
+    text = re.sub(r"[ \t]*[\r\n]+[ \t]*", " ", text.replace("\ufeff", "").strip())
+    return text if any(not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc") for c in text) else ""
 
 
 def prompt_of(picture: Path) -> str | None:
@@ -136,19 +145,28 @@ def picture_of(table: Path, file: str, there: Iterable[str] | Mapping[str, Path]
     """The normalized path of the picture that a row names: beside its table, or in `images/` there."""
     if is_outside(file):
         return None
-    places = [table.parent / file, table.parent / "images" / file]
+    files = [file, file.replace("\\", "/")]  # the second as Windows writes it
+    places = [table.parent / part / name for part in ("", "images") for name in files]
     return next((name for name in map(normalized, places) if name in there), None)
 
 
-def _rows(tables: Sequence[Table], pictures: Sequence[Path]) -> dict[str, tuple[Row, Path]]:
-    """Normalized path of a picture => its row and table: that of the nearest table, its first row."""
+def _rows(
+    tables: Sequence[Table], pictures: Sequence[Path], beaten: dict[Path, Path]
+) -> dict[str, tuple[Row, Path]]:
+    """Normalized path of a picture => its row and table: that of the nearest table, its first row.
+
+    Adds to `beaten` a table that says something else of a picture than another one beside it, which is used.
+    """
     there = {normalized(picture): picture for picture in pictures}
     found: dict[str, tuple[Row, Path]] = {}
     for table in sorted(tables, key=lambda table: len(table.path.parts), reverse=True):
         for _, row in table.rows:
             name = None if row is None else picture_of(table.path, row["file_name"], there)
             if row is not None and name is not None:
-                found.setdefault(name, (row, table.path))
+                first, source = found.setdefault(name, (row, table.path))
+                beside = source.parent == table.path.parent and source != table.path
+                if beside and (row.get("text") or "") != (first.get("text") or ""):
+                    beaten[table.path] = source
     return found
 
 
@@ -185,6 +203,16 @@ def _sidecar(path: Path) -> tuple[str | None, str | None]:
     return next((word_of(value[key]) for key in TEXT_KEYS if word_of(value.get(key))), None), None
 
 
+def _is_text(path: Path) -> bool:
+    """Whether a file is a short text."""
+    try:
+        with path.open("rb") as file:
+            decode_text(file.read(LONGEST))
+    except (OSError, TextError):
+        return False
+    return True
+
+
 def _stray(sidecars: Iterable[Path], used: set[Path], found: Mapping[Path, Caption]) -> list[Path]:
     """Caption files without a picture, in folders where pictures have such files."""
     homes = {
@@ -205,10 +233,13 @@ def _stray(sidecars: Iterable[Path], used: set[Path], found: Mapping[Path, Capti
 def _looks_like_captions(path: Path, named: set[str]) -> bool:
     """Whether a file may hold captions: it is named as a picture, or speaks of pictures by name."""
     suffix = path.suffix.lower()
-    if suffix not in TEXTLIKE or path.name == portraits.MANIFEST:
+    if path.name == portraits.MANIFEST or suffix in NO_CAPTIONS or NOTES.fullmatch(path.name):
         return False
+    start = LIKE_A_PICTURE.split(path.name.lower(), maxsplit=1)[0]
     stem = path.stem.lower()
-    if stem in named:
+    if suffix not in TEXTLIKE:
+        return (stem in named or start in named) and _is_text(path)
+    if stem in named or (start in named and suffix in SIDECARS) or SAYS_SO.match(stem):
         return True
     if suffix in (".parquet", ".xlsx", ".ods"):
         return True

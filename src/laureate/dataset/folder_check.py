@@ -114,6 +114,7 @@ def _remedy(reason: str) -> str:
         "a web page": "download the picture itself, this is an error page",
         "of a known format": "save it as PNG or JPEG",
         "Git LFS": "run `git lfs pull`",
+        "a kind that cannot": "export it again with 8 bits a channel",
         "values": "export it again with 8 bits a channel",
     }
     return next(

@@ -3,8 +3,9 @@
 import re
 
 from laureate.dataset.captions import Captions, prompt_of
-from laureate.dataset.user_folder import Folder
+from laureate.dataset.user_folder import Folder, shown
 from laureate.formats import portraits
+from laureate.formats.file_names import printable
 
 KOHYA = re.compile(r"\d+_.+")
 
@@ -46,8 +47,8 @@ def summary(folder: Folder, captions: Captions, samples: int = 5) -> str:
         f"{len(folder.pictures)} pictures in {places} folder{'s' * (places != 1)}, "
         + (f"{sources.total()} captions ({counted})" if counted else "no captions"),
     ]
-    shown = [(path, found.text) for path, found in captions.by_picture.items() if found.text is not None]
-    for path, text in shown[:samples]:
+    first = [(path, found.text) for path, found in captions.by_picture.items() if found.text is not None]
+    for path, text in first[:samples]:
         cut = text if len(text) <= 100 else f"{text[:99]}…"
-        lines.append(f"  {path.relative_to(folder.path).as_posix()}: {cut}")
+        lines.append(f"  {shown(path, folder.path)}: {printable(cut)}")
     return "\n".join(lines)

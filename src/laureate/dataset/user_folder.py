@@ -39,10 +39,11 @@ class Folder:
     broken: list[Path]
 
 
-def listed(folder: Path) -> Folder:
+def listed(folder: Path, known: str | Path | None = None) -> Folder:
     """All files of a folder and its subfolders, sorted; system files and hidden ones are left out.
 
-    A file without a suffix is a picture if its first bytes are those of one. Raises LaureateError for what
+    A file without a suffix is a picture if its first bytes are those of one. `known`: a file that is read by
+    other means, such as `prepare.captions`, and may lie in the folder. Raises LaureateError for what
     is no folder, cannot be read, or has no picture in it.
     """
     if not folder.is_dir():
@@ -51,6 +52,8 @@ def listed(folder: Path) -> Folder:
     found = Folder(folder, [], [], [], [])
     for path in sorted(files_in(folder)):
         suffix = path.suffix.lower()
+        if known is not None and path.resolve() == Path(known).resolve():
+            continue
         if not path.is_file():
             if path.is_symlink():
                 found.broken.append(path)

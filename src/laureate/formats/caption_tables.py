@@ -18,6 +18,7 @@ from laureate.formats.jsonl import Row
 
 FILE_KEYS = ("file_name", "file", "image", "path", "filename", "file_path", "image_path")
 TEXT_KEYS = ("text", "caption", "cap", "prompt", "captions", "description")
+KNOWN = frozenset({*FILE_KEYS, *TEXT_KEYS, "id", "name", "gender", "year", "category", "credit", "page"})
 STEM = "metadata"
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 LARGEST = 2**28  # bytes of a table
@@ -52,7 +53,7 @@ def parse_table(data: bytes, path: Path) -> list[tuple[int, Row | None]]:
         elif suffix == ".csv":
             rows = _csv(decode_text(data))
         else:
-            rows = jsonl.parse(decode_text(data))
+            rows = _lines(decode_text(data))
         return [(number, None if row is None else with_known_names(row)) for number, row in rows]
     except TextError as error:
         raise LaureateError(f"{path} is {error}; save it as UTF-8") from None
@@ -61,13 +62,17 @@ def parse_table(data: bytes, path: Path) -> list[tuple[int, Row | None]]:
 
 
 def with_known_names(row: Mapping[str, Any]) -> Row | None:
-    """A row with `file_name` and, where there is a column of captions, `text`; None if it names no file."""
+    """A row with `file_name` and, where there is a column of captions, `text`; None if it names no file.
+
+    Known names are found in any case: `File_Name` is `file_name`.
+    """
+    row = {**{key.lower(): value for key, value in row.items() if key.lower() in KNOWN}, **row}
     file = next((row[key] for key in FILE_KEYS if isinstance(row.get(key), (str, dict))), None)
     if isinstance(file, dict):  # an Image of `datasets`
         file = file.get("path")
     if not isinstance(file, str) or not file.strip():
         return None
-    found = {**row, "file_name": file}
+    found = {**row, "file_name": file.strip()}
     key = next((key for key in TEXT_KEYS if key in row), None)
     if key is not None:
         value = row[key]
@@ -107,6 +112,12 @@ def word_of(value: Any) -> str | None:
     return f"{value:g}" if math.isfinite(value) else None
 
 
+def _lines(text: str) -> Iterator[tuple[int, Row | None]]:
+    """Rows of JSON lines; empty lines between them are no rows."""
+    empty = {number for number, line in enumerate(text.split("\n"), start=1) if not line.strip()}
+    return ((number, row) for number, row in jsonl.parse(text) if number not in empty)
+
+
 def _csv(text: str) -> Iterator[tuple[int, Row | None]]:
     """Rows of a CSV table, by comma, semicolon or tab, whichever its first line has most of."""
     head = text.lstrip("\r\n").partition("\n")[0]
@@ -132,7 +143,6 @@ def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
         raise LaureateError(
             f"{path} needs the package arro3-io: pip install arro3-io, or save the table as metadata.csv"
         ) from None
-    wanted = set(FILE_KEYS + TEXT_KEYS) | {"id", "name", "gender", "year", "category", "credit", "page"}
     footer = int.from_bytes(data[-8:-4], "little") if len(data) >= 12 else len(data)
     if not (data[:4] == data[-4:] == b"PAR1") or footer > len(data) - 12:  # the reader would panic
         raise LaureateError(f"{path} cannot be read as Parquet: it is cut off, or another format")
@@ -142,7 +152,7 @@ def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
             columns = {
                 name: [_plain(value) for value in table.column(name).to_pylist()]
                 for name in table.column_names
-                if name in wanted
+                if name.lower() in KNOWN
             }
     except BaseException as error:  # a panic of the reader in Rust is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):

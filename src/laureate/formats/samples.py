@@ -17,9 +17,10 @@ class Samples:
 
     model: str
     base: str  # fingerprint of the base
-    pictures: list[Row]  # file, prompt (an id), text, seed
+    pictures: list[Row]  # file, prompt (an id), text, seed; but of the base `training`, a training seed
     base_source: str | None = None  # where the base came from, in words
-    adapter: str | None = None  # SHA-256 of the adapter's weights; None for the base alone
+    adapter: str | None = None  # SHA-256 of the main arm's weights; None for the base alone
+    adapters: Row = field(default_factory=dict)  # training seed (as text) => SHA-256 of its adapter's weights
     settings: Row = field(default_factory=dict)  # `sample` of params.yaml, precision and resolution resolved
 
 
@@ -47,5 +48,7 @@ def read(model: str) -> Samples:
         rows = [row for _, row in checked_rows(path, manifest["pictures"], KEYS)]
     except LaureateError as error:
         raise LaureateError(f"{error}; {again} again") from None
-    given = {key: manifest[key] for key in ("base_source", "adapter", "settings") if key in manifest}
+    given = {
+        key: manifest[key] for key in ("base_source", "adapter", "adapters", "settings") if key in manifest
+    }
     return Samples(model, manifest["base"], rows, **given)

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 BITS = (8, 10, 12, 14, 16, 32)  # what scanners, cameras and renderers store in 16 or 32 bits
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 DEEP = ("I", "F")  # how Pillow's modes of more than 8 bits begin
 
 
@@ -40,13 +41,46 @@ def eight_bits(image: Image.Image, clear: object = None) -> tuple[Image.Image, s
         bits = next(bits for bits in BITS if high < 2**bits)
         top = float(2**bits - 1)
         note = None if bits == (16 if "16" in image.mode else 32) else f"values of {bits} bits"
+        if bits == 16 and high < 2**15 and image.mode == "I":  # half of the range of signed ones
+            top, note = float(2**15 - 1), "values of 15 bits"
     scaled = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+    if _white_is_zero(image):
+        scaled = 255 - scaled
     if isinstance(clear, int):
         scaled[values == clear] = 255
     return Image.fromarray(scaled, "L"), note
 
 
+def check_wide(image: Image.Image, data: bytes) -> None:
+    """Refuse a decoded picture of 16 bits a channel in colour whose values are those of 14 bits or fewer.
+
+    Pillow decodes the upper 8 bits of such a picture only, in which a sensor's 12 bits, stored as they are,
+    are almost black. Raises ValueError.
+    """
+    if image.mode not in ("RGB", "RGBA", "LA") or _depth(image, data) != 16:
+        return
+    found: Any = image.getextrema()
+    high = max(top for _, top in found[: len(found) - ("A" in image.mode)])
+    if 0 < high < 64:  # 0: a black picture
+        used = 8 + high.bit_length()
+        raise ValueError(f"its values of 16 bits a channel use {used} bits only, and would be almost black")
+
+
+def _depth(image: Image.Image, data: bytes) -> int:
+    """Bits a channel in the file."""
+    if image.format == "PNG":
+        return data[24]  # in its header
+    tags: Any = getattr(image, "tag_v2", {})
+    return int(max(tags.get(BITS_PER_SAMPLE, (8,))))
+
+
 def _unsigned(image: Image.Image) -> bool:
     """Whether the integers of a TIFF are unsigned, as they are without a word about it (tag SampleFormat)."""
     tags: Any = getattr(image, "tag_v2", {})
-    return tuple(tags.get(339, (1,))) == (1,)
+    return tuple(tags.get(SAMPLE_FORMAT, (1,))) == (1,)
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF stores white as 0, as scanners do; Pillow turns only 8 bits of these."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return bool(tags.get(PHOTOMETRIC) == 0)

@@ -98,7 +98,8 @@ def examine(data: bytes, megapixels: float = MEGAPIXELS) -> tuple[ImageInfo, Ima
         return _examined(data, megapixels, notes)
     except _LargeTexts:
         rest, size = png_text.without_texts(data)
-        notes[:] = [f"its text, such as a workflow, is what is large ({size} bytes), and is not read"]
+        large = f"more than 1 MB unpacked, {size} bytes in the file"
+        notes[:] = [f"its text, such as a workflow, is what is large ({large}), and is not read"]
         return _examined(rest, megapixels, notes)
 
 
@@ -115,6 +116,10 @@ def _examined(data: bytes, megapixels: float, notes: list[str]) -> tuple[ImageIn
             size, mode, frames = image.size, image.mode, _frames(image)
             _load(image)
             orientation = _orientation(image, notes)
+            try:
+                depth.check_wide(image, data)
+            except ValueError as error:
+                raise PictureError(str(error)) from None
             try:
                 picture = _rgb(image, notes)
                 if orientation in _TURNS:
@@ -158,8 +163,13 @@ def _open(data: bytes, megapixels: float) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PictureError(f"it is too large: {error}") from None
     except UnidentifiedImageError:
-        start = data[:200].lstrip().lower()
+        start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         what = "no picture of a known format"
+        if kind := format_of(data[:16]):
+            cannot = "whose header cannot be read"
+            if kind == "TIFF":
+                cannot = "of a kind that cannot be read, such as three channels of floats, or it is damaged"
+            raise PictureError(f"it is a {kind} {cannot}") from None
         if start.startswith((b"<!doctype", b"<html")):
             what = "a web page"
         elif start.startswith(b"version https://git-lfs"):

@@ -194,7 +194,7 @@ class PortraitGenerator:
             where, found = device.pick(), self.found
             unet, encoder = found.unet(), found.text_encoder()
             if model != BASELINE:
-                state, adapter = adapter_files.load(ADAPTERS / model)
+                state, adapter = adapter_files.load(ADAPTERS / model, self.params.sample.strength)
                 adapter_files.merge(unet, state, adapter)
                 adapter_files.merge(encoder, state, adapter, TEXT)
             pipe = pipeline.build(

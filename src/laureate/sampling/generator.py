@@ -92,7 +92,7 @@ class Generator:
         """
         own = self.params.sample
         wanted = {key: value for key, value in given.items() if value is not None}
-        settings = replace(Settings(own.guidance, own.steps), **wanted)  # type: ignore[arg-type]
+        settings = replace(Settings(own.guidance, own.steps, own.strength), **wanted)  # type: ignore[arg-type]
         settings.check()
         return settings
 
@@ -195,9 +195,8 @@ class Generator:
                 self._models.popitem(last=False)
             loaded, encoder = None, self._shared()[1]
             if model != BASELINE:
-                state, adapter = adapter_files.load(ADAPTERS / model)
-                loaded = state, replace(adapter, alpha=adapter.alpha * strength)
-                if adapter_files.has(state, TEXT):
+                loaded = adapter_files.load(ADAPTERS / model, strength)
+                if adapter_files.has(loaded[0], TEXT):
                     encoder = pipeline.load_text_encoder(self.found, loaded)
             self._models[key] = pipeline.load_unet(self.found, loaded, self.params.sample), encoder
         self._models.move_to_end(key)

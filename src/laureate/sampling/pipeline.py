@@ -38,7 +38,7 @@ def latents(
 
     settings = params.sample
     texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
-    loaded = adapter_files.load(adapter) if adapter else None
+    loaded = adapter_files.load(adapter, settings.strength) if adapter else None
     encoder = load_text_encoder(base, loaded)
     embedded = encoding.embed(base.tokenizer(), encoder, [settings.negative_prompt, *texts])
     del encoder  # before the UNet takes its memory

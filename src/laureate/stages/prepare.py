@@ -98,7 +98,7 @@ def _rows(raw: Path, wanted: Prepare, megapixels: float) -> list[Row]:
         rows = portraits.read_manifest(manifest)
         filters.check_files(rows, raw, portraits.MANIFEST)
         return rows
-    there = user_folder.listed(raw)
+    there = user_folder.listed(raw, wanted.captions)
     found = user_folder.captions_of(there, wanted.embedded_prompts)
     count = folder_check.token_counter(wanted.clip)
     findings = folder_check.check_listed(

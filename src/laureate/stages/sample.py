@@ -1,18 +1,23 @@
 """sample: one picture per (prompt, seed), from the base alone or with one adapter.
 
 The starting noise depends on prompt and seed only, so the same picture of two models differs by the model.
+Prompt number i is drawn by the adapter of training seed i mod S, of every rank alike.
 """
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, sha256_file
-from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, SAMPLES
+from laureate.core.paths import ADAPTER_WEIGHTS, SAMPLES
 from laureate.core.progress import progress
 from laureate.formats import prompts, samples
 from laureate.imaging.blank import is_blank
 from laureate.networks.diffusion import base_model, prompt_length
+from laureate.sampling import seed_shares
 from laureate.sampling.pipeline import check_adapter, draw
 from laureate.torch_utils import device
 
@@ -20,43 +25,96 @@ from laureate.torch_utils import device
 def run(params: Params, model: str) -> None:
     """models/lora/MODEL (nothing for `baseline`) => data/samples/MODEL: PROMPT_SEED.png and manifest.json.
 
-    Raises LaureateError for bad prompt files, a missing adapter, one that was trained on another base, and
-    pictures of one colour beyond the share that `sample.blank` allows.
+    Where there are several training seeds, the prompts are shared out over the adapters of them all. Raises
+    LaureateError for bad prompt files, a missing adapter, one that was trained on another base, and pictures
+    of one colour beyond the share that `sample.blank` allows.
     """
     asked = prompts.load(params.sample.prompts)
     found = base_model.expected(params.base)
-    adapter = None if model == "baseline" else ADAPTERS / model
-    if adapter:
-        check_adapter(adapter, found)
+    adapters = adapters_of(params, model, found)
     texts = {prompt.id: prompt.text for prompt in asked}
     for line in prompt_length.sentences(found.tokenizer(), texts, params.prepare.style):
         print(line, file=sys.stderr)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
-    names = [f"{prompt.id}_{seed}.png" for prompt, seed in pairs]
+    shares = dict(zip(texts, shares_of(params, adapters, len(asked)), strict=True))
     with fresh_folder(SAMPLES / model) as folder:
-        pictures = draw(found, adapter, pairs, params)
         blank = []
-        for name, picture in zip(names, progress(pictures, len(names), f"sample {model}"), strict=True):
+        for name, picture in progress(
+            drawn(found, adapters, pairs, shares, params), len(pairs), f"sample {model}"
+        ):
             picture.save(folder / name)
             if is_blank(picture):
                 blank.append(name)
-        check_blank(blank, len(names), params)
+        check_blank(sorted(blank), len(pairs), params)
+        hashes = {seed: sha256_file(place / ADAPTER_WEIGHTS) for seed, place in adapters.items()}
         manifest = samples.Samples(
             model=model,
             base=found.fingerprint,
             base_source=found.source,
-            adapter=sha256_file(adapter / ADAPTER_WEIGHTS) if adapter else None,
+            adapter=next(iter(hashes.values()), None),
+            adapters={str(seed): digest for seed, digest in hashes.items()},
             settings={
                 **params.sample.model_dump(exclude={"prompts", "seeds"}),
                 "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
                 "resolution": params.drawn_at,
             },
             pictures=[
-                {"file": name, "prompt": prompt.id, "text": prompt.text, "seed": seed}
-                for name, (prompt, seed) in zip(names, pairs, strict=True)
+                {
+                    "file": name_of(prompt, seed), "prompt": prompt.id, "text": prompt.text, "seed": seed,
+                    **({} if shares[prompt.id] is None else {"training": shares[prompt.id]}),
+                }
+                for prompt, seed in pairs
             ],
-        )
+        )  # fmt: skip
         samples.write(folder, manifest)
+
+
+def adapters_of(params: Params, model: str, found: base_model.Base) -> dict[int, Path]:
+    """Training seed => folder of its adapter; nothing for `baseline`. Says which seeds have failed.
+
+    Raises LaureateError for an adapter that is missing or was trained on another base.
+    """
+    if model == "baseline":
+        return {}
+    folders = seed_shares.folders_of_seeds(params.train, int(model.removeprefix("rank-")))
+    check_adapter(next(iter(folders.values())), found)
+    for seed, reason in seed_shares.failures(folders).items():
+        print(
+            f"{model}: training seed {seed} has failed ({reason}); the others draw its prompts",
+            file=sys.stderr,
+        )
+        del folders[seed]
+    for folder in folders.values():
+        check_adapter(folder, found)
+    return folders
+
+
+def shares_of(params: Params, adapters: Mapping[int, Path], count: int) -> Sequence[int | None]:
+    """The training seed that draws each of `count` prompts; None for the base alone."""
+    if not adapters:
+        return [None] * count
+    return seed_shares.share_out(count, params.train.seeds, set(params.train.seeds) - set(adapters))
+
+
+def drawn(
+    found: base_model.Base,
+    adapters: Mapping[int, Path],
+    pairs: list[tuple[prompts.Prompt, int]],
+    shares: Mapping[str, int | None],
+    params: Params,
+) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the RGB picture of every (prompt, seed), adapter by adapter."""
+    order: list[int | None] = [*adapters] or [None]
+    for training in order:
+        own = [(prompt, seed) for prompt, seed in pairs if shares[prompt.id] == training]
+        if own:
+            pictures = draw(found, None if training is None else adapters[training], own, params)
+            yield from zip((name_of(*pair) for pair in own), pictures, strict=True)
+
+
+def name_of(prompt: prompts.Prompt, seed: int) -> str:
+    """The file name of a picture."""
+    return f"{prompt.id}_{seed}.png"
 
 
 def check_blank(blank: list[str], count: int, params: Params) -> None:

@@ -1,7 +1,8 @@
 """Training loss: batches, noise, timesteps. The same with adapters on the UNet and without.
 
-Everything random is drawn from (seed, purpose, step), never from the rank or from what ran before: every rank
-sees the same pictures, noise and time steps, and a resumed run goes on as if it had not stopped.
+Everything random is drawn from (training seed, purpose, step), never from the rank, the learning rate or what
+ran before: all arms of a seed see the same pictures, noise and time steps, and a resumed run goes on as if it
+had not stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 from laureate.config.params import Train
 from laureate.networks.backends import device_rules
 from laureate.networks.diffusion import noise_schedule
+from laureate.networks.lora.low_rank_matmul import InputGroups
 from laureate.torch_utils import rng
 from laureate.torch_utils.distributed import Team
 
@@ -36,7 +38,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Draw:
-    """The random part of one step, n samples: the same for every rank."""
+    """The random part of one step, n samples: the same for every arm of one seed.
+
+    For several seeds the samples of all of them, seed by seed: S * n in place of n.
+    """
 
     rows: Tensor  # (n,) int64, which pictures
     posterior: Tensor  # (n, c, h, w) float32 standard normal, chooses the latent from its moments
@@ -53,6 +58,20 @@ class Draw:
     def samples(self, start: int, stop: int) -> Draw:
         """Some of the samples."""
         return self._each(lambda tensor: tensor[start:stop])
+
+    def part(self, index: int, parts: int, seeds: int) -> Draw:
+        """The samples of one of several parts of the batch, the same ones of every seed."""
+        count = len(self.t) // seeds
+        some = slice(count * index // parts, count * (index + 1) // parts)
+        return self._each(lambda tensor: tensor.unflatten(0, (seeds, count))[:, some].flatten(0, 1))
+
+    @staticmethod
+    def joined(draws: Sequence[Draw]) -> Draw:
+        """The samples of several draws, one draw after the other."""
+        if len(draws) == 1:
+            return draws[0]
+        names = [field.name for field in fields(Draw)]
+        return Draw(*(torch.cat([getattr(draw, name) for draw in draws]) for name in names))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
         return Draw(*(change(getattr(self, field.name)) for field in fields(self)))
@@ -97,7 +116,8 @@ def holdout_draw(seed: int, pictures: int, shape: Sequence[int], times: int) -> 
 class Objective:
     """The loss of a UNet, and where asked of its text encoder too, on encoded pictures.
 
-    With a stack of R adapters on the networks the batch is [adapter x sample]; without, R is 1.
+    A batch is [seed x sample] where nothing is adapted. With a stack of R adapters on the networks it is
+    [adapter x sample], and every adapter gets the samples of its seed.
     """
 
     def __init__(
@@ -109,8 +129,10 @@ class Objective:
         scaling_factor: float,
         team: Team = Team(),  # noqa: B008 - frozen
         encoder: torch.nn.Module | None = None,
+        seeds: Sequence[int] = (),
     ) -> None:
-        """`empty`: (1, tokens, width), the empty caption.
+        """`empty`: (1, tokens, width), the empty caption. `seeds`: training seeds, each with random numbers
+        of its own; none: the first of `train.seeds`.
 
         `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
         then, and `empty` is (1, tokens).
@@ -122,33 +144,48 @@ class Objective:
         parameter = next(unet.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.unet, self.encoder, self.train, self.team = unet, encoder, train, team
-        self.share = team.share(train.batch)
+        self.share, self.seeds = team.share(train.batch), tuple(seeds or train.seeds[:1])
         self.schedule, self.scaling_factor = schedule.to(self.device), scaling_factor
         self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
         self.predict: Callable[..., Any] = unet
+        if train.gradient_checkpointing:
+            recompute: Any = unet  # a model of diffusers
+            recompute.enable_gradient_checkpointing()
 
     def numbers(self, examples: Examples, step: int) -> Draw:
-        """This process's part of the random numbers of a step, on the device."""
-        numbers = draw(
-            self.train.seed,
-            step,
-            self.train.batch,
-            len(examples),
-            examples.mean.shape[1:],
-            self.schedule.steps,
-            self.train.caption_dropout,
-        )
-        return numbers.samples(self.share.start, self.share.stop).to(self.device)
+        """This process's part of the random numbers of a step for every seed, on the device."""
+        shape, pictures = examples.mean.shape[1:], len(examples)
+        of_seeds = [
+            draw(
+                seed,
+                step,
+                self.train.batch,
+                pictures,
+                shape,
+                self.schedule.steps,
+                self.train.caption_dropout,
+            ).samples(self.share.start, self.share.stop)
+            for seed in self.seeds
+        ]
+        return Draw.joined(of_seeds).to(self.device)
 
-    def losses(self, examples: Examples, numbers: Draw, count: int = 1) -> Tensor:
-        """Loss of every sample under each of `count` adapters => (R * n,) float32, adapter by adapter."""
-        clean = noise_schedule.draw_latents(
-            examples.mean[numbers.rows], examples.logvar[numbers.rows], numbers.posterior, self.scaling_factor
-        ).repeat(count, 1, 1, 1)
-        noise, t = numbers.noise.repeat(count, 1, 1, 1), numbers.t.repeat(count)
+    def losses(self, examples: Examples, numbers: Draw, groups: InputGroups | None = None) -> Tensor:
+        """Loss of every sample under each adapter => (R * n,) float32, adapter by adapter.
+
+        `groups`: which seed's samples each adapter gets; None: nothing is adapted, every sample counts once.
+        """
+        spread = groups.spread if groups else lambda tensor: tensor
+        clean = spread(
+            noise_schedule.draw_latents(
+                examples.mean[numbers.rows],
+                examples.logvar[numbers.rows],
+                numbers.posterior,
+                self.scaling_factor,
+            )
+        )
+        noise, t = spread(numbers.noise), spread(numbers.t)
         left_out = numbers.empty.view(-1, *[1] * (self.empty.dim() - 1))
-        text = torch.where(left_out, self.empty, examples.text[numbers.rows])
-        text = text.repeat(count, *[1] * (text.dim() - 1))
+        text = spread(torch.where(left_out, self.empty, examples.text[numbers.rows]))
         if self.encoder:
             text = self.encoder(text)[0]
         noisy = noise_schedule.add_noise(self.schedule, clean, noise, t).to(self.dtype)
@@ -156,14 +193,17 @@ class Objective:
         return noise_schedule.losses(self.schedule, output, clean, noise, t, self.train.min_snr_gamma)
 
     @torch.no_grad()
-    def holdout_loss(self, examples: Examples, count: int = 1) -> Tensor:
-        """Mean loss on the held-out pictures, (R,) float32: always the same noise and time steps."""
-        numbers = holdout_draw(self.train.seed, len(examples), examples.mean.shape[1:], self.schedule.steps)
-        losses = torch.zeros(count, len(numbers.rows), device=self.device)
+    def holdout_loss(self, examples: Examples, groups: InputGroups | None = None) -> Tensor:
+        """Mean loss on the held-out pictures, always at the same noise and time steps of the seed: (R,)
+        float32 for adapters, per seed (S,) where nothing is adapted; `groups`: as in `losses`."""
+        shape = examples.mean.shape[1:]
+        draws = [holdout_draw(seed, len(examples), shape, self.schedule.steps) for seed in self.seeds]
+        samples, count = len(draws[0].rows), len(groups.of) if groups else len(draws)
+        losses = torch.zeros(count, samples, device=self.device)
         positions = examples.mean[0, 0].numel()
         batch = device_rules.held_out_batch(self.device.type, self.train.batch, positions)
-        for start in range(self.team.index * batch, len(numbers.rows), self.team.size * batch):
-            part = numbers.samples(start, start + batch).to(self.device)
-            losses[:, start : start + batch] = self.losses(examples, part, count).view(count, -1)
+        for start in range(self.team.index * batch, samples, self.team.size * batch):
+            part = Draw.joined([each.samples(start, start + batch) for each in draws]).to(self.device)
+            losses[:, start : start + batch] = self.losses(examples, part, groups).view(count, -1)
         self.team.sum_over_processes([losses])
         return losses.mean(dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 
@@ -9,16 +10,28 @@ class Observer:
     """Hears of a run and does nothing; `trackers` and `preview` do something."""
 
     def losses(self, step: int, values: Sequence[float]) -> None:
-        """Training loss of every rank in step number `step`, from 1; some steps late, in order."""
+        """Training loss of every arm in step number `step`, from 1; some steps late, in order. NaN from the
+        step on in which an arm failed."""
 
     def holdout_losses(self, step: int, values: Sequence[float]) -> None:
-        """Held-out loss of every rank after `step` updates."""
+        """Held-out loss of every arm after `step` updates; NaN for an arm that has failed."""
+
+    def failed(self, sentence: str) -> None:
+        """An arm has failed, and the others go on: which, when and why."""
 
     def after_step(self, step: int) -> None:
         """Step number `step` is done, from 1."""
 
     def close(self) -> None:
         """The run has ended, well or not."""
+
+
+class Announcer(Observer):
+    """Says on standard error which arms have failed."""
+
+    def failed(self, sentence: str) -> None:
+        """See `Observer`."""
+        print(f"\n{sentence}; the others go on", file=sys.stderr)
 
 
 class Several(Observer):
@@ -36,6 +49,11 @@ class Several(Observer):
         """See `Observer`."""
         for observer in self.observers:
             observer.holdout_losses(step, values)
+
+    def failed(self, sentence: str) -> None:
+        """See `Observer`."""
+        for observer in self.observers:
+            observer.failed(sentence)
 
     def after_step(self, step: int) -> None:
         """See `Observer`."""

@@ -1,4 +1,4 @@
-"""Pictures of every rank while they train, as one sheet every `train.preview` steps.
+"""Pictures of every arm while they train, as one sheet every `train.preview` steps.
 
 Rows are captions of the held-out portraits, whose embeddings are at hand: no text encoder is loaded. The
 first column is the portrait itself, by way of the VAE.
@@ -40,23 +40,24 @@ class Preview(Observer):
     def after_step(self, step: int) -> None:
         """Write preview-STEP.png where `step` is a multiple of `train.preview`."""
         if self.every and step % self.every == 0:
-            names = ["held out", *(f"rank {adapter.rank}" for adapter in self.trainer.adapters)]
+            names = ["held out", *(f"rank {arm.rank}\n{arm.name}".strip() for arm in self.trainer.arms)]
             data = io.BytesIO()
             sheet(self.pictures(), names, f"after step {step}").save(data, "PNG")
             write_bytes(self.folder / f"preview-{step:06d}.png", data.getvalue())
 
     def pictures(self) -> NDArray[Any]:
-        """(columns, captions, h, w, 3) uint8: the held-out portraits, then every rank's of their captions."""
+        """(columns, captions, h, w, 3) uint8: the held-out portraits, then every arm's of their captions."""
         import torch
 
         from laureate.networks.diffusion import encoding
+        from laureate.networks.lora import injection
 
         objective, count = self.trainer.objective, len(self.trainer.adapters)
         self.trainer.flat.refresh()
         scale = objective.scaling_factor
         shown = min(CAPTIONS, len(self.held_out))
         portraits = encoding.decode(self.vae, self.held_out.mean[:shown] * scale, scale)
-        with torch.no_grad():
+        with torch.no_grad(), injection.unshared(objective.unet):  # only the first step starts from the same
             drawn = encoding.decode(self.vae, self._latents(shown), scale)
         columns = [portraits.numpy(), *drawn.numpy().reshape(count, shown, *portraits.shape[1:])]
         import numpy as np
@@ -65,7 +66,7 @@ class Preview(Observer):
 
     def _latents(self, shown: int) -> Tensor:
         """(R * shown, c, h, w), adapter by adapter: DDIM (Song et al. 2020, arXiv:2010.02502) with
-        classifier-free guidance. The noise is the same for every rank and step."""
+        classifier-free guidance. The noise is the same for every arm and step."""
         import torch
         from diffusers import DDIMScheduler
 
@@ -75,7 +76,7 @@ class Preview(Observer):
         solver = DDIMScheduler.from_config(self.scheduler, clip_sample=False)
         solver.set_timesteps(STEPS, device=objective.device)
         shape = (shown, *self.held_out.mean.shape[1:])
-        noise = torch.randn(shape, generator=rng.generator("preview", objective.train.seed))
+        noise = torch.randn(shape, generator=rng.generator("preview", objective.train.seeds[0]))
         latents = noise.to(objective.device).repeat(count, 1, 1, 1) * solver.init_noise_sigma
         text = self._text(self.held_out.text[:shown], count)
         empty = self._text(objective.empty.expand(shown, *objective.empty.shape[1:]), count)
@@ -100,7 +101,8 @@ def sheet(pictures: NDArray[Any], names: list[str], title: str) -> Any:
     from PIL import Image, ImageDraw
 
     columns, rows, height, width = pictures.shape[:4]
-    step_x, step_y, top = width + MARGIN, height + MARGIN, 2 * LINE + MARGIN
+    above = 2 + max(name.count("\n") for name in names)  # lines of text
+    step_x, step_y, top = width + MARGIN, height + MARGIN, above * LINE + MARGIN
     size = (max(columns * step_x + MARGIN, 200), rows * step_y + top)
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)

@@ -19,10 +19,9 @@ from typing import Any
 from laureate.core.files import fresh_folder, sha256_file, write_json
 
 HASHES = "hashes.json"
-CURVE = "curve.csv"  # the losses of one rank
 PACKAGE = Path(__file__).resolve().parents[1]  # the code that runs, whatever the working folder holds
 MACHINE = "machine.json"  # where it was trained
-RECENT = 60  # results that are kept: ten studies of six ranks
+RECENT = 60  # results that are kept: ten studies of six ranks, or three of six ranks and three seeds
 
 
 def key_of(content: Any) -> str:

@@ -1,23 +1,25 @@
-"""Train a stack of adapters together, from the start or from a checkpoint, and keep their results."""
+"""Train arms together as a stack of adapters, from the start or from a checkpoint, and keep their results."""
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import Params
 from laureate.core.files import write_json, write_text
-from laureate.core.paths import ENCODED, LIVE, shared
+from laureate.core.paths import ADAPTER_CURVE, ENCODED, LIVE, shared
 from laureate.core.progress import progress
 from laureate.networks.backends import placement
 from laureate.networks.diffusion import base_model
+from laureate.networks.lora.arm import Arm
 from laureate.torch_utils import device, safetensors_io
 from laureate.torch_utils.distributed import Team
 from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.loss_curves import Curves
-from laureate.training.observer import Observer, Several
-from laureate.training.result_cache import CURVE, MACHINE, Results, key_of
+from laureate.training.observer import Announcer, Observer, Several
+from laureate.training.result_cache import MACHINE, Results, key_of
+from laureate.training.run_plan import Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,16 +33,18 @@ LOSS_CHECK_INTERVAL = 10  # steps between two fetches of the losses: each waits 
 def train(
     params: Params,
     found: base_model.Base,
-    recipes: Mapping[int, dict[str, Any]],
+    trainings: Sequence[Training],
     keys: Mapping[str, str],
     results: Results,
-    checkpoints: Checkpoints,
     checkpoint: SavedCheckpoint | None,
+    checkpoints: Checkpoints,
     team: Team,
 ) -> None:
-    """Train the ranks of `recipes` together, from a checkpoint if there is one, and keep their results."""
+    """Train some arms together, from a checkpoint if there is one, and keep their results.
+
+    `keys`: of all arms of the study, by name."""
     from laureate.networks.diffusion import noise_schedule
-    from laureate.networks.lora import adapter_config, adapter_files, injection
+    from laureate.networks.lora import injection
     from laureate.networks.lora.adapter import TEXT
     from laureate.training.objective import Objective
     from laureate.training.trainer import Trainer, adapter
@@ -48,6 +52,7 @@ def train(
     where, kernels = device.pick(), params.train.kernels
     dtype = device.precision(params.train.precision, where)
     encoded, reads = safetensors_io.load(ENCODED), bool(params.train.text_encoder)
+    arms = [each.arm for each in trainings]
     objective = Objective(
         placement.place_unet(found.unet(dtype), where, dtype, kernels),
         noise_schedule.from_config(found.scheduler),
@@ -56,54 +61,93 @@ def train(
         found.scaling_factor,
         team,
         placement.place_text(found.text_encoder(dtype), where, dtype, kernels) if reads else None,
+        list(dict.fromkeys(arm.seed for arm in arms)),
     )
-    data, adapters = _examples(encoded, objective), [adapter(params.train, rank) for rank in recipes]
+    data, adapters = _examples(encoded, objective), [adapter(params.train, arm.rank) for arm in arms]
     # errors before the first pass over the held-out pictures
     injection.fitting(objective.unet, adapters, params.train.targets)
     if objective.encoder:
         injection.fitting(objective.encoder, adapters, params.train.text_encoder, TEXT)
-    # every adapter starts as the base, so all have the base's held-out loss
-    start = None if checkpoint else objective.holdout_loss(data["holdout"]).expand(len(recipes))
-    trainer = Trainer(objective, adapters)
-    of_pack = {str(rank): keys[str(rank)] for rank in recipes}
+    # every adapter starts as the base, so all of a seed have the base's held-out loss
+    start = None if checkpoint else objective.holdout_loss(data["holdout"])
+    trainer = Trainer(objective, adapters, arms)
+    kept = Kept(trainer, trainings, results, found.source) if team.first else None
     observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
     try:
-        curves = fit(trainer, data, of_pack, checkpoints, checkpoint, start, observer)
+        curves = fit(trainer, data, trainings, checkpoints, checkpoint, start, observer, kept)
     finally:
         observer.close()
-    if not team.first:
-        return
-    for index, (rank, content) in enumerate(recipes.items()):
-        with results.adding(keys[str(rank)]) as folder:
-            adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
-            adapter_config.write(folder, content, precision=device.name_of(dtype), base_source=found.source)
-            write_text(folder / CURVE, curves.csv(index))
-            write_json(folder / MACHINE, device.described(dtype))
+    if kept:
+        kept.results_of(curves)
+
+
+class Kept:
+    """Keeps what a run makes: snapshots while it goes on, and the results at its end."""
+
+    def __init__(
+        self, trainer: "Trainer", trainings: Sequence[Training], results: Results, base_source: str
+    ) -> None:
+        self.trainer, self.trainings, self.results = trainer, trainings, results
+        self.source, self.dtype = base_source, trainer.objective.dtype
+
+    def snapshot(self, step: int, curves: Curves) -> None:
+        """Keep the weights after `step` steps of every arm that is to have a snapshot and has not failed."""
+        curves.fetch()
+        for index, each in enumerate(self.trainings):
+            if step in each.snapshots and each.arm.key not in curves.failed:
+                with self.results.adding(each.snapshots[step]) as folder:
+                    self._save(folder, index, each.recipe_after(step))
+
+    def results_of(self, curves: Curves) -> None:
+        """Keep weights and curve of every arm; of one that failed, its curve and the reason."""
+        for index, each in enumerate(self.trainings):
+            failed = curves.failed.get(each.arm.key)
+            with self.results.adding(each.key) as folder:
+                if failed:
+                    self._describe(folder, each.recipe | {"failed": failed})
+                else:
+                    self._save(folder, index, each.recipe)
+                write_text(folder / ADAPTER_CURVE, curves.csv(index))
+                write_json(folder / MACHINE, device.described(self.dtype))
+
+    def _save(self, folder: Path, index: int, recipe: Mapping[str, Any]) -> None:
+        from laureate.networks.lora import adapter_files
+
+        trainer = self.trainer
+        adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
+        self._describe(folder, recipe)
+
+    def _describe(self, folder: Path, recipe: Mapping[str, Any]) -> None:
+        from laureate.networks.lora import adapter_config
+
+        precision = device.name_of(self.dtype)
+        adapter_config.write(folder, recipe, precision=precision, base_source=self.source)
 
 
 def fit(
     trainer: "Trainer",
     data: "dict[str, Examples]",
-    keys: Mapping[str, str],
+    trainings: Sequence[Training],
     checkpoints: Checkpoints,
     checkpoint: SavedCheckpoint | None,
     start: "Tensor | None",
-    observer: Observer | None = None,
+    observer: Observer,
+    kept: Kept | None,
 ) -> Curves:
     """Run all steps, or those after the checkpoint; gives the loss curves.
 
-    `keys`: of the results, by name of a rank; `start`: held-out loss before the first step, (R,)."""
-    settings, first, ranks = trainer.train, 0, [int(name) for name in keys]
-    observer = observer or Observer()
-    curves = Curves(ranks, checkpoint.done if checkpoint else None, observer)
-    label = f"train rank{'s' * (len(keys) > 1)} {', '.join(keys)}"
+    `start`: held-out loss of the base before the first step, (S,) by seed; `kept`: what keeps snapshots."""
+    settings, first = trainer.train, 0
+    keys = {each.arm.key: each.key for each in trainings}
+    curves = Curves(trainer.arms, checkpoint.done if checkpoint else None, observer)
+    label = _label(trainer.arms)
     if checkpoint:
         first = checkpoint.done["steps"]
         trainer.restore(checkpoint.state(), first)
         print(f"{label}: going on after step {first}, from {checkpoint.path}", file=sys.stderr)
     steps = range(first, settings.steps)
     for step in progress(steps, None, label) if trainer.team.first else steps:
-        held_out = start if step == 0 else None
+        held_out = trainer.groups.spread(start) if step == 0 and start is not None else None
         if step and step % settings.holdout_every == 0:
             held_out = trainer.holdout_loss(data["holdout"])
         curves.add(step, trainer.step(data["train"], step))
@@ -112,24 +156,33 @@ def fit(
         if (step + 1) % LOSS_CHECK_INTERVAL == 0:
             curves.fetch()
         observer.after_step(step + 1)
+        if kept and step + 1 in settings.snapshots and step + 1 < settings.steps:
+            kept.snapshot(step + 1, curves)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
-            done = {"steps": step + 1, **curves.state()}  # raises before a loss that is not finite is saved
+            done = {"steps": step + 1, **curves.state()}  # raises before a main arm's NaN is saved
             if trainer.team.first:
                 checkpoints.write(keys, done, trainer.state())
     curves.close_row(settings.steps, trainer.holdout_loss(data["holdout"]))
     return curves
 
 
+def _label(arms: Sequence[Arm]) -> str:
+    """What a run trains, in words: `train ranks 4, 8`, `train ranks 4, 8 in 6 arms`."""
+    ranks = list(dict.fromkeys(str(arm.rank) for arm in arms))
+    several = f" in {len(arms)} arms" if len(arms) > len(ranks) else ""
+    return f"train rank{'s' * (len(ranks) > 1)} {', '.join(ranks)}{several}"
+
+
 def observers(
     trainer: "Trainer", held_out: "Examples", found: base_model.Base, keys: Mapping[str, str]
 ) -> Observer:
     """Who watches the run: trackers and previews, as the parameters want them, in a folder of its own."""
-    settings, wanted = trainer.train, list[Observer]()
+    settings, wanted = trainer.train, list[Observer]([Announcer()])
     folder = live_folder(keys)
     if settings.trackers:
         from laureate.training.trackers import Trackers
 
-        wanted.append(Trackers(settings.trackers, [each.rank for each in trainer.adapters], folder))
+        wanted.append(Trackers(settings.trackers, trainer.arms, folder))
     if settings.preview:
         from laureate.training.preview import Preview
 
@@ -140,7 +193,7 @@ def observers(
 
 
 def live_folder(keys: Mapping[str, str]) -> Path:
-    """.work/live/NAME-HASH: name of the DVC experiment, or `study`; hash of the keys of all results."""
+    """.work/live/NAME-HASH: name of the DVC experiment, or `study`; hash of the keys of all arms."""
     name = os.environ.get("DVC_EXP_NAME") or "study"
     return shared(LIVE) / f"{name}-{key_of(sorted(keys.items()))[:8]}"
 

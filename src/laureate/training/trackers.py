@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
+from laureate.networks.lora.arm import Arm
 from laureate.training.observer import Observer
 
 
 class Trackers(Observer):
-    """Logs `loss/rank-N` and `holdout_loss/rank-N` of every rank: the ranks of a pack share a chart."""
+    """Logs `loss/rank-N` and `holdout_loss/rank-N` of every rank, and those of its further arms as
+    `loss/rank-N/NAME`: the arms of a pack share a chart."""
 
-    def __init__(self, names: Sequence[str], ranks: Sequence[int], folder: Path) -> None:
+    def __init__(self, names: Sequence[str], arms: Sequence[Arm], folder: Path) -> None:
         """`names`: as accelerate calls them; `folder`: of this run. What a tracker keeps on disk is in it.
 
         Raises LaureateError naming a tracker whose package is not installed, or that does not start.
@@ -23,7 +26,7 @@ class Trackers(Observer):
 
         PartialState()  # which process this is: trackers log from the first only
         installed = {str(getattr(name, "value", name)) for name in get_available_trackers()}
-        self.models = [f"rank-{rank}" for rank in ranks]
+        self.models = [f"rank-{arm.key}" for arm in arms]
         self.trackers: list[Any] = []
         for name in names:
             if name not in installed:
@@ -59,6 +62,10 @@ class Trackers(Observer):
             tracker.finish()
 
     def _log(self, name: str, step: int, values: Sequence[float]) -> None:
-        logged = {f"{name}/{model}": value for model, value in zip(self.models, values, strict=True)}
+        logged = {
+            f"{name}/{model}": value
+            for model, value in zip(self.models, values, strict=True)
+            if math.isfinite(value)
+        }
         for tracker in self.trackers:
             tracker.log(logged, step=step)

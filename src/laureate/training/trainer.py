@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from laureate.config.params import Train, of_rank
 from laureate.networks.backends import device_rules
 from laureate.networks.lora import adapter_files, injection
 from laureate.networks.lora.adapter import TEXT, Adapter
+from laureate.networks.lora.arm import Arm, main_arm
 from laureate.networks.lora.flat_parameters import FlatParameters
+from laureate.networks.lora.low_rank_matmul import InputGroups
 from laureate.torch_utils import rng
 from laureate.training.objective import Draw, Examples, Objective
 
@@ -46,25 +49,34 @@ def adapter(train: Train, rank: int) -> Adapter:
 class Trainer:
     """A stack of R adapters on a frozen UNet, where asked on its text encoder too, and its optimiser.
 
-    One step trains all of them on one batch.
+    One step trains all of them: arms of one seed on the same batch.
     """
 
-    def __init__(self, objective: Objective, adapters: Sequence[Adapter]) -> None:
+    def __init__(
+        self, objective: Objective, adapters: Sequence[Adapter], arms: Sequence[Arm] | None = None
+    ) -> None:
         """Attach the adapters to the objective's networks, in place. In a team every process has the same
         adapters and a share of every batch.
 
-        Raises LaureateError as `lora.attach` does.
+        `arms`: learning rate and seed of every adapter, with the objective's seeds; None: each adapter is the
+        main arm of its rank. Raises LaureateError as `lora.attach` does.
         """
         unet, encoder, train = objective.unet, objective.encoder, objective.train
         self.objective, self.train, self.adapters = objective, train, list(adapters)
+        self.arms = list(arms or [main_arm(train, adapter.rank) for adapter in adapters])
         self.device, self.team = objective.device, objective.team
+        self.part = 0  # of the batch, that is trained on now
+        seeds = [arm.seed for arm in self.arms]
+        if set(seeds) != set(objective.seeds):
+            raise ValueError("the objective draws for other seeds than those of the arms")
+        self.groups = InputGroups(tuple(objective.seeds.index(seed) for seed in seeds))
         runs = device_rules.adapter_runs(self.device.type, [adapter.rank for adapter in adapters])
-        self.layers = injection.attach(unet, adapters, train.targets, train.seed, runs=runs)
+        self.layers = injection.attach(unet, adapters, train.targets, seeds, runs=runs)
         if encoder:
-            self.layers |= injection.attach(encoder, adapters, train.text_encoder, train.seed, TEXT, runs)
-        injection.share_start(unet, len(adapters), text=not encoder)
+            self.layers |= injection.attach(encoder, adapters, train.text_encoder, seeds, TEXT, runs)
+        injection.share_start(unet, self.groups, text=not encoder)
         self.flat = FlatParameters(self.layers, objective.dtype, self._multiplies_out)
-        rates = torch.tensor([float(of_rank(train.learning_rate, adapter.rank)) for adapter in adapters])
+        rates = torch.tensor([arm.learning_rate for arm in self.arms])
         self.rate = float(rates.max())
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
         # on the meta device, where a step is counted and not done, there is no fused kernel
@@ -93,18 +105,26 @@ class Trainer:
 
     def backward(self, examples: Examples, numbers: Draw) -> Tensor:
         """Put the gradients of given samples into `flat.gradients`; gives the losses, (R,) float32: a sum
-        over the samples as a share of the batch."""
+        over the samples as a share of the batch. The samples are taken in `train.gradient_accumulation`
+        parts."""
         self.flat.refresh()
         count = len(self.adapters)
-        losses = self.objective.losses(examples, numbers, count).view(count, -1).sum(dim=1) / self.train.batch
-        losses.sum().backward()
+        total = torch.zeros(count, device=self.device)
+        seeds = len(self.objective.seeds)
+        parts = min(self.train.gradient_accumulation, len(numbers.t) // seeds)
+        for self.part in range(parts):
+            some = numbers if parts == 1 else numbers.part(self.part, parts, seeds)
+            losses = self.objective.losses(examples, some, self.groups).view(count, -1)
+            losses = losses.sum(dim=1) / self.train.batch
+            losses.sum().backward()
+            total += losses.detach()
         self.flat.gather_gradients()
-        return losses.detach()
+        return total
 
     def holdout_loss(self, examples: Examples) -> Tensor:
         """Mean loss of every adapter on the held-out pictures, (R,) float32."""
         self.flat.refresh()
-        return self.objective.holdout_loss(examples, len(self.adapters))
+        return self.objective.holdout_loss(examples, self.groups)
 
     def export(self, index: int) -> dict[str, Tensor]:
         """Adapter number `index` in the layout of diffusers."""
@@ -122,7 +142,7 @@ class Trainer:
                 for moment, weight in zip(known, weights, strict=True)
             ]
         return {
-            f"{self.adapters[index].rank}.{layer}.{part}.{kind}": values
+            f"{self.arms[index].key}.{layer}.{part}.{kind}": values
             for kind, stacks in kinds.items()
             for layer, part, index, values in self.flat.own(stacks)
         }
@@ -137,14 +157,21 @@ class Trainer:
 
     @contextmanager
     def _dropout(self, step: int) -> Iterator[None]:
-        """Turn dropout on, with random numbers that depend on (seed, step, layer) only."""
+        """Turn dropout on, with random numbers that depend on (seed, step, layer, part of the batch) only."""
         dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
         for name, layer in dropping.items():
-            layer.generator = rng.generator("dropout", self.train.seed, step, name, device=self.device)
+            layer.generators = {
+                seed: partial(self._dropout_source, seed, step, name) for seed in self.objective.seeds
+            }
             layer.share = self.team.index, self.team.size
         yield
         for layer in dropping.values():
-            layer.generator = None
+            layer.generators = {}
+
+    def _dropout_source(self, seed: int, step: int, layer: str) -> torch.Generator:
+        """A fresh generator: a layer that is computed again for its gradients must drop the same inputs."""
+        part = [self.part] if self.part else []
+        return rng.generator("dropout", seed, step, layer, *part, device=self.device)
 
     def _update(self, factor: float) -> None:
         """One step of AdamW at a factor of each adapter's learning rate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,12 @@ def test_the_other_rules_of_a_cpu() -> None:
     assert not device_rules.channels_last("cpu")
 
 
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=5))
-def test_an_adapter_is_a_run_of_its_own_but_on_a_graphics_card(ranks: list[int]) -> None:
-    runs = [(index, index + 1, rank) for index, rank in enumerate(ranks)]
-    assert device_rules.adapter_runs("cpu", ranks) == device_rules.adapter_runs("meta", ranks) == runs
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=8))
+def test_neighbours_of_one_rank_are_a_run_and_on_a_graphics_card_all_are(ranks: list[int]) -> None:
+    runs = device_rules.adapter_runs("cpu", ranks)
+    assert device_rules.adapter_runs("meta", ranks) == runs
+    assert [rank for first, end, rank in runs for _ in range(first, end)] == ranks
+    assert all(one[1] == other[0] and one[2] != other[2] for one, other in pairwise(runs))
     assert device_rules.adapter_runs("cuda", ranks) == [(0, len(ranks), max(ranks))]
 
 

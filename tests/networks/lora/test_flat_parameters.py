@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
 from laureate.networks.lora.flat_parameters import FlatParameters  # noqa: E402
 from laureate.networks.lora.layers import LoraLinear  # noqa: E402
+from laureate.networks.lora.low_rank_matmul import InputGroups  # noqa: E402
 
 RANKS = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 SHAPES = {"first": (12, 5), "second": (7, 5), "third": (12, 5)}
@@ -28,7 +29,7 @@ def plain(
     layers = {}
     for name, (fan_in, out) in SHAPES.items():
         base = torch.nn.Linear(fan_in, out, bias=name == "second").requires_grad_(False)
-        layers[name] = LoraLinear(base.to(dtype), adapters, torch.randn(12, fan_in), runs)
+        layers[name] = LoraLinear(base.to(dtype), adapters, {0: torch.randn(12, fan_in)}, runs)
     with torch.no_grad():
         for layer in layers.values():
             for index in range(len(ranks)):
@@ -134,23 +135,28 @@ def test_outputs_and_gradients_are_those_of_plain_layers_and_add_up_until_marked
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("same", [False, True])
-def test_an_inputs_gradient_passes_a_product(dtype: Any, same: bool) -> None:
-    ranks = [2, 3]
-    x = torch.randn(2 if same else 8, SHAPES["second"][0], dtype=dtype)
-    x = x.repeat(4, 1) if same else x
-    found = []
-    for layers in (plain(ranks, dtype=dtype), stack(ranks, dtype=dtype)[0]):
-        layers["second"].same = same
-        mine = x.clone().requires_grad_()
-        layers["second"](mine).square().sum().backward()
-        found.append(mine.grad)
-    near(found[0], found[1])
+@pytest.mark.parametrize("of", [None, (0, 0, 0, 0), (0, 1, 0, 1), (1, 0, 0, 2)])
+def test_an_inputs_gradient_passes_a_product(dtype: Any, of: tuple[int, ...] | None) -> None:
+    """`of`: adapters of one number get the same input, which the frozen weight then multiplies once."""
+    ranks, groups = [2, 3, 2, 1], of and InputGroups(of)
+    x = torch.randn(8, SHAPES["second"][0], dtype=dtype)
+    x = groups.spread(x[: 2 * groups.count]) if groups else x
+    found = [[], []]
+    for way, layers in enumerate((plain(ranks, dtype=dtype), stack(ranks, dtype=dtype)[0])):
+        for each in (groups, None):
+            layers["second"].groups = each
+            mine = x.clone().requires_grad_()
+            y = layers["second"](mine)
+            y.square().sum().backward()
+            found[way] += [mine.grad, y.detach()]
+    for ours, theirs in zip(found[0], found[1], strict=True):
+        near(ours, theirs)
+    near(found[0][1], found[0][3])
 
 
 def test_small_updates_are_not_lost_beside_16_bit_weights() -> None:
     layer = LoraLinear(
-        torch.nn.Linear(4, 4, bias=False).requires_grad_(False), [Adapter(1, 1)], torch.ones(1, 4)
+        torch.nn.Linear(4, 4, bias=False).requires_grad_(False), [Adapter(1, 1)], {0: torch.ones(1, 4)}
     )
     with torch.no_grad():
         layer.base.weight.fill_(1.0)

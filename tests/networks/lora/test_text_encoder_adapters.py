@@ -177,7 +177,7 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
 
     for step in range(2):
         got = ours.step(examples, step)
-        numbers = objective.draw(study.train.seed, step, 4, 10, (4, 8, 8), 1000, 0.5)
+        numbers = objective.draw(study.train.seeds[0], step, 4, 10, (4, 8, 8), 1000, 0.5)
         assert 0 < int(numbers.empty.sum()) < 4 or step
         wanted = loss(numbers)
         optimizer.zero_grad()
@@ -188,7 +188,7 @@ def test_a_step_is_pefts_with_adamw(study: params.Params) -> None:
     for layer, module in pairs:
         torch.testing.assert_close(layer.own("b", 0).T, module.lora_B["default"].weight, atol=2e-4, rtol=1e-3)
     with torch.no_grad():
-        held = float(loss(objective.holdout_draw(study.train.seed, 10, (4, 8, 8), 1000)))
+        held = float(loss(objective.holdout_draw(study.train.seeds[0], 10, (4, 8, 8), 1000)))
     assert float(ours.holdout_loss(examples)[0]) == pytest.approx(held, rel=1e-4)
 
 

@@ -35,7 +35,16 @@ PROMPT_SEED = 2027  # of the prompts; the study's own come from another
 MUSEUM_SEED = 4000  # of the first museum whose portraits are drawn; the study's own is another
 PROMPTS_PER_PART, PORTRAITS_PER_PART = 25, 500
 # keys of `sample` that a picture depends on
-PICTURE_PARAMETERS = {"seeds", "steps", "guidance", "scheduler", "precision", "kernels", "negative_prompt"}
+PICTURE_PARAMETERS = {
+    "seeds",
+    "steps",
+    "guidance",
+    "scheduler",
+    "precision",
+    "kernels",
+    "negative_prompt",
+    "strength",
+}
 
 
 @dataclass(frozen=True)

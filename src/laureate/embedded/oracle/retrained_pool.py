@@ -9,7 +9,7 @@ many prompts. Adapters and pictures are stored under hashes of what they depend 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from laureate.torch_utils.distributed import Team
 from laureate.training.checkpoints import Checkpoints
 from laureate.training.result_cache import Results, key_of
 from laureate.training.run import train
-from laureate.training.run_plan import recipes_of
+from laureate.training.run_plan import trainings_of
 
 FIRST_SEED = 9000  # of the trainings; the study's own is another
 # keys of `train` that the weights depend on, besides the seed
@@ -45,7 +45,8 @@ class Training:
 
 def trained(params: Params, seed: int, folder: Path) -> Training:
     """Train all ranks together with a seed, unless that was done before."""
-    settings = params.train.model_copy(update={"seed": seed, "holdout_every": params.train.steps})
+    alone: dict[str, Any] = {"seeds": [seed], "learning_rates": [], "snapshots": []}
+    settings = params.train.model_copy(update={**alone, "holdout_every": params.train.steps})
     params = params.model_copy(update={"train": settings})
     base = base_model.expected(params.base)
     made_by = {
@@ -59,8 +60,9 @@ def trained(params: Params, seed: int, folder: Path) -> Training:
     keys = {str(rank): key_of(made_by | {"rank": rank}) for rank in params.ranks}
     results = Results(folder / "adapters")
     if not all(results.find(key) for key in keys.values()):
-        recipes = recipes_of(params, base, params.ranks)
-        train(params, base, recipes, keys, results, Checkpoints(folder / "checkpoints"), None, Team())
+        arms = trainings_of(params, base, params.ranks, {})
+        arms = [replace(each, key=keys[each.arm.key]) for each in arms]
+        train(params, base, arms, keys, results, None, Checkpoints(folder / "checkpoints"), Team())
     return Training(seed, {rank: results.folder / keys[str(rank)] for rank in params.ranks})
 
 

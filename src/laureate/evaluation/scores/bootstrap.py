@@ -179,7 +179,9 @@ def _tails(draws: Doubles, parts: VarianceParts, tail: float, several: bool) -> 
     if several:
         # a few trainings ask for quantiles so far out that hardly a draw lies there
         out = float(stdtrit(freedom, tail))
-        stretch = float(np.sqrt(parts.total)) / float(draws.std()) * max(1.0, out / FARTHEST)
+        if not draws.std() > 0:  # the draws have no shape
+            return np.array([1.0, -1.0]) * out * np.sqrt(parts.total)
+        stretch = float(np.sqrt(parts.total) / draws.std()) * max(1.0, out / FARTHEST)
         tail = float(ndtr(max(out, FARTHEST)))
     elif np.isfinite(freedom):
         tail = float(ndtr(np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, tail)))

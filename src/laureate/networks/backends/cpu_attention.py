@@ -38,7 +38,7 @@ class ProjectToHeads(torch.autograd.Function):
         stacked = x.reshape(len(layers[0].adapters), -1, x.shape[-1])
         ctx.save_for_backward(stacked)
         ctx.layers, ctx.heads, ctx.shape = layers, heads, x.shape
-        outputs = (apply_update(stacked, layer.base, layer.update, layer.same) for layer in layers)
+        outputs = (apply_update(stacked, layer.base, layer.update, layer.groups) for layer in layers)
         return tuple(to_heads(y, len(x), heads) for y in outputs)
 
     @staticmethod
@@ -61,7 +61,7 @@ class JoinHeads(torch.autograd.Function):
         stacked = from_heads(x, len(layer.adapters), heads)
         ctx.save_for_backward(stacked)
         ctx.layer, ctx.heads, ctx.batch = layer, heads, len(x) // heads
-        y = apply_update(stacked, layer.base, layer.update, layer.same)
+        y = apply_update(stacked, layer.base, layer.update, layer.groups)
         return y.view(ctx.batch, -1, y.shape[-1])
 
     @staticmethod

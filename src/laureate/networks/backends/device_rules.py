@@ -7,6 +7,7 @@ which stands for the CPU where its layers are laid out (`MEASURED_ON`). Nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ def multiplies_out(device_type: str, fan_in: int, out: int, kernels: Kernels = "
 def adapter_runs(device_type: str, ranks: Sequence[int]) -> list[tuple[int, int, int]]:
     """Which adapters share one batched product: (first adapter, behind the last, largest rank) per run.
 
-    On a graphics card all do, as a call costs more there than padding; elsewhere every adapter is alone.
+    On a graphics card all do, as a call costs more there than padding. Elsewhere those do that stand side by
+    side and have the same rank, such as the seeds of one rank, which need no padding.
     """
     if device_type == "cuda":
         return [(0, len(ranks), max(ranks))]
-    return [(index, index + 1, rank) for index, rank in enumerate(ranks)]
+    runs, first = [], 0
+    for rank, alike in groupby(ranks):
+        runs.append((first, first + len(list(alike)), rank))
+        first = runs[-1][1]
+    return runs
 
 
 def packs_convolution(device_type: str, weight: int, passing: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class Adapter:
     def scale(self) -> float:
         """alpha / rank; alpha / sqrt(rank) with rsLoRA (Kalajdzievski 2023, arXiv:2312.03732)."""
         return self.alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank)
+
+    def at(self, strength: float) -> Adapter:
+        """The same with its update multiplied by `strength`, as other programs weigh an adapter. DoRA's
+        lengths are not weighed, as in PEFT."""
+        return replace(self, alpha=self.alpha * strength)
 
 
 PREFIX = "unet."

@@ -15,10 +15,11 @@ from laureate.core.paths import ADAPTER_CONFIG
 def recipe(
     rank: int, train: Mapping[str, Any], *, base: str, dataset: str, encoded: str, code: str
 ) -> dict[str, Any]:
-    """What the weights of one rank depend on, but for the machine and the versions of the libraries.
+    """What the weights of one arm depend on, but for the machine and the versions of the libraries.
 
-    `train`: the parameters of training, as they are for this rank. `base`, `dataset` and `encoded` are the
-    SHA-256 of the base model, the data set and the encoded data; `code` that of the training code.
+    `train`: the parameters of training, as they are for this arm: its `learning_rate`, its `seed`. `base`,
+    `dataset` and `encoded` are the SHA-256 of the base model, the data set and the encoded data; `code` that
+    of the training code.
     """
     return {
         "rank": rank,

@@ -39,24 +39,38 @@ def export(layers: Mapping[str, Stacked], index: int) -> dict[str, Tensor]:
     return state
 
 
-def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targets: Sequence[str]) -> None:
+def save(
+    folder: str | Path,
+    state: Mapping[str, Tensor],
+    adapter: Adapter,
+    targets: Sequence[str],
+    ranks: Mapping[str, int] | None = None,
+) -> None:
     """Write `pytorch_lora_weights.safetensors` as `StableDiffusionPipeline.load_lora_weights` reads it.
 
     `targets`: names or ends of names of layers of the UNet, and of the text encoder's those that `attach`
-    gives. Rank and alpha are in the header, where diffusers and PEFT look for them; it takes alpha = rank
+    gives. `ranks`: of layers whose rank is not the adapter's, by the same names; their scale is the
+    adapter's. Rank and alpha are in the header, where diffusers and PEFT look for them; it takes alpha = rank
     without. They are those of a plain LoRA of the same effect: rsLoRA goes into alpha, PiSSA's start into the
     rank.
     """
     rank = adapter.rank * (2 if adapter.init == "pissa" else 1)
-    alpha = round(adapter.scale * rank, 9)
+    alpha = adapter.scale * rank
     of_text = [name.removeprefix(TEXT.label) for name in targets if name.startswith(TEXT.label)]
     of_unet = [name for name in targets if not name.startswith(TEXT.label)]
     config: dict[str, object] = {}
-    for part, names in (("unet", of_unet), ("text_encoder", of_text)):
+    for part, label, names in (("unet", "", of_unet), ("text_encoder", TEXT.label, of_text)):
         if names:
             config[f"{part}.r"] = rank
-            config[f"{part}.lora_alpha"] = int(alpha) if alpha.is_integer() else alpha
+            config[f"{part}.lora_alpha"] = _plain(alpha)
             config[f"{part}.target_modules"] = sorted(names)
+            other = {name: (ranks or {}).get(label + name, rank) for name in names}
+            other = {name: value for name, value in other.items() if value != rank}
+            if other:
+                config[f"{part}.rank_pattern"] = other
+                config[f"{part}.alpha_pattern"] = {
+                    name: _plain(adapter.scale * value) for name, value in other.items()
+                }
             if adapter.variant == "dora":
                 config[f"{part}.use_dora"] = True
     safetensors_io.save(
@@ -64,8 +78,10 @@ def save(folder: str | Path, state: Mapping[str, Tensor], adapter: Adapter, targ
     )
 
 
-def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
+def load(folder: str | Path, strength: float = 1.0) -> tuple[dict[str, Tensor], Adapter]:
     """Read what `save` wrote: the tensors, and the adapter with its rank, alpha and variant.
+
+    `strength`: factor on its update, see `Adapter.at`.
 
     Raises LaureateError if the file is missing, damaged or holds no LoRA of a UNet.
     """
@@ -73,14 +89,32 @@ def load(folder: str | Path) -> tuple[dict[str, Tensor], Adapter]:
     state = safetensors_io.load(path)
     ranks = {tensor.shape[0] for name, tensor in state.items() if name.endswith(".lora_A.weight")}
     known = UNET.prefix, TEXT.prefix
-    if len(ranks) != 1 or not all(name.startswith(known) for name in state):
+    config = json.loads(safetensors_io.metadata(path).get(METADATA, "{}"))
+    rank = int(config.get("unet.r", max(ranks, default=0)))
+    several = "unet.rank_pattern" in config or "text_encoder.rank_pattern" in config
+    if not ranks or (ranks != {rank} and not several) or not all(name.startswith(known) for name in state):
         raise LaureateError(
             f"{path} does not hold one LoRA of a UNet; its tensors should be named unet.*.lora_A.weight"
         )
-    rank = ranks.pop()
-    config = json.loads(safetensors_io.metadata(path).get(METADATA, "{}"))
     variant = "dora" if any(MAGNITUDE in name for name in state) else "lora"
-    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant)
+    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant).at(strength)
+
+
+def header(folder: str | Path, strength: float = 1.0) -> dict[str, str]:
+    """Rank and alpha of a saved adapter as `save` wrote them into its header, alpha times `strength`."""
+    config = json.loads(safetensors_io.metadata(Path(folder) / ADAPTER_WEIGHTS)[METADATA])
+    for key, value in config.items():
+        if key.endswith(".lora_alpha"):
+            config[key] = _plain(value * strength)
+        elif key.endswith(".alpha_pattern"):
+            config[key] = {name: _plain(alpha * strength) for name, alpha in value.items()}
+    return {METADATA: json.dumps(config, sort_keys=True)}
+
+
+def _plain(alpha: float) -> int | float:
+    """Alpha as diffusers writes it: a whole number without its point."""
+    alpha = round(float(alpha), 9)
+    return int(alpha) if alpha.is_integer() else alpha
 
 
 def has(state: Mapping[str, Tensor], part: Part) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeGuard
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from laureate.core.errors import LaureateError
 from laureate.networks.lora.adapter import UNET, Adapter, Part
 from laureate.networks.lora.layers import LoraConv2d, LoraLinear, Shared, Stacked
-from laureate.networks.lora.low_rank_matmul import Run
+from laureate.networks.lora.low_rank_matmul import InputGroups, Run
 from laureate.torch_utils import rng
 
 Target = nn.Linear | nn.Conv2d
@@ -89,7 +90,7 @@ def attach(
     net: nn.Module,
     adapters: Sequence[Adapter],
     targets: Sequence[str],
-    seed: int,
+    seed: int | Sequence[int],
     part: Part = UNET,
     runs: Sequence[Run] | None = None,
 ) -> dict[str, Stacked]:
@@ -97,41 +98,60 @@ def attach(
 
     A starts uniform in +-1/sqrt(fan_in), which is PEFT's Kaiming-uniform with a = sqrt(5); B starts at zero,
     so the output does not change (with PiSSA it does not either). A depends on (seed, layer), and its
-    first columns are the same for all ranks. Variant and init are the same for all adapters. A rank may be
-    larger than some layers are wide: there the update is of full rank, as in PEFT. `runs`: which adapters
-    share a batched product (`device_rules.adapter_runs`); None: each is alone.
+    first columns are the same for all ranks. `seed`: one for all adapters, or one for each. Variant and init
+    are the same for all adapters. A rank may be larger than some layers are wide: there the update is of full
+    rank, as in PEFT. `runs`: which adapters share a batched product (`device_rules.adapter_runs`); None: each
+    is alone.
 
     Raises LaureateError as `fitting` does.
     """
     width = max(adapter.rank for adapter in adapters)
+    seeds = [seed] * len(adapters) if isinstance(seed, int) else list(seed)
     layers: dict[str, Stacked] = {}
     for name, layer in fitting(net, adapters, targets, part).items():
         fan_in = _sides(layer)[1]
-        start = torch.empty(width, fan_in).uniform_(
-            -(fan_in**-0.5), fan_in**-0.5, generator=rng.generator("lora", seed, part.label + name)
-        )
+        starts = {
+            each: torch.empty(width, fan_in).uniform_(
+                -(fan_in**-0.5), fan_in**-0.5, generator=rng.generator("lora", each, part.label + name)
+            )
+            for each in dict.fromkeys(seeds)
+        }
         kind = LoraConv2d if isinstance(layer, nn.Conv2d) else LoraLinear
-        layers[part.label + name] = kind(layer, adapters, start, runs)
+        layers[part.label + name] = kind(layer, adapters, starts, runs, seeds)
         net.set_submodule(name, layers[part.label + name])
     return layers
 
 
-def share_start(unet: nn.Module, count: int, text: bool) -> None:
-    """Compute what comes before the first adapted layer of a `UNet2DConditionModel` once for R adapters, in
-    place. For a batch in which every adapter sees the same: [the same samples] x R. `text`: captions are the
-    same as well, so that keys and values of the base are computed once."""
+def share_start(unet: nn.Module, groups: InputGroups, text: bool) -> None:
+    """Compute what comes before the first adapted layer of a `UNet2DConditionModel` once for all adapters of
+    a group, in place. For a batch in which these see the same: [the same samples] x R. `text`: captions are
+    the same as well, so that keys and values of the base are computed once."""
     for name, module in unet.named_modules():
         if text and isinstance(module, LoraLinear) and name.endswith((".attn2.to_k", ".attn2.to_v")):
-            module.same = True
+            module.groups = groups
     names = ["conv_in", "time_embedding"]
     if "Attn" in type(unet.get_submodule("down_blocks.0")).__name__:
         names.append("down_blocks.0.resnets.0")  # in front of the first attention
     for name in names:
         layer = unet.get_submodule(name)
         if not any(isinstance(module, Stacked) for module in layer.modules()):
-            unet.set_submodule(name, Shared(layer, count))
+            unet.set_submodule(name, Shared(layer, groups))
         elif name != "time_embedding":
             return
+
+
+@contextmanager
+def unshared(unet: nn.Module) -> Iterator[None]:
+    """While the block runs, every adapter's samples are its own: undoes `share_start` for other batches."""
+    sharing = [module for module in unet.modules() if isinstance(module, Shared | Stacked)]
+    before = [module.groups for module in sharing]
+    for module in sharing:
+        module.groups = None
+    try:
+        yield
+    finally:
+        for module, groups in zip(sharing, before, strict=True):
+            module.groups = groups
 
 
 def _sides(layer: Target) -> tuple[int, int]:

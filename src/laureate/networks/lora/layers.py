@@ -12,7 +12,8 @@ Low-rank updates are those of Hu et al. 2021 (arXiv:2106.09685). Two ways to cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from laureate.networks.lora.adapter import Adapter
 from laureate.networks.lora.low_rank_matmul import (
     FactorBuffers,
     FactoredUpdate,
+    InputGroups,
     MultipliedUpdate,
     Run,
     Update,
@@ -39,16 +41,19 @@ class Stacked(nn.Module):
         self,
         base: nn.Linear | nn.Conv2d,
         adapters: Sequence[Adapter],
-        start: Tensor,
+        starts: Mapping[int, Tensor],
         runs: Sequence[Run] | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> None:
-        """`start`: (rows, fan_in) float32, from which every adapter takes its first `rank` rows.
+        """`starts`: by seed (rows, fan_in) float32, from which an adapter takes its first `rank` rows.
 
-        `runs`: which adapters share a product; None: each is alone."""
+        `runs`: which adapters share a product; None: each is alone. `seeds`: of every adapter; None: all have
+        the only one of `starts`."""
         super().__init__()
         weight = base.weight.detach().flatten(1).float()  # (out, fan_in)
         count, device = len(adapters), weight.device
         self.base, self.adapters = base, tuple(adapters)
+        self.seeds = tuple(seeds or [*starts] * count)
         self.runs = list(runs or [(i, i + 1, adapter.rank) for i, adapter in enumerate(adapters)])
         self.a, self.b, self.m = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for first, end, rank in self.runs:
@@ -57,14 +62,17 @@ class Stacked(nn.Module):
             if adapters[0].variant == "dora":
                 self.m.append(weight.norm(dim=1).expand(end - first, 1, -1).clone())
         self.parts = ["a", "b", "m"] if self.m else ["a", "b"]
+        principals: dict[Adapter, tuple[Tensor, Tensor]] = {}
         with torch.no_grad():
             for index, adapter in enumerate(adapters):
                 if adapter.init == "pissa":
-                    left, right = principal(weight, adapter)
+                    if adapter not in principals:
+                        principals[adapter] = principal(weight, adapter)
+                    left, right = principals[adapter]
                     self.own("a", index)[:, : left.shape[1]] = left
                     self.own("b", index)[: len(right)] = right
                 else:
-                    self.own("a", index).copy_(start[: adapter.rank].T)
+                    self.own("a", index).copy_(starts[self.seeds[index]][: adapter.rank].T)
         self.scale: Tensor
         scales = torch.tensor([adapter.scale for adapter in adapters], device=device).view(count, 1, 1)
         self.register_buffer("scale", scales, persistent=False)
@@ -82,8 +90,9 @@ class Stacked(nn.Module):
         self.update: Update | None = (
             None  # set by `FlatParameters` where A @ B is made for many layers at once
         )
-        self.generator: torch.Generator | None = None  # set for a training step; None: no dropout
-        self.same = False  # every adapter gets the same inputs
+        # by seed, what gives a generator for a training step; none: no dropout
+        self.generators: dict[int, Callable[[], torch.Generator]] = {}
+        self.groups: InputGroups | None = None  # adapters that get the same inputs; None: all differ
         self.share = (0, 1)  # which part of the samples this process has, of how many
 
     @property
@@ -126,14 +135,18 @@ class Stacked(nn.Module):
 
     def drop(self, x: Tensor) -> Tensor:
         """Dropout with nested masks, x: (R, n, ...), n in the order of samples: what an adapter drops, every
-        adapter with more dropout drops too. Every process draws for the samples of all of them."""
-        if self.generator is None or not self.drops:
+        adapter of its seed with more dropout drops too. Every process draws for the samples of all of
+        them."""
+        if not self.generators or not self.drops:
             return x
         index, count = self.share
         everywhere = (count * x.shape[1], *x.shape[2:])
-        drawn = torch.rand(everywhere, device=x.device, generator=self.generator).chunk(count)[index]
-        keep = self.keep.view(-1, *[1] * (x.dim() - 1))
-        return x * ((drawn < keep) / keep).to(x.dtype)
+        drawn = {
+            seed: torch.rand(everywhere, device=x.device, generator=source()).chunk(count)[index]
+            for seed, source in self.generators.items()
+        }
+        kept = torch.stack([drawn[seed] < keep for seed, keep in zip(self.seeds, self.keep, strict=True)])
+        return x * (kept / self.keep.view(-1, *[1] * (x.dim() - 1))).to(x.dtype)
 
     def weights_of(self, index: int) -> tuple[Tensor, Tensor]:
         """A (rank, fan_in) and B (out, rank) of one adapter, without the stack's padding.
@@ -171,10 +184,10 @@ class LoraLinear(Stacked):
         """x: (R * n, ..., in) in the base's dtype => (R * n, ..., out) in the same dtype."""
         stacked = x.reshape(len(self.adapters), -1, x.shape[-1])
         if self.update is not None:
-            y = MultipliedUpdate.apply(stacked, self.base, self.update, self.same, self.a[0])
+            y = MultipliedUpdate.apply(stacked, self.base, self.update, self.groups, self.a[0])
             return y.reshape(*x.shape[:-1], -1)
         scale = self.scale.to(x.dtype) if self.scaled else None
-        dropped = self.drops and self.generator is not None
+        dropped = self.drops and bool(self.generators)
         if not (self.start or self.m or dropped or torch.compiler.is_compiling()):
             return self._factored(stacked, scale).reshape(*x.shape[:-1], -1)
         y = functional.linear(stacked, self.base.weight, self.base.bias)
@@ -199,7 +212,7 @@ class LoraLinear(Stacked):
             factors = [(a.detach().to(x.dtype), b.detach().to(x.dtype)) for a, b in pairs]
         weights = [weight for pair in pairs for weight in pair]
         return FactoredUpdate.apply(
-            x, self.base, self.runs, factors, scale, self.factor_buffers, self.same, *weights
+            x, self.base, self.runs, factors, scale, self.factor_buffers, self.groups, *weights
         )
 
 
@@ -229,16 +242,19 @@ class LoraConv2d(Stacked):
 
 
 class Shared(nn.Module):
-    """A frozen layer whose inputs are the same for all adapters: computed once, and repeated."""
+    """A frozen layer whose inputs are the same for adapters of one seed: computed once for each seed."""
 
-    def __init__(self, base: nn.Module, count: int) -> None:
+    def __init__(self, base: nn.Module, groups: InputGroups) -> None:
         super().__init__()
-        self.base, self.count = base, count
+        self.base = base
+        self.groups: InputGroups | None = groups  # None: every adapter has inputs of its own
 
-    def forward(self, *inputs: Tensor | None) -> Tensor:
+    def forward(self, *inputs: Tensor | None) -> Any:
         """(R * n, ...) each, adapter by adapter => (R * n, ...)."""
-        once = [None if x is None else x[: len(x) // self.count] for x in inputs]
-        return torch.cat([self.base(*once)] * self.count)  # unlike `repeat`, keeps channels last
+        if self.groups is None:
+            return self.base(*inputs)
+        once = [None if x is None else self.groups.once(x) for x in inputs]
+        return self.groups.spread(self.base(*once))
 
 
 def principal(weight: Tensor, adapter: Adapter) -> tuple[Tensor, Tensor]:

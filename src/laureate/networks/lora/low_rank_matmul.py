@@ -24,6 +24,31 @@ from torch.nn import functional
 Run = tuple[int, int, int]  # first adapter, behind the last, largest rank
 
 
+@dataclass(frozen=True)
+class InputGroups:
+    """Which of R adapters get the same inputs: those of one training seed, before the first adapted layer."""
+
+    of: tuple[int, ...]  # per adapter the number of its group; there are groups 0 to max(of)
+
+    @property
+    def count(self) -> int:
+        """Number of groups."""
+        return max(self.of) + 1
+
+    def once(self, stacked: Tensor) -> Tensor:
+        """(R * n, ...), adapter by adapter => (G * n, ...): inputs of the first adapter of every group."""
+        size = len(stacked) // len(self.of)
+        if self.count == 1:
+            return stacked[:size]
+        parts = stacked.split(size)
+        return torch.cat([parts[self.of.index(group)] for group in range(self.count)])
+
+    def spread(self, values: Tensor) -> Tensor:
+        """(G * n, ...), group by group => (R * n, ...): every adapter gets what belongs to its group."""
+        parts = values.chunk(self.count)
+        return torch.cat([parts[group] for group in self.of])  # unlike `repeat`, keeps channels last
+
+
 @dataclass
 class FactorBuffers:
     """Views that a run multiplies with and adds gradients to; `flat_parameters.FlatParameters` makes them."""
@@ -127,19 +152,26 @@ def _accumulate(place: Tensor, factors: tuple[Tensor, Tensor], replace: bool) ->
         place.baddbmm_(*factors)
 
 
-def apply_update(x: Tensor, base: nn.Linear, update: Update, same: bool) -> Tensor:
+def apply_update(x: Tensor, base: nn.Linear, update: Update, groups: InputGroups | None) -> Tensor:
     """y[r] = x[r] @ W.T + bias + x[r] @ value[r] for a frozen W, or without the first product where the value
     has W in it.
 
-    x: (R, n, in) => (R, n, out). same: x[r] is the same for all r, so W serves once.
+    x: (R, n, in) => (R, n, out). groups: adapters with the same x, which W serves once; None: all differ.
     """
     if update.complete:
         y = torch.bmm(x, update.value)
         return y if base.bias is None else y.add_(base.bias)
-    y = functional.linear(x[:1] if same else x, base.weight, base.bias)
-    if same:
+    if groups and groups.count == 1:
+        y = functional.linear(x[:1], base.weight, base.bias)
         return torch.baddbmm(y.expand(len(x), -1, -1), x, update.value)
-    return y.baddbmm_(x, update.value)
+    return frozen_product(x, base, groups).baddbmm_(x, update.value)
+
+
+def frozen_product(x: Tensor, base: nn.Linear, groups: InputGroups | None) -> Tensor:
+    """x[r] @ W.T + bias, (R, n, in) => (R, n, out), once for adapters with the same x."""
+    if groups is None:
+        return functional.linear(x, base.weight, base.bias)
+    return groups.spread(functional.linear(groups.once(x), base.weight, base.bias))
 
 
 def input_gradient(grad: Tensor, base: nn.Linear, update: Update, onto: Tensor | None = None) -> Tensor:
@@ -163,10 +195,12 @@ class MultipliedUpdate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, base: nn.Linear, update: Update, same: bool, anchor: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, base: nn.Linear, update: Update, groups: InputGroups | None, anchor: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(x)
         ctx.base, ctx.update = base, update
-        return apply_update(x, base, update, same)
+        return apply_update(x, base, update, groups)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -182,8 +216,7 @@ class FactoredUpdate(torch.autograd.Function):
 
     x: (R, n, in); factors: per run (k, in, r) and (k, r, out) in x's dtype; scale: (R, 1, 1) or None;
     buffers: per run where to add the gradients of A and B, or nothing: then autograd hands them to
-    `weights`, the parameters behind the factors, a and b of every run. same: x[r] is the same for all r, so W
-    serves once.
+    `weights`, the parameters behind the factors, a and b of every run. groups: as in `apply_update`.
     """
 
     @staticmethod
@@ -195,11 +228,10 @@ class FactoredUpdate(torch.autograd.Function):
         factors: list[tuple[Tensor, Tensor]],
         scale: Tensor | None,
         buffers: list[FactorBuffers],
-        same: bool,
+        groups: InputGroups | None,
         *weights: Tensor,
     ) -> Tensor:
-        y = functional.linear(x[:1] if same else x, base.weight, base.bias)
-        y = y.repeat(len(x), 1, 1) if same else y
+        y = frozen_product(x, base, groups)
         parts, narrow = [end - first for first, end, _ in runs], []
         scales = [None] * len(parts) if scale is None else scale.split(parts)
         for of_x, of_y, (a, b), of_scale in zip(x.split(parts), y.split(parts), factors, scales, strict=True):
