@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -175,20 +176,16 @@ def test_the_study_is_read_and_nothing_is_written(resources: Resources) -> None:
         ("metrics/comparison.csv", "metrics/comparison.csv does not exist; run `laureate compare` first."),
         ("metrics/adviser.json", "metrics/adviser.json does not exist"),
         ("metrics/train", "metrics/train has no loss curves"),
-        ("data/samples", "No pictures were sampled here"),
+        ("data/samples", "data/samples has no pictures; run `make study` first."),
     ],
 )
 def test_what_is_missing_is_a_sentence_and_the_rest_is_shown(
     resources: Resources, gone: str, says: str
 ) -> None:
-    import shutil
-
     shutil.rmtree(gone, ignore_errors=True)
     Path(gone).unlink(missing_ok=True)
     page = study_page.render(study_files.read(resources.params))
-    assert (
-        says in page.replace("&#39;", "'") or says[0].lower() + says[1:] in page or says.capitalize() in page
-    )
+    assert says in page
     assert page.count("<section") >= 2
 
 

@@ -149,7 +149,7 @@ def build(resources: Resources) -> tuple[gr.Radio, gr.Button]:
                 elem_id="portrait-photo",
             )
             # the path of the uploaded bytes as they are: nothing is decoded or copied here
-            photo.preprocess = lambda payload: payload and payload.path  # type: ignore[method-assign, assignment]
+            photo.preprocess = cast(Any, lambda payload: payload and payload.path)  # type: ignore[method-assign]
             gr.Markdown(kept)
             ground = gr.HTML(elem_id="portrait-ground")
             prompt = gr.Textbox(

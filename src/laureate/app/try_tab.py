@@ -145,7 +145,9 @@ def build(resources: Resources) -> None:
                 go = gr.Button("Draw", variant="primary", elem_id="try-draw")
                 stop = gr.Button("Stop", elem_id="try-stop")
             with gr.Accordion("Settings", open=False):
-                strength = gr.Slider(0, MOST_STRENGTH, 1, step=0.05, label="Strength of the adapters")
+                strength = gr.Slider(
+                    0, MOST_STRENGTH, own.strength, step=0.05, label="Strength of the adapters"
+                )
                 guidance = gr.Slider(1, MOST_GUIDANCE, own.guidance, step=0.5, label="Guidance")
                 steps = gr.Slider(1, MOST_STEPS, own.steps, step=1, label="Steps", elem_id="try-steps")
             with gr.Row():
