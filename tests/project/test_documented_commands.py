@@ -190,6 +190,10 @@ def serve(clone: Clone, command: str) -> None:
     clone.serve(command, "http://127.0.0.1:8765/v1/models")
 
 
+def page(clone: Clone, command: str) -> None:
+    clone.serve(command, "http://127.0.0.1:7860/")
+
+
 def pull(clone: Clone, command: str) -> None:
     """In a clone that has nothing yet, as the README says."""
     if clone.pulled is None:
@@ -265,6 +269,7 @@ def nobel(clone: Clone, command: str) -> None:
 NOBEL = r"make study WORLD=nobel"
 WAYS: dict[str, Callable[[Clone, str], None]] = {
     r"laureate serve": serve,
+    r"laureate app": page,
     r"dvc (pull|get|import)": pull,
     r"dvc queue start": queue,
     r"laureate images": external,
