@@ -55,7 +55,6 @@ def run(params: Params, model: str) -> None:
         )
     asked = prompts.load(params.sample.prompts)
     requests = plan(endpoint, asked, params.sample.seeds)
-    answers = {request.hash(endpoint): None for request in requests}
     folder = ANSWERS / model
     new = [request for request in requests if _kept(folder, request.hash(endpoint)) is None]
     if len(new) > endpoint.cap:
@@ -64,9 +63,8 @@ def run(params: Params, model: str) -> None:
             "raise it, or use fewer prompts or seeds"
         )
     failed = fetch(endpoint, new, folder) if new else {}
-    for key in answers:
-        answers[key] = _kept(folder, key)
-    write(model, endpoint, [(r, answers[r.hash(endpoint)]) for r in requests], failed)
+    answered = [(request, _kept(folder, request.hash(endpoint))) for request in requests]
+    write(model, endpoint, answered, failed)
     print(summary(external.read(model, asked), model))
 
 
