@@ -21,11 +21,13 @@ SLOW = ("matplotlib.figure", "matplotlib.backends.backend_agg", "openai", "scipy
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status (KILLED after SIGKILL), everything that was printed, steps of writing in the process."""
+    """Exit status (KILLED after SIGKILL), everything that was printed, steps of writing in the process, and
+    the files of its folder that it opened to read."""
 
     status: int
     said: str
     steps: int
+    read: tuple[str, ...] = ()
 
 
 def run(words: list[str], folder: Path, at: int = 0, fault: Fault | None = None, inside: str = "") -> Outcome:
@@ -38,22 +40,35 @@ def run(words: list[str], folder: Path, at: int = 0, fault: Fault | None = None,
     for name in SLOW:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as place:
-        said, steps = Path(place) / "said", Path(place) / "steps"
+        said, steps, read = (Path(place) / name for name in ("said", "steps", "read"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads: the fork uses none of them
             child = os.fork()
         if child == 0:
-            _in_child(words, folder, at, fault, inside, said, steps)
+            _in_child(words, folder, at, fault, inside, (said, steps, read))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         counted = int(steps.read_text()) if steps.exists() and steps.stat().st_size else 0
-        return Outcome(status, said.read_text(errors="replace"), counted)
+        opened = read.read_text().splitlines() if read.exists() else []
+        return Outcome(status, said.read_text(errors="replace"), counted, tuple(dict.fromkeys(opened)))
 
 
 def _in_child(
-    words: list[str], folder: Path, at: int, fault: Fault, inside: str, said: Path, steps: Path
+    words: list[str], folder: Path, at: int, fault: Fault, inside: str, notes: tuple[Path, Path, Path]
 ) -> None:
     """Run the command and leave; nothing of this process goes on after the fork."""
-    status = 70
+    status, (said, steps, read) = 70, notes
+    opened: list[str] = []
+
+    def note(event: str, values: tuple[Any, ...]) -> None:
+        if (
+            event == "open"
+            and isinstance(values[0], (str, os.PathLike))
+            and not set(str(values[1])) & {*"wxa+"}
+        ):
+            path = os.path.relpath(values[0], folder)
+            if not path.startswith("..") and Path(values[0]).is_file():
+                opened.append(path)
+
     try:
         out = os.open(said, os.O_WRONLY | os.O_CREAT)
         for number in (1, 2):
@@ -61,6 +76,7 @@ def _in_child(
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         os.chdir(folder)
+        sys.addaudithook(note)
         from laureate import cli
 
         if inside:
@@ -70,6 +86,7 @@ def _in_child(
             with failing(folder, at, fault) as writes:
                 status = cli.main(words)
             steps.write_text(str(writes.count))
+            read.write_text("\n".join(opened))
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:  # noqa: BLE001  # the test reads it

@@ -122,7 +122,8 @@ def _write(targets: list[Path], drawn: list[Portrait]) -> None:
         for file in written:
             with suppress(OSError):  # the one that failed
                 file.unlink()
-        raise LaureateError(f"{written[-1]} cannot be written: {error.strerror or error}") from None
+        failed = written[-1].with_suffix(".png")
+        raise LaureateError(f"{failed} cannot be written: {error.strerror or error}") from None
 
 
 def _read(path: str) -> bytes:
