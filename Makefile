@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export HF_HUB_OFFLINE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup fetch plan study app ranks replicate test test-e2e coverage check check-sd21 format clean
+.PHONY: help setup fetch plan study app ranks replicate test test-e2e coverage fuzz faults mutants licences renew
+.PHONY: check check-sd21 format clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -56,6 +57,22 @@ coverage: $(READY) ## run the tests and measure which lines and branches they re
 
 check: $(READY) ## lint, formatting, types, by way of the pre-commit hooks
 	@.venv/bin/pre-commit run --all-files
+
+fuzz: $(READY) ## feed every reader 10000 spoilt inputs, with a log: an hour; COUNT=100 for a minute
+	@.venv/bin/python tests/helpers/fuzzed_readers.py $(or $(COUNT),10000)
+
+faults: $(READY) ## let every write of every command fail once, in every way: hours
+	@FAULT_POINTS=all .venv/bin/python -m pytest -n 2 --dist load tests/stages/test_failing_writes.py
+
+mutants: $(READY) ## change the scores' and readers' code in small ways and see whether tests notice: hours
+	@.venv/bin/python -m pip install --quiet mutmut==3.8.1
+	@.venv/bin/mutmut run && .venv/bin/mutmut results
+
+licences: $(READY) ## list the licence of every package
+	@.venv/bin/python .ci/dependencies.py licences
+
+renew: $(READY) ## write constraints.txt anew with the newest versions that pyproject.toml admits
+	@.venv/bin/python .ci/dependencies.py renew
 
 check-sd21: $(READY) ## Stable Diffusion 2.1 in its true shape with random weights, through every step: 20 GiB, minutes
 	@.venv/bin/python tests/check_sd21.py

@@ -26,6 +26,7 @@ NAMES = {
     "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "votes": "what `laureate votes` recovers of simulated raters, written into docs/votes.md",
     "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }

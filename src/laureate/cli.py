@@ -54,12 +54,13 @@ MODULES = {"oracle": "laureate.embedded.oracle.simulation_study"}  # not in laur
 
 def program() -> int:
     """Run `main` as the only code of this process => exit status."""
-    with startup.rare_collections():
+    with failures.sigterm_raises(), startup.rare_collections():
         return main(alone=True)
 
 
 def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
-    """Run one command => exit status: 0 done, 1 failed, 2 bad parameters, 130 interrupted, 141 closed pipe.
+    """Run one command => exit status: 0 done, 1 failed, 2 bad parameters, 130 interrupted, 141 closed pipe,
+    143 ended by SIGTERM.
 
     Every error ends in one sentence on stderr: see `laureate.core.failures`. `alone`: nothing else runs in
     this process, so packages that the stage does not need may be blocked.

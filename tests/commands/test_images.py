@@ -233,3 +233,16 @@ def test_a_manifest_is_checked_row_by_row(study: Path, pictures: Any, sentence: 
 def test_a_missing_manifest_says_how_to_get_one(study: Path) -> None:
     with pytest.raises(LaureateError, match="laureate images --model painter"):
         found(study)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"picture": 1}', "\0\0"])
+def test_a_damaged_answer_is_asked_for_again(study: Path, damage: str) -> None:
+    with e.endpoint(always(e.good)) as server:
+        images.run(values(server.url), "painter")
+        kept = sorted(study.glob(".work/images/painter/*.json"))
+        whole = kept[0].read_text()
+        kept[0].write_text(damage)
+        images.run(values(server.url), "painter")
+        assert len(server.bodies) == 9
+    assert kept[0].read_text() == whole
+    assert len(found(study).drawn) == 8

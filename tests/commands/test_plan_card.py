@@ -45,7 +45,7 @@ def test_less_memory_asks_for_more_settings(configs: card_fit.Configs) -> None:
     assert less is not None
     assert "gradient_accumulation" in less.changes(study.train)
     assert less.bytes < 0.8 * plain * card_fit.GIB
-    assert less.price == pytest.approx(1, abs=0.02)
+    assert less.price == pytest.approx(1, abs=0.06)
     none, last = card_fit.fit(study, configs, 1e-3, 0)
     assert none is None
     assert last.train.gradient_checkpointing

@@ -243,6 +243,15 @@ def test_what_is_there_is_never_written_over(
     assert Path(there).read_text() == "mine"
 
 
+def test_a_record_without_its_portrait_is_that_of_a_killed_run(folder: Path) -> None:
+    words = ["portrait", "me.png", "--out", "one.png", "--prompt", "A hat."]
+    assert cli.main(words) == 0
+    drawn = (folder / "one.png").read_bytes()
+    (folder / "one.png").unlink()
+    assert cli.main(words) == 0
+    assert (folder / "one.png").read_bytes() == drawn
+
+
 def test_a_disk_that_fills_up_leaves_neither_pictures_nor_records(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

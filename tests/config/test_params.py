@@ -145,6 +145,20 @@ def test_what_is_no_parameter_file_is_refused(study: dict[str, Any]) -> None:
         Path("params.yaml").write_text(text)
         with pytest.raises(ParameterError, match=sentence):
             params.load()
+    Path("params.yaml").write_bytes(b"world: \xe9")
+    with pytest.raises(ParameterError, match=r"params\.yaml cannot be read: it is not UTF-8 text.*save it"):
+        params.load()
+    with pytest.raises(ParameterError, match=r"^data cannot be read: Is a directory$"):
+        params.load("data")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_byte_order_marks_are_understood(study: dict[str, Any], encoding: str) -> None:
+    text = yaml.safe_dump(study)
+    Path("params.yaml").write_text(text)
+    before = params.load()
+    Path("params.yaml").write_text(text, encoding)
+    assert params.load() == before
 
 
 junk = st.recursive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,44 @@ def test_a_closed_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Closed())
     with console.guarded():
         assert failures.report(LaureateError("x"), "train") == 1
+
+
+TERMINATED = """
+import sys, time
+from laureate import cli
+import laureate.stages.prepare as prepare
+from laureate.core.files import fresh_folder
+def run(params):
+    with fresh_folder("out") as folder:
+        (folder / "a").write_text("half")
+        print("begun", flush=True)
+        time.sleep(60)
+prepare.run = run
+sys.exit(cli.program())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "words"),
+    [
+        (signal.SIGTERM, 143, "prepare was ended by the signal SIGTERM; run it again"),
+        (signal.SIGINT, 130, "prepare was interrupted; run it again"),
+    ],
+)
+def test_a_signal_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path, number: int, status: int, words: str
+) -> None:
+    (tmp_path / "params.yaml").write_text("sample: {prompts: [p.yaml]}")
+    (tmp_path / "p.yaml").write_text("- {id: a, text: A., set: seed}")
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{TERMINATED}"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "prepare"], cwd=tmp_path, stdout=-1, stderr=-1, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == status, said
+    assert words in said
+    assert "Traceback" not in said
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "p.yaml"}

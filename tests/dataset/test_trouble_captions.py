@@ -86,7 +86,6 @@ def test_a_table_with_another_delimiter_is_read(
         ("p00.txt.bak", "a tie"),
         ("metadata.tsv", "file_name\ttext\n"),
         ("image_captions.csv", "1,A.\n"),
-        ("prompts.txt", "A.\nB.\n"),
         ("metadata.csv", "bild,beschreibung\np00.jpg,CAPTION\np01.jpg,CAPTION\n"),
         ("metadata.csv", 'file_name,label\np00.jpg,"3"\n'),
         ("metadata.parquet", "PAR1 is not enough"),
@@ -103,7 +102,16 @@ def test_what_looks_like_captions_and_is_not_read_stops_prepare(
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "LICENSE.txt", "notes.txt", "config.yaml", "latents.npz", "p00.npz", "p00.xmp", "mine.md"],
+    [
+        "README.md",
+        "LICENSE.txt",
+        "notes.txt",
+        "prompts.yaml",
+        "config.yaml",
+        "latents.npz",
+        "p00.npz",
+        "p00.xmp",
+    ],
 )
 def test_other_files_do_not_matter(folder: Path, prepared: Callable[..., Rows], name: str) -> None:
     caption(folder)

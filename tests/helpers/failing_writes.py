@@ -1,4 +1,7 @@
-"""Make the n-th step of writing fail: every open for writing, write, fsync, rename, link and new folder."""
+"""Make the n-th step of writing fail: every open for writing, write, fsync, rename, link and new folder.
+
+Run as a program it does so in a module, such as the crawling process: FOLDER FAULT AT COUNT MODULE.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,66 @@ import builtins
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 
-class Writes:
-    """Counts steps of writing below `folder`; fails at number `at` (from 1), and after it if `lasting`."""
+@dataclass(frozen=True)
+class Fault:
+    """What happens at the step: an error of the system, once or from then on, or the end of the process."""
 
-    def __init__(self, folder: Path, at: int, number: int, lasting: bool) -> None:
-        self.folder, self.at, self.number, self.lasting = str(folder), at, number, lasting
+    name: str
+    number: int | None = None  # of the error; None: SIGKILL
+    lasting: bool = False
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("ENOSPC", errno.ENOSPC, lasting=True),
+        Fault("EIO", errno.EIO),
+        Fault("EROFS", errno.EROFS, lasting=True),
+        Fault("EACCES", errno.EACCES),
+        Fault("SIGKILL"),
+    )
+}
+
+
+class Writes:
+    """Counts steps of writing below `folder`; the fault comes at number `at` (from 1), never for 0."""
+
+    def __init__(self, folder: Path, at: int, fault: Fault) -> None:
+        self.folder, self.at, self.fault = str(folder), at, fault
         self.count = 0
 
-    def step(self, path: object, renames: bool = False) -> None:
+    def step(self, path: object, renames: bool = False, file: Any = None, data: Any = None) -> None:
         """One step on `path`; a file of another folder, such as a library's cache, does not count.
 
-        On a disk that stays full a renaming back succeeds: its entry was just freed.
+        On a disk that stays full a renaming back succeeds: its entry was just freed. A write that fails may
+        be half done.
         """
         if not isinstance(path, (str, os.PathLike)) or not str(Path(path).absolute()).startswith(self.folder):
             return
         self.count += 1
-        if self.at and (self.count == self.at or (self.lasting and self.count > self.at and not renames)):
-            raise OSError(self.number, os.strerror(self.number), str(path))
+        later = self.fault.lasting and not (renames and self.fault.number == errno.ENOSPC)
+        if not self.at or self.count < self.at or (self.count > self.at and not later):
+            return
+        if data is not None:
+            file.write(data[: len(data) // 2])
+        if self.fault.number is None:
+            if file is not None:
+                file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if data is not None:  # a write does not know its file's name
+            raise OSError(self.fault.number, os.strerror(self.fault.number))
+        raise OSError(self.fault.number, os.strerror(self.fault.number), str(path))
 
 
 class File:
@@ -41,15 +78,11 @@ class File:
         self._file, self._path, self._writes = file, path, writes
 
     def write(self, data: Any) -> int:
-        try:
-            self._writes.step(self._path)
-        except OSError as error:  # a write does not know its file's name, and half of it may be done
-            self._file.write(data[: len(data) // 2])
-            raise OSError(error.errno, error.strerror) from None
+        self._writes.step(self._path, file=self._file, data=data)
         return int(self._file.write(data))
 
     def fileno(self) -> int:
-        if sys._getframe(1).f_globals["__name__"].startswith("laureate."):  # for fsync
+        if sys._getframe(1).f_globals["__name__"].startswith(("laureate.", "subprocess")):  # fsync, stderr
             return int(self._file.fileno())
         raise io.UnsupportedOperation
 
@@ -67,9 +100,9 @@ class File:
 
 
 @contextmanager
-def failing(folder: Path, at: int, number: int = errno.ENOSPC, lasting: bool = False) -> Iterator[Writes]:
+def failing(folder: Path, at: int, fault: Fault = FAULTS["ENOSPC"]) -> Iterator[Writes]:
     """Fail at the step `at` in the block; 0: count only."""
-    writes, real = Writes(folder, at, number, lasting), io.open
+    writes, real = Writes(folder, at, fault), io.open
 
     def opened(path: Any, mode: str = "r", *words: Any, **named: Any) -> Any:
         if not set(mode) & set("wax+") or not isinstance(path, (str, os.PathLike)):
@@ -96,3 +129,20 @@ def failing(folder: Path, at: int, number: int = errno.ENOSPC, lasting: bool = F
         for name, argument in (("replace", 1), ("rename", 1), ("link", 1), ("mkdir", 0)):
             patch.setattr(os, name, counted(name, argument))
         yield writes
+
+
+def main() -> None:
+    """Run a module with a fault in it, and write the number of its steps to the file COUNT."""
+    import runpy
+
+    folder, fault, at, count, module = sys.argv[1:6]
+    sys.argv = [module]
+    with failing(Path(folder), int(at), FAULTS[fault]) as writes:
+        try:
+            runpy.run_module(module, run_name="__main__")
+        finally:
+            os.write(os.open(count, os.O_WRONLY | os.O_CREAT), str(writes.count).encode())
+
+
+if __name__ == "__main__":
+    main()

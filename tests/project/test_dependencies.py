@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from collections import defaultdict
@@ -83,12 +84,21 @@ def test_imports_are_found_wherever_they_stand() -> None:
 def test_the_optional_parts_are_installed_for_the_tests(project: dict[str, Any]) -> None:
     extras = project["project"]["optional-dependencies"]
     declared = [line for lines in extras.values() for line in lines]
-    assert sorted(declared) == sorted(project["dependency-groups"]["extras"])
+    groups = project["dependency-groups"]
+    assert sorted(declared) == sorted(
+        [*groups["extras"], *(line for line in groups["app"] if line.startswith("gradio>"))]
+    )
 
 
 def test_every_direct_dependency_is_pinned_within_its_range(root: Path, project: dict[str, Any]) -> None:
     groups = project["dependency-groups"]
-    lines = [*project["project"]["dependencies"], *groups["test"], *groups["lint"], *groups["extras"]]
+    lines = [
+        *project["project"]["dependencies"],
+        *groups["test"],
+        *groups["lint"],
+        *groups["extras"],
+        *groups["app"],
+    ]
     pins = {}
     for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -96,3 +106,12 @@ def test_every_direct_dependency_is_pinned_within_its_range(root: Path, project:
             pins[canonicalize_name(name)] = version
     for requirement in map(Requirement, lines):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_every_licence_is_known_and_leaves_ours_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(root / ".ci/dependencies.py"))
+    assert script["licences"]() == 0, capsys.readouterr().out
+    assert script["is_free"]("EPL-2.0 OR GPL-2.0-or-later")
+    assert not script["is_free"]("GPL-3.0-only")
+    assert script["is_free"]("GNU Lesser General Public License v3 (LGPLv3)")
+    assert not script["is_free"]("")

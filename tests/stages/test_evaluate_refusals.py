@@ -191,3 +191,20 @@ def test_an_input_that_would_spoil_the_scores_stops_the_run_and_names_the_file(
     assert said.startswith("laureate: ")
     for left in ("metrics/models/rank-4.json", "data/evidence/rank-4.safetensors"):
         assert not (study / left).exists()
+
+
+def test_as_many_blank_pictures_as_sample_allows_are_scored(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["sample"]["blank"] = 0.125  # one of eight
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    files = sorted((study / "data/samples/rank-4").glob("*.png"))
+    Image.new("RGB", (128, 128), (200, 180, 160)).save(files[2])
+    assert cli.main(["evaluate", "--model", "rank-4"]) == 0
+    assert (
+        f"1 of 8 pictures are blank, such as data/samples/rank-4/{files[2].name}" in capsys.readouterr().err
+    )
+    Image.new("RGB", (128, 128)).save(files[3])
+    assert cli.main(["evaluate", "--model", "rank-4"]) == 1
+    assert "generating it went wrong" in capsys.readouterr().err

@@ -1,37 +1,110 @@
-"""The n-th write of a stage or command fails: a sentence, nothing half-written, the same bytes afterwards.
+"""The n-th write of a command fails, or it is killed there: a sentence, nothing half-written, and the same
+bytes after a run without the fault.
 
-FAULT_POINTS=all in the environment tries every n; otherwise a few of each stage are tried.
+FAULT_POINTS=all in the environment tries every n with every kind of fault; otherwise two of each command.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
+import endpoints
+import faulty_runs
+import numpy as np
 import pytest
 import yaml
-from drawn_study import draw_study
-from failing_writes import failing
+from drawn_study import draw_study, write_metrics
+from failing_writes import FAULTS, failing
+from faulty_runs import KILLED
+from shell import ROOT
+from shell import run as shell
 
 from laureate import cli
-from laureate.commands import export
+from laureate.simulator.portraits import attributes, portrait
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 ALL = os.environ.get("FAULT_POINTS") == "all"
-TRIED = 4  # points of a stage, where not all are tried
+TRIED = 2  # points of a command, where not all are tried
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command: the study that it runs in, and what is special about it."""
+
+    words: str
+    study: str
+    forget: bool = False  # remove the work folder first: else all is in the cache of earlier runs
+    remove: str = ""  # an output that is made anew
+    inside: str = ""  # the module whose process the fault is in
+
+
+CASES = {
+    "crawl": Case("crawl", "empty"),
+    "crawling process": Case("crawl", "empty", inside="crawler"),
+    "prepare": Case("prepare", "drawn"),
+    "evaluate": Case("evaluate --model rank-4", "drawn", forget=True),
+    "compare": Case("compare", "drawn"),
+    "select": Case("select", "drawn"),
+    "report": Case("report", "drawn"),
+    "encode": Case("encode", "trained"),
+    "train": Case("train --rank 4", "trained", forget=True),
+    "sample": Case("sample --model rank-2", "trained"),
+    "export": Case("export --rank 2 --to kohya", "trained"),
+    "export for diffusers": Case("export --rank 2 --to diffusers", "trained"),
+    "card": Case("card --rank 2", "trained"),
+    "push": Case("push --rank 2 --repo me/x", "trained"),
+    "fetch": Case("fetch", "trained", remove="fetched"),
+    "images": Case("images --model painter", "trained"),
+    "portrait": Case("portrait me.png --steps 4", "trained"),
+    "poster": Case("poster me.png --name A --subject B --out poster.png", "trained"),
+    "score": Case(
+        "score --reference data/dataset/holdout a=data/samples/baseline --judge vision "
+        "--html p.html --json p.json --csv p.csv",
+        "drawn",
+    ),
+    "world": Case("world nobel", "drawn"),
+    "doctor": Case("doctor mine --fix mended", "drawn"),
+    "replicate": Case("replicate --restore", "drawn"),
+}
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    """A drawn study with an image folder, evaluated and compared."""
-    folder = draw_study(tmp_path_factory.mktemp("drawn"), prompts=3, train=6, holdout=4)
+def painter() -> Iterator[str]:
+    """The address of an images endpoint."""
+    with endpoints.endpoint(lambda body, number: endpoints.good) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def studies(
+    tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, trained: Path, painter: str
+) -> dict[str, Path]:
+    """`empty`: nothing has run; `drawn`: a drawn study, compared; `trained`: one with a trained adapter."""
+    places = {name: tmp_path_factory.mktemp(name) for name in ("empty", "drawn", "trained")}
+    values = {"crawl": {"limit": 2, "coverage": {"pages": 0, "pictures": 0, "credits": 0}}}
+    (places["empty"] / "params.yaml").write_text(yaml.safe_dump(values))
+    (places["empty"] / "data").mkdir()
+    for name in ("prompts.yaml", "prompts-embedded.yaml"):
+        shutil.copy(ROOT / "data" / name, places["empty"] / "data" / name)
+    _drawn(places["drawn"], tiny_models)
+    shutil.copytree(trained, places["trained"], dirs_exist_ok=True)
+    _trained(places["trained"], tiny_models, painter)
+    return places
+
+
+def _drawn(folder: Path, tiny_models: Path) -> None:
+    """A drawn study with an image folder, compared, in git."""
+    draw_study(folder, prompts=3, train=6, holdout=4)
     for judge in ("clip", "vision"):
         shutil.copytree(tiny_models / judge, folder / "models/embedded" / judge)
     mine = folder / "mine"
@@ -40,89 +113,125 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
         for number, file in enumerate(sorted((folder / "data/dataset" / part).glob("*.png"))):
             shutil.copy(file, mine / file.name)
             (mine / file.name).with_suffix(".txt").write_text(f"A portrait, number {number} of {part}.")
-    root = Path(__file__).resolve().parents[2]
-    shutil.copy(root / "data/vocabulary.yaml", folder / "data")
+    for name in ("vocabulary.yaml", "prompts-embedded.yaml"):
+        shutil.copy(ROOT / "data" / name, folder / "data")
+    shutil.copytree(ROOT / "worlds", folder / "worlds")
     (folder / "data/captions.yaml").write_text("{}")
-    values = yaml.safe_load((folder / "params.yaml").read_text())
-    values["prepare"] |= {"source": "mine", "min_train": 3, "min_holdout": 3, "holdout": 0.5, "near": 0.0}
-    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def change(values: dict[str, Any]) -> None:
+        values["prepare"] |= {"source": "mine", "min_train": 3, "min_holdout": 3, "holdout": 0.5, "near": 0.0}
+        values["compare"]["judges"] = ["vision", "clip"]
+        del values["evaluate"]["judges"]["imagenet"]  # its real weights take their time
+
+    _set(folder, change)
+    write_metrics(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for model in ("noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"):
-            assert cli.main(["evaluate", "--model", model]) == 0
         assert cli.main(["compare"]) == 0
-    return folder
+    (folder / "dvc.lock").write_text("schema: '2.0'\n")
+    (folder / ".gitignore").write_text(".work\nmodels\n")
+    for words in ("init --quiet", "add --all", "commit --quiet --message results"):
+        shell("git", *words.split(), cwd=folder)
+
+
+def _trained(folder: Path, tiny_models: Path, painter: str) -> None:
+    """The trained study with a table, a photo, an endpoint and a base to fetch."""
+    shutil.copy(ROOT / "data/vocabulary.yaml", folder / "data")
+    who = attributes.random_attributes(np.random.default_rng(5))
+    portrait.draw(who, "photograph", 5, (96, 96)).save(folder / "me.png")
+
+    def change(values: dict[str, Any]) -> None:
+        values["prepare"]["clip"] = str(tiny_models / "clip")
+        values["evaluate"] = {"bootstrap": 50}
+        values["compare"] = {"published": str(ROOT / "data/published.yaml")}
+
+    _set(folder, change)
+    write_metrics(folder, (2, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert cli.main(["compare"]) == 0
+    endpoint = {"url": painter, "model": "m", "key": "PAINTER_KEY", "size": None}
+    _set(folder, lambda values: values.update(external={"painter": {"endpoint": endpoint}}))
+    fetching = yaml.safe_load((folder / "params.yaml").read_text())
+    fetching["base"] = {
+        "path": "fetched/base", "sources": [{"folder": "base"}], "lock": "fetched.json", "downloads": "loads",
+    }  # fmt: skip
+    (folder / "fetch.yaml").write_text(yaml.safe_dump(fetching))
+
+
+def _set(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    change(values)
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but those of the work folder, which only saves time."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(p.relative_to(folder)): p.read_bytes() for p in files if ".work" not in p.parts}
+    """Every file but those that only save time or tell of the time, and git's."""
+    left_out = {".work", ".git", ".raw-crawl", "crawl_report.json", "crawl_report.md"}
+    files = (path for path in folder.rglob("*") if path.is_file() and not left_out & {*path.parts})
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-DRAWN = [["prepare"], ["evaluate", "--model", "rank-4"], ["compare"], ["report"]]
-TRAINED = [
-    ["encode"],
-    ["train", "--rank", "4"],
-    ["sample", "--model", "rank-2"],
-    ["export", "--rank", "2", "--to", "kohya"],
-]
+def set_aside(names: set[str]) -> set[str]:
+    """The names that files had before their folder was set aside to be replaced."""
+    parts = (name.split("/") for name in names)
+    return {
+        "/".join(p[1:-12] if p.startswith(".") and p.endswith(".before.part") else p for p in path)
+        for path in parts
+    }
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
-@pytest.mark.parametrize("words", [*DRAWN, *TRAINED], ids=lambda words: words[0])
+@pytest.mark.parametrize("name", CASES)
 def test_a_failing_write(
-    drawn: Path,
-    trained: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    number: int,
+    studies: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str
 ) -> None:
-    monkeypatch.setattr(export, "commit", lambda: "unknown")
-    made = drawn if words in DRAWN else trained
+    case = CASES[name]
+    monkeypatch.setenv("PAINTER_KEY", "0123456789")
+    words = [*(["--params", "fetch.yaml"] if name == "fetch" else []), *case.words.split()]
 
-    def fresh(name: str) -> Path:
-        folder = Path(shutil.copytree(made, tmp_path / name, symlinks=True))
-        if words[0] in ("evaluate", "train"):  # else all is in the cache of earlier runs
+    def fresh(place: str) -> Path:
+        folder = Path(shutil.copytree(studies[case.study], tmp_path / place, symlinks=True))
+        if case.forget:
             shutil.rmtree(folder / ".work", ignore_errors=True)
-        monkeypatch.chdir(folder)
         return folder
 
     folder = fresh("whole")
     before = contents(folder)
-    with failing(folder, at=0) as writes:
-        assert cli.main(words) == 0, capsys.readouterr().err
-    whole, steps = contents(folder), writes.count
-    assert steps > 0
-    points = list(range(1, steps + 1))
-    if not ALL:
-        points = sorted({points[i * (steps - 1) // (TRIED - 1)] for i in range(TRIED)})
-    capsys.readouterr()
-    for point in points:
-        folder = fresh(f"at-{point}")
-        with failing(folder, at=point, number=number, lasting=number == errno.ENOSPC):
-            status = cli.main(words)
-        said = capsys.readouterr().err
-        assert "Traceback" not in said
-        assert "unexpected error" not in said, said
-        if status:
-            assert status == 1
-            assert "laureate: " in said
-        for name, data in contents(folder).items():
-            assert not name.endswith(".part"), (point, name)
-            assert data in (before.get(name), whole.get(name)), (point, name)
-        if status == 0:  # a step that does not matter, such as a folder that is there already
-            assert contents(folder) == whole, point
-        else:
-            assert before.keys() <= contents(folder).keys(), point
-        assert cli.main(words) == 0
-        capsys.readouterr()
-        assert contents(folder) == whole, point
+    outcome = faulty_runs.run(words, folder, inside=case.inside)
+    assert outcome.status == 0, outcome.said
+    whole, steps = contents(folder), outcome.steps
+    assert name == "replicate" or steps > 0  # it has git write
+    every = [(point, fault) for point in range(1, steps + 1) for fault in FAULTS]
+    if not ALL:  # spread, with another fault for each
+        points = [1 + i * (steps - 1) // (TRIED - 1) for i in range(TRIED)] if steps else []
+        start = list(CASES).index(name)
+        every = list(zip(points, islice(cycle(FAULTS), start, None), strict=False))
+    for point, fault in every:
+        what = (name, point, fault)
+        folder = fresh("faulty")
+        outcome = faulty_runs.run(words, folder, point, FAULTS[fault], case.inside)
+        assert "Traceback" not in outcome.said, (what, outcome.said)
+        assert "unexpected error" not in outcome.said, (what, outcome.said)
+        killed = outcome.status == KILLED
+        assert killed or outcome.status in (0, 1), (what, outcome)
+        left = contents(folder)
+        if outcome.status == 1:
+            assert "laureate: " in outcome.said, what
+        if outcome.status == 0:  # a step that does not matter, such as a folder that is there already
+            assert left == whole, what
+        ended = killed or fault == "EROFS" or bool(case.inside)  # nothing could be cleaned up
+        for file, data in left.items():
+            assert ended or not file.endswith(".part"), (what, file)
+            if ".part" not in file:
+                assert data in (before.get(file), whole.get(file)), (what, file)
+        assert before.keys() <= (left.keys() | set_aside({*left}) if ended else left.keys()), what
+        if left != whole:
+            again = faulty_runs.run(words, folder)
+            assert again.status == 0, (what, again.said)
+            assert contents(folder) == whole, (what, contents(folder).keys() ^ whole.keys())
         shutil.rmtree(folder)
     with capsys.disabled():
-        print(f"{words[0]}: {len(points)} of {steps} points", file=sys.stderr)
+        print(f"{name}: {len(every)} faults at {steps} steps of writing", file=sys.stderr)
 
 
 def test_the_wrapper_sees_every_way_of_writing(tmp_path: Path) -> None:

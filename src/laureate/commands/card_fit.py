@@ -118,8 +118,8 @@ def lines(params: Params, configs: Configs, gib: float, context: int) -> list[st
     smaller = ", in smaller products" if "gradient_accumulation" in changes else ""
     return [
         f"For a card of {gib:g} GiB set in train: {written}",
-        f"A step then holds {found.bytes / GIB:.1f} GiB and takes {price}{smaller}. The adapters are the same "
-        "but for rounding.",
+        f"A step then holds {found.bytes / GIB:.1f} GiB and takes {price}{smaller}. The adapters are "
+        "the same but for rounding.",
     ]
 
 

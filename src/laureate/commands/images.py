@@ -55,20 +55,27 @@ def run(params: Params, model: str) -> None:
         )
     asked = prompts.load(params.sample.prompts)
     requests = plan(endpoint, asked, params.sample.seeds)
-    answers = {request.hash(endpoint): None for request in requests}
     folder = ANSWERS / model
-    new = [request for request in requests if not (folder / f"{request.hash(endpoint)}.json").is_file()]
+    new = [request for request in requests if _kept(folder, request.hash(endpoint)) is None]
     if len(new) > endpoint.cap:
         raise LaureateError(
             f"{model}: {len(new)} pictures to request, but external.{model}.endpoint.cap is {endpoint.cap}; "
             "raise it, or use fewer prompts or seeds"
         )
     failed = fetch(endpoint, new, folder) if new else {}
-    for key in answers:
-        path = folder / f"{key}.json"
-        answers[key] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    answers = {key: _kept(folder, key) for key in (request.hash(endpoint) for request in requests)}
     write(model, endpoint, [(r, answers[r.hash(endpoint)]) for r in requests], failed)
     print(summary(external.read(model, asked), model))
+
+
+def _kept(folder: Path, key: str) -> dict[str, Any] | None:
+    """The answer that is kept under a key; None where there is none, or where it is damaged."""
+    try:
+        found = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(found, dict) and ("refused" in found or {"picture", "revised_prompt"} <= found.keys())
+    return found if whole else None
 
 
 def plan(endpoint: Endpoint, asked: Sequence[prompts.Prompt], seeds: Sequence[int]) -> list[Request]:

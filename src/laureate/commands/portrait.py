@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,9 +92,18 @@ def _targets(out: str | None, name: str, seeds: list[int]) -> list[Path]:
         found = [path.with_name(f"{path.stem}-{seed}.png") if several else path for seed in seeds]
     for target in found:
         for file in (target, target.with_suffix(".json")):
-            if file.exists():
+            if file.exists() and not (file != target and _is_left_over(file)):
                 raise LaureateError(f"{file} is there already: remove it, or name another file with --out")
     return found
+
+
+def _is_left_over(file: Path) -> bool:
+    """Whether a JSON file is the record of a portrait whose PNG a killed run did not write."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("generated") is True and "seed" in found
 
 
 def _write(targets: list[Path], drawn: list[Portrait]) -> None:
@@ -101,7 +111,8 @@ def _write(targets: list[Path], drawn: list[Portrait]) -> None:
     written: list[Path] = []
     try:
         for target, portrait in zip(targets, drawn, strict=True):
-            for file, data in ((target, portrait.png()), (target.with_suffix(".json"), portrait.record)):
+            # the PNG last: a run that is killed here leaves a record that the next one overwrites
+            for file, data in ((target.with_suffix(".json"), portrait.record), (target, portrait.png())):
                 written.append(file)
                 if isinstance(data, bytes):
                     write_bytes(file, data)

@@ -40,13 +40,26 @@ def run(params: Params, file: str) -> None:
 
 @contextmanager
 def unchanged(*paths: Path) -> Iterator[None]:
-    """Give these files the bytes again that they had, however the block ends."""
+    """Give these files the bytes again that they had, however the block ends.
+
+    Raises LaureateError that names those for which this fails, after it was tried for all of them.
+    """
     before = {path: path.read_bytes() if path.is_file() else None for path in paths}
     try:
         yield
     finally:
+        failed = {}
         for path, content in before.items():
-            if content is None:
-                path.unlink(missing_ok=True)
-            else:
-                write_bytes(path, content)
+            try:
+                if content is None:
+                    path.unlink(missing_ok=True)
+                elif not path.is_file() or path.read_bytes() != content:
+                    write_bytes(path, content)
+            except OSError as error:
+                failed[str(path)] = error.strerror or str(error)
+        if failed:
+            first = next(iter(failed))
+            raise LaureateError(
+                f"{', '.join(failed)} could not be restored ({failed[first]}); once that is mended, restore "
+                "them with git"
+            )

@@ -12,6 +12,7 @@ from typing import Any
 
 from laureate.core.errors import ParameterError
 from laureate.core.files import write_text
+from laureate.core.text_files import TextError, decode_text
 
 FOLDER = "worlds"  # beside the parameters
 
@@ -99,6 +100,8 @@ def _yaml() -> Any:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        return decode_text(path.read_bytes())
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read: {error.strerror or error}") from None
+    except TextError as error:
+        raise ParameterError(f"{path} cannot be read: it is {error}; save it as UTF-8") from None

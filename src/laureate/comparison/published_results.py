@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.comparison import table_io
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import decode_text
 from laureate.evaluation import score_catalog
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def load(path: str | Path) -> Published:
     import yaml
 
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.safe_load(decode_text(Path(path).read_bytes()))
         scores = {str(key): str(text) for key, text in values["scores"].items()}
         rows = [dict(row) for row in values["rows"]]
         about: dict[str, Any] = {

@@ -29,6 +29,7 @@ from laureate.config.schema import (
     Train,
 )
 from laureate.core.errors import ParameterError
+from laureate.core.text_files import TextError, decode_text
 
 __all__ = [
     "REFERENCES",
@@ -63,13 +64,15 @@ def load(path: str | Path = "params.yaml") -> Params:
     Raises ParameterError with one sentence naming the file and the dotted key.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = decode_text(Path(path).read_bytes())
     except FileNotFoundError:
         raise ParameterError(
             f"{path} does not exist: run laureate in the project's folder, or name the file with --params"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read: {error.strerror or error}") from None
+    except TextError as error:
+        raise ParameterError(f"{path} cannot be read: it is {error}; save it as UTF-8") from None
     return parse(text, path)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from laureate import __version__
@@ -22,6 +23,7 @@ from laureate.core.paths import WORK
 from laureate.core.secrets import redact, without_home
 
 INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
 EXTRAS = {"openai": "images", "fastapi": "serve", "uvicorn": "serve", "starlette": "serve"}
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
 SMALLER = {  # verb => the parameter that lowers the memory it needs
@@ -30,6 +32,25 @@ SMALLER = {  # verb => the parameter that lowers the memory it needs
     "sample": "sample.batch",
     "evaluate": "evaluate.batch",
 }
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as `kill`, a batch system or a container's end sends it: handled as an interrupt is."""
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` in the block, so that what is half-written is removed."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not disturb the cleaning up
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def report(error: BaseException, verb: str, arguments: Sequence[str] = (), debug: bool = False) -> int:
@@ -53,7 +74,7 @@ def report(error: BaseException, verb: str, arguments: Sequence[str] = (), debug
         print(f"laureate: {redact(text)}", file=sys.stderr)
         sys.stderr.flush()
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     return error.exit_code if isinstance(error, LaureateError) else 1
 
 
@@ -63,7 +84,8 @@ def known(error: BaseException, verb: str) -> str | None:
     if isinstance(error, LaureateError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return f"{verb} was interrupted; run it again to go on"
+        what = "ended by the signal SIGTERM" if isinstance(error, Terminated) else "interrupted"
+        return f"{verb} was {what}; run it again to go on"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
         cure = f"lower {SMALLER[verb]} in params.yaml" if verb in SMALLER else "close other programs"
         return f"{verb} needs more memory than there is; {cure}, and run it again"

@@ -26,7 +26,7 @@ TEXTLIKE = frozenset({*SIDECARS, ".tags", ".jsonl", ".csv", ".tsv", ".parquet", 
 TEXTLIKE |= {".xlsx", ".ods", ".md", ".xml", ".lab", ".prompt", ".wd14", ".blip"}
 NOTES = re.compile(r"(?i)(read.?me|licen[cs]e|credits?|notice|notes?|todo|changelog)\b.*")
 # names of files that hold captions; what follows a picture's name in one, as in p01_caption.txt
-SAYS_SO = re.compile(r"(?:.*[_\W])?(captions?|metadata|prompts|labels|annotations)\b")
+SAYS_SO = re.compile(r"(?:.*[_\W])?(captions?|metadata|labels|annotations)\b")
 LIKE_A_PICTURE = re.compile(r"[._-](?=[a-z]*(?:cap|txt|text|tag|prompt|desc|label|blip|wd))")
 NO_CAPTIONS = frozenset({".xmp", ".npz", ".pt", ".safetensors", ".pp3", ".aae"})  # beside pictures too
 LONGEST = 2**20  # bytes of one caption file

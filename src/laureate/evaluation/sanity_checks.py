@@ -49,12 +49,18 @@ def check_sizes(pictures: Iterable[tuple[Path, Image]]) -> None:
             )
 
 
-def check_not_blank(pictures: Iterable[tuple[Path, Image]]) -> None:
-    """Refuse a picture that is black or of one colour."""
-    for file, picture in pictures:
-        reason = blankness(picture)
-        if reason is not None:
-            raise LaureateError(f"{file} {reason}: generating it went wrong; make it again")
+def check_not_blank(pictures: Sequence[tuple[Path, Image]], allowed: float = 0.0) -> str | None:
+    """Refuse pictures that are black or of one colour, beyond the share `allowed` of them, 0..1.
+
+    => a sentence on those that are allowed, which are scored as they are; None where there are none.
+    """
+    blank = [(file, reason) for file, picture in pictures if (reason := blankness(picture))]
+    if not blank:
+        return None
+    file, reason = blank[0]
+    if len(blank) > allowed * len(pictures):
+        raise LaureateError(f"{file} {reason}: generating it went wrong; make it again")
+    return f"{len(blank)} of {len(pictures)} pictures are blank, such as {file}; they are scored as they are"
 
 
 def check_disjoint(train: Iterable[tuple[Path, Image]], references: Iterable[tuple[Path, Image]]) -> None:

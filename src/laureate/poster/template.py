@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from laureate.core.errors import LaureateError
+from laureate.core.text_files import TextError, decode_text
 
 Span = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
 Size = Annotated[float, Field(gt=0, le=1)]
@@ -111,13 +112,13 @@ def load(name: str) -> Template:
         if name in SHIPPED:
             text = (resources.files("laureate.poster") / "templates" / f"{name}.yaml").read_text("utf-8")
         else:
-            text = Path(name).read_text(encoding="utf-8")
+            text = decode_text(Path(name).read_bytes())
         return Template.model_validate(yaml.safe_load(text))
     except FileNotFoundError:
         raise LaureateError(
             f"there is no template {name}: name one of {', '.join(SHIPPED)} or a YAML file"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, TextError, yaml.YAMLError) as error:
         raise LaureateError(f"the template {name} cannot be read: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]

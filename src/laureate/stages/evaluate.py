@@ -8,6 +8,7 @@ pictures.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from laureate.config.params import REFERENCES, Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
-from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, PLAIN, RECONSTRUCTED, SAMPLES, WORK
+from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, PLAIN, RECONSTRUCTED, SAMPLES, WORK, shared
 from laureate.core.progress import progress
 from laureate.evaluation import sanity_checks
 from laureate.formats import external, imagefolder, prompts, samples
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from laureate.evaluation.judges.panel import Panel, PictureSet
 
 METRICS = Path("metrics/models")
-JUDGED = WORK / "judged"  # cache of judge outputs
+JUDGED = WORK / "judged"  # cache of judge outputs, which the experiments of a project share
 FLOOR, CEILING = REFERENCES
 
 
@@ -79,8 +80,9 @@ def run(params: Params, model: str) -> None:
     if model in params.external or params.drawn_at != params.prepare.resolution:  # their size differs
         sanity_checks.check_sizes(sets["generated"].pairs())
         sets["generated"] = sets["generated"].fitted(params.prepare.resolution)
-    check_pictures(sets)
-    panel = Panel(params.evaluate, JUDGED, params.panel)
+    drawn_here = model not in (*REFERENCES, *params.external)
+    check_pictures(sets, params.sample.blank if drawn_here else 0.0)
+    panel = Panel(params.evaluate, shared(JUDGED), params.panel)
     texts = [picture.text for picture in generated]
     extracted = feature_extraction.extract_evidence(
         panel,
@@ -180,10 +182,16 @@ def check_portraits(portraits: Mapping[str, Sequence[Picture]], texts: Sequence[
     sanity_checks.check_prompts(texts, captions)
 
 
-def check_pictures(sets: Mapping[str, PictureSet]) -> None:
-    """Refuse blank pictures, pictures of several sizes, and held-out portraits that were trained on."""
-    for pictures in sets.values():
-        sanity_checks.check_not_blank(pictures.pairs())
+def check_pictures(sets: Mapping[str, PictureSet], blank: float) -> None:
+    """Refuse blank pictures, pictures of several sizes, and held-out portraits that were trained on.
+
+    `blank`: the share of blank pictures that sample lets a model of the study draw (0..1); they are a fault
+    of the model, which its scores show.
+    """
+    for part, pictures in sets.items():
+        said = sanity_checks.check_not_blank(pictures.pairs(), blank if part == "generated" else 0.0)
+        if said:
+            print(said, file=sys.stderr)
     sanity_checks.check_sizes([pair for pictures in sets.values() for pair in pictures.pairs()])
     sanity_checks.check_disjoint(sets["train"].pairs(), sets["holdout"].pairs())
 

@@ -154,7 +154,7 @@ def read_gallery(
     rows = imagefolder.read_metadata(DATASET / "train") if noises else []
     return gallery.Gallery(
         gallery.study_name(
-            {name: [one.base, one.adapter, one.settings] for name, one in manifests.items()}
+            {name: [one.base, one.adapter, one.adapters, one.settings] for name, one in manifests.items()}
             | {"prompts": {prompt.id: prompt.text for prompt in asked}}
         ),
         models,

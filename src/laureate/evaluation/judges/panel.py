@@ -1,15 +1,16 @@
 """The judges of a study, with a cache of their outputs: each judge sees a set of pictures once.
 
-The cache is a folder of safetensors files. A file's name is a hash of the judge (kind, weights, versions,
-pre-processing) and of the pictures (their pixels, in order). So all scores share one pass, the held-out
-portraits pass once for all models, and a judge whose outputs are cached is not loaded. A warm cache gives the
-same bytes as a cold one.
+The cache is a folder of safetensors files, which several processes may use at once. A file's name is a hash
+of the judge (kind, weights, versions, pre-processing) and of the pictures (their pixels, in order). So all
+scores share one pass, the held-out portraits pass once for all models, and a judge whose outputs are cached
+is not loaded. A warm cache gives the same bytes as a cold one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the cached files; files of another format are not read
 LIMIT = 8e9  # bytes of the cache; the least recently used files are deleted first
+LEFT_OVER = 86_400.0  # seconds after which a half-written file is that of a killed run
 PREPROCESSING: dict[str, tuple[str, tuple[str, ...]]] = {  # kind => pre-processing, packages it depends on
     "vision": ("clean-fid's bicubic resize to the net's size, not rounded; x / 255", ("torch",)),
     "clip": ("as preprocessor_config.json says, on Pillow", ("torch", "transformers")),
@@ -212,16 +214,24 @@ def _write(path: Path, output: JudgeOutput) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    write_bytes(path, save({name: np.ascontiguousarray(values) for name, values in output.items()}))
-    others = sorted((p for p in path.parent.glob("*.safetensors") if p != path), key=_last_used)
-    total = sum(p.stat().st_size for p in [*others, path])
-    while others and total > LIMIT:
-        total -= others[0].stat().st_size
-        others.pop(0).unlink(missing_ok=True)
+    data = save({name: np.ascontiguousarray(values) for name, values in output.items()})
+    write_bytes(path, data, shared=True)
+    others = sorted((_last_used(p), p) for p in path.parent.glob("*.safetensors*") if p != path)
+    total = sum(size for (_, size), _ in others) + len(data)
+    for (used, size), other in others:
+        unwanted = used < time.time() - LEFT_OVER if other.suffix == ".part" else total > LIMIT
+        if unwanted:
+            total -= size
+            other.unlink(missing_ok=True)
 
 
-def _last_used(path: Path) -> float:
-    return path.stat().st_mtime
+def _last_used(path: Path) -> tuple[float, int]:
+    """(time, bytes); zeros for a file that another process has deleted."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0.0, 0
+    return found.st_mtime, found.st_size
 
 
 def open_set(files: Sequence[Path]) -> PictureSet:

@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from laureate.core import network
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
+from laureate.core.os_errors import DENIED, DISK_FULL
 
 HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 WEIGHTS = "model.safetensors"
@@ -88,13 +90,21 @@ def _hub(source: str, judge: str) -> Path:
     patterns = [f"{folder}/{pattern}" if folder else pattern for pattern in FILES]
     try:
         root = snapshot_download(repository, revision=revision, allow_patterns=patterns)
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError):
-        raise LaureateError(
-            f"{judge} needs {repository} at {revision[:12]}, which is not on this machine and cannot be "
-            f"fetched now: run `hf download {repository} --revision {revision}` where there is a network, "
-            "or name a folder as its source"
-        ) from None
-    return Path(root) / (folder or "")
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        why = "and cannot be fetched now"
+    except HfHubHTTPError as error:
+        why = f"and the hub does not give it ({network.short(error)})"
+    except network.errors() as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL + DENIED:
+            raise  # no fault of the hub's
+        why = f"and cannot be fetched ({network.reason(error)})"
+    else:
+        return Path(root) / (folder or "")
+    raise LaureateError(
+        f"{judge} needs {repository} at {revision[:12]}, which is not on this machine {why}: run "
+        f"`hf download {repository} --revision {revision}` where there is a network, or name a folder as its "
+        "source"
+    )
 
 
 def _remedy(source: str, file: Path, name: str) -> str:
