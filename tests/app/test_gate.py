@@ -40,22 +40,22 @@ def test_another_name_that_leads_here_is_refused(host: str) -> None:
 
 
 def test_without_the_token_nothing_is_seen() -> None:
-    for shown in ({}, {"token": "wrong-token"}, {"token": ""}, {"token": "right-token "}):
-        answer = client("right-token").get("/", params=shown)
+    for shown in ({}, {"token": "Zk3Hn8Pw5Sd1"}, {"token": ""}, {"token": "Xq7Vb2Lm9Rt4 "}):
+        answer = client("Xq7Vb2Lm9Rt4").get("/", params=shown)
         assert answer.status_code == 401
         assert "inside" not in answer.text
-        assert "right-token" not in answer.text
-    answer = client("right-token").get("/", headers={"cookie": "laureate-app=right-token"})
+        assert "Xq7Vb2Lm9Rt4" not in answer.text
+    answer = client("Xq7Vb2Lm9Rt4").get("/", headers={"cookie": "laureate-app=Xq7Vb2Lm9Rt4"})
     assert answer.status_code == 401
 
 
 def test_the_token_opens_the_app_for_this_browser_and_leaves_the_address() -> None:
-    browser = client("right-token", "http://10.0.0.7:7860")
-    answer = browser.get("/", params={"token": "right-token"})
+    browser = client("Xq7Vb2Lm9Rt4", "http://10.0.0.7:7860")
+    answer = browser.get("/", params={"token": "Xq7Vb2Lm9Rt4"})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
     cookie = answer.headers["set-cookie"]
-    assert "right-token" not in cookie
+    assert "Xq7Vb2Lm9Rt4" not in cookie
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert browser.get("/").json() == {"inside": True}

@@ -24,7 +24,7 @@ def build(resources: Resources) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Try", id="try"):
                 try_tab.build(resources)
-            with gr.Tab("Portrait", id="portrait"):
+            with gr.Tab("Portrait", id="portrait") as portrait:
                 choice, onward = portrait_tab.build(resources)
             with gr.Tab("Poster", id="poster") as poster:
                 fields = poster_tab.build(resources)
@@ -49,6 +49,7 @@ def build(resources: Resources) -> gr.Blocks:
         quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         both = [fields.first, fields.second]
         poster.select(known, both, both, **quick)
+        portrait.select(resources.warm_captioner, **quick)
         onward.click(known, [choice, fields.second], both, **quick).then(
             lambda: gr.Tabs(selected="poster"), outputs=tabs, **quick
         )

@@ -35,23 +35,27 @@ class Resources:
     sessions: Sessions = field(default_factory=Sessions)
     _loading: threading.Lock = field(default_factory=threading.Lock)
     _warm: bool = False
+    _captioner: bool = False
 
     def warm_up(self) -> None:
-        """Load what the first picture and the first caption need, once; who comes meanwhile waits for it.
+        """Load what drawing needs, once; who wants to draw meanwhile waits.
 
         Libraries that two threads import at once would find each other half loaded.
         """
         with self._loading:
-            if self._warm:
-                return
-            self._warm = True
-            for loader in (self.generator.warm_up, self.portraits.warm_up):
-                try:
-                    loader()
-                except LaureateError:
-                    pass  # it is said to whom it concerns, when a picture is asked for
-                except Exception as error:  # noqa: BLE001  # said here: nobody waits for this thread
-                    failures.report(error, "app", ["app"])
+            if not self._warm:
+                self._warm = True
+                _load(self.generator.warm_up)
+
+    def warm_captioner(self) -> None:
+        """Load what the first caption needs, without waiting for it."""
+        if not self._captioner:
+            self._captioner = True
+            threading.Thread(target=self._load_captioner, daemon=True).start()
+
+    def _load_captioner(self) -> None:
+        self.warm_up()
+        _load(self.portraits.warm_up)
 
     def add(self, session: Session, made: Made) -> Made:
         """Hold a picture for a browser, and write it into the folder of `keep` if there is one."""
@@ -91,6 +95,16 @@ class Resources:
                 yield fragments.note(STOPPED), None
             except Exception as error:  # noqa: BLE001  # the one door for errors of the app
                 yield fragments.problem(sentence(error)), None
+
+
+def _load(loader: Callable[[], None]) -> None:
+    """Call a loader. What it lacks is said to whom it concerns, when a picture is asked for."""
+    try:
+        loader()
+    except LaureateError:
+        pass
+    except Exception as error:  # noqa: BLE001  # said here: nobody waits for this thread
+        failures.report(error, "app", ["app"])
 
 
 def safely(updates: Iterator[tuple[Any, ...]], outputs: int) -> Iterator[tuple[Any, ...]]:

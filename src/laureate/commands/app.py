@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from laureate.app.gradio_stubs import no_gradio_stubs
 from laureate.config.params import Params
 from laureate.core import secrets
 from laureate.core.errors import LaureateError
@@ -33,7 +34,8 @@ def run(
     with serve.listen(host, port, secret is not None, CURE) as listening:
         _quiet()
         try:
-            import gradio  # noqa: F401  # late: it takes seconds
+            with no_gradio_stubs():
+                import gradio  # noqa: F401  # late: it takes seconds
             import uvicorn
         except ImportError:
             raise LaureateError("the app needs gradio: pip install 'laureate[app]'") from None
