@@ -45,7 +45,14 @@ class Resources:
         with self._loading:
             if not self._warm:
                 self._warm = True
-                _load(self.generator.warm_up)
+                _load(self._load_generator)
+
+    def _load_generator(self) -> None:
+        from laureate.sampling import sampler
+
+        scheduler = self.generator.params.sample.scheduler
+        sampler.solver(self.generator.found.scheduler, scheduler)  # imports it
+        self.generator.warm_up()
 
     def warm_captioner(self) -> None:
         """Load what the first caption needs, without waiting for it."""

@@ -177,9 +177,6 @@ class Generator:
 
     def warm_up(self) -> None:
         """Load what the first picture needs: libraries, VAE, text encoder, the base."""
-        from laureate.sampling import sampler
-
-        sampler.solver(self.found.scheduler, self.params.sample.scheduler)  # imports it
         with self._lock:
             self._model(BASELINE, 1.0)
 
