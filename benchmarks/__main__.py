@@ -21,8 +21,12 @@ NAMES = {
     "gpu": "all that is to be known about a graphics card, in one file to be sent back",
     "cluster": "a study by `laureate cluster` against `dvc repro`, and a thousand studies simulated",
     "judges": "the table of a study as the independent judge and its own see it",
+    "copies": "which planted copies of training portraits are found, written into docs/scores.md",
+    "many": "memory and time of `laureate score` over 10,000 pictures, written into docs/score.md",
+    "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
+    "votes": "what `laureate votes` recovers of simulated raters, written into docs/votes.md",
     "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }

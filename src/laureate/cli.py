@@ -41,6 +41,7 @@ BESIDE = {
     "images": "fetch the pictures of an external model from its endpoint",
     "serve": "serve the base and the adapters behind OpenAI's images API",
     "ranks": "keep one DVC experiment per rank of a finished study",
+    "price": "print what every rank costs: file, training, memory, seconds a picture",
     "replicate": "compare the results with those of a git revision",
     "draw": "draw a prompt with the base and with adapters, from the same noise",
     "app": "open one page where all of it is at hand, in a browser on this machine",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import app_study
 import pytest
+import requests
 from browser import accessibility_findings, wider_than_window
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -47,6 +49,7 @@ def ready(page: Page) -> Page:
 
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+    page.wait_for_timeout(500)  # a tab is built when it is first shown
 
 
 def cached(study: Path) -> list[Path]:
@@ -113,18 +116,14 @@ def test_a_whole_path_by_mouse(address: str, study: Path, photo: Path, open_page
     assert record["texts"]["name"] == "Ada Ångström"
     assert record["portraits"][0]["record"]["strength"] == 0.6
     assert b"Private" not in data
+    picture = page.locator("#portrait-pictures img").first.get_attribute("src")
     page.context.close()
-    for _ in range(100):
+    for _ in range(150):
         if not cached(study):
             break
-        page_free_pause()
+        time.sleep(0.2)
     assert cached(study) == []
-
-
-def page_free_pause() -> None:
-    import time
-
-    time.sleep(0.2)
+    assert requests.get(f"{address}{picture}", timeout=20).status_code == 404
 
 
 def focus_by_tab(page: Page, selector: str, most: int = 80) -> None:
@@ -138,12 +137,10 @@ def focus_by_tab(page: Page, selector: str, most: int = 80) -> None:
 
 def test_a_whole_path_by_keyboard_only(address: str, photo: Path, open_page: Open) -> None:
     page = ready(open_page(address, accept_downloads=True))
-    focus_by_tab(page, "[role=tab]")
-    page.keyboard.press("ArrowRight")
-    if page.get_by_role("tab", name="Portrait").get_attribute("aria-selected") != "true":
-        focus_by_tab(page, "[role=tab]:nth-of-type(2)")
-        page.keyboard.press("Enter")
+    focus_by_tab(page, "[role=tab][data-tab-id=portrait]")
+    page.keyboard.press("Enter")
     expect(page.locator("#portrait-draw")).to_be_visible()
+    page.wait_for_timeout(500)
     focus_by_tab(page, "#portrait-photo button")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
@@ -215,9 +212,55 @@ def test_every_tab_can_be_used_by_everybody(
     expect(page.locator("#try-status")).to_contain_text("same noise", timeout=SECONDS)
     for name in TABS:
         tab(page, name)
-        page.wait_for_timeout(1000)
+        if name in ("Study", "Vote"):
+            shown = page.frame_locator(f"iframe[src$='{'vote' if name == 'Vote' else 'study/'}']")
+            expect(shown.locator("h1")).to_be_attached(timeout=SECONDS)
+            page.wait_for_timeout(500)
         assert wider_than_window(page) == 0, name
         assert accessibility_findings(page) == [], name
+
+
+def test_the_study_tab_shows_the_study(address: str, study: Path, open_page: Open) -> None:
+    """Advice, a table that sorts, the slider over ranks on one noise with near portraits, losses."""
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("*") if ".work" not in path.parts}
+    page = ready(open_page(address))
+    tab(page, "Study")
+    shown = page.frame_locator("iframe[src='/study/']")
+    expect(shown.locator(".headline")).to_contain_text("Take rank", timeout=SECONDS)
+    shown.get_by_role("button", name=re.compile("^KID")).first.click()
+    expect(shown.locator("#sorted")).to_contain_text("Sorted by KID")
+    assert shown.locator("td .bar").count() > 10
+    slider, picture = shown.locator("#explore-model"), shown.locator("#explore-picture")
+    seen = []
+    for place in range(3):
+        slider.fill(str(place))
+        seen.append(picture.get_attribute("src"))
+    assert [source.split("/")[3] for source in seen if source] == ["baseline", "rank-4", "rank-16"]
+    assert len({source.split("/")[4] for source in seen if source}) == 1
+    expect(shown.locator("#explore-near figure")).to_have_count(3)
+    assert picture.evaluate("image => image.naturalWidth") == 128
+    expect(shown.locator("#losses img")).to_be_visible()
+    tab(page, "Vote")
+    vote = page.frame_locator("iframe[src='/study/vote']")
+    vote.get_by_label(re.compile("Your name")).fill("Ada")
+    vote.get_by_role("button", name="Start").click()
+    vote.get_by_role("button", name=re.compile("Left is better")).click()
+    expect(vote.locator("#vote-progress")).to_contain_text("1 vote by Ada")
+    after = {path: path.stat().st_mtime_ns for path in study.rglob("*") if ".work" not in path.parts}
+    assert after == before
+
+
+def test_another_host_needs_the_token(study: Path, open_page: Open) -> None:
+    with app_study.running(study, "--host", "0.0.0.0", "--token", "open-sesame-7") as found:
+        reached = found.replace("0.0.0.0", "127.0.0.1")
+        page = open_page(reached)
+        expect(page.get_by_text("Type the token")).to_be_visible()
+        page.get_by_label("Token").fill("open-sesame-7")
+        page.get_by_role("button", name="Open").click()
+        ready(page)
+        assert "open-sesame-7" not in page.url
+        page.locator("#try-draw").click()
+        expect(page.locator("#try-pictures figure")).to_have_count(2, timeout=2 * SECONDS)
 
 
 def test_an_error_is_the_sentence_of_the_command(address: str, tmp_path: Path, open_page: Open) -> None:

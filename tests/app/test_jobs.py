@@ -6,13 +6,14 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laureate.app import jobs
 from laureate.app.jobs import Done, Progress, Reporter, Stopped
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(), max_size=20))
 def test_results_arrive_in_order_and_the_end_is_last(items: list[int]) -> None:
     def work(reporter: Reporter) -> str:
@@ -28,6 +29,7 @@ def test_results_arrive_in_order_and_the_end_is_last(items: list[int]) -> None:
     assert [r.text for r in got if isinstance(r, Progress)] == [f"item {item}" for item in items]
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 50), st.integers(1, 80))
 def test_progress_is_never_more_than_all(total: int, steps: int) -> None:
     def work(reporter: Reporter) -> str:

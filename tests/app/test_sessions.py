@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laureate.app import sessions
@@ -23,6 +23,7 @@ def upload(folder: Path, name: str) -> Path:
     return file
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=30))
 def test_a_picture_is_found_until_its_browser_leaves(events: list[tuple[str, bool]]) -> None:
     every = Sessions()

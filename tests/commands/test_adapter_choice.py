@@ -1,4 +1,4 @@
-"""Export and card with `--arm`, `--step`, `--strength`, and `laureate shrink`: what other programs then draw."""
+"""Export with `--arm`, `--step`, `--strength`, and `laureate shrink`: what other programs then draw."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_other_programs_get_the_step_and_the_strength(study: Path, to: str) -> N
 
 def test_without_options_it_is_the_main_arm_after_its_last_step(study: Path) -> None:
     choice = adapter_choice.choose(4)
-    assert (choice.folder, choice.name, choice.usual) == (paths.adapter_folder(4), "rank-4", True)
-    assert adapter_choice.choose(4, step=14).usual, "the last step by its number"
+    assert (choice.folder, choice.name, choice.strength) == (paths.adapter_folder(4), "rank-4", 1.0)
+    assert adapter_choice.choose(4, step=14) == choice, "the last step by its number"
     export.run(params.load(), 4, "diffusers")
     exported = safetensors_io.load("exports/rank-4-diffusers.safetensors")
     for name, tensor in adapter_files.load(paths.adapter_folder(4))[0].items():

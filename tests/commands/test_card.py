@@ -104,6 +104,22 @@ def test_the_card_says_what_was_measured_and_has_no_gaps(study: Path) -> None:
     assert {"Direct Use", "Out-of-Scope Use", "Results"} <= {name for _, name in headings}
 
 
+def test_the_card_says_step_and_strength_and_which_weights_were_measured(study: Path) -> None:
+    card.run(params.load(), 2)
+    usual = (study / "exports/rank-2/README.md").read_text()
+    assert "- **Weights:** after step 14 of 14, strength 1\n" in usual
+    assert "other weights of this rank" not in usual
+    train_again(snapshots=[5], seeds=[42, 43])
+    several = changed(params.load(), seeds=[42, 43])
+    text = (card.run(several, 2, step=5, strength=0.5) / "README.md").read_text()
+    assert "- **Weights:** after step 5 of 14, strength 0.5, which α holds already\n" in text
+    assert "rank 2, α 1," in text
+    assert "the main training after its last step, at strength 1." in text
+    assert "pictures of 2 trainings of its rank" in text
+    assert not huggingface_hub.ModelCard(text).data.eval_results, "they are not of these weights"
+    assert "| rank 2 | 98 |" in text
+
+
 def test_the_card_says_what_was_adapted(study: Path) -> None:
     card.run(params.load(), 2)
     assert "text encoder" not in (study / "exports/rank-2/README.md").read_text()

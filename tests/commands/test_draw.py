@@ -15,6 +15,9 @@ from laureate.config import params
 from laureate.imaging import png
 from laureate.sampling import generator
 
+# diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 @pytest.fixture
 def study(trained: Path, working_copy: Callable[[Path], Path]) -> Path:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import simulated_votes
 from drawn_study import write_metrics
+from vote_files import as_csv
 
+from benchmarks.votes import simulated
 from laureate import cli
 from laureate.comparison import results_table
 from laureate.core.files import write_text
@@ -18,10 +19,10 @@ NAMES = {"m0": "baseline", "m1": "rank-4", "m2": "rank-16"}
 
 def votes_of(folder: Path, raters: int = 3) -> list[str]:
     """Files of simulated raters who like rank 16 best and the baseline least, one a rater."""
-    votes = simulated_votes.votes([-2.0, 0.0, 2.0], raters, 6, np.random.default_rng(0))
+    votes = simulated([-2.0, 0.0, 2.0], raters, 6, np.random.default_rng(0))
     files = []
     for rater in range(raters):
-        text = simulated_votes.as_csv([vote for vote in votes if vote.rater == f"r{rater}"])
+        text = as_csv([vote for vote in votes if vote.rater == f"r{rater}"])
         for short, name in NAMES.items():
             text = text.replace(f",{short},", f",{name},").replace(f",{short},", f",{name},")
         write_text(folder / f"r{rater}.csv", text)

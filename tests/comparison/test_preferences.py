@@ -4,11 +4,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import simulated_votes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from benchmarks.votes import simulated
 from laureate.comparison import preferences
 from laureate.core.errors import LaureateError
 from laureate.evaluation.scores.base import Doubles
@@ -101,7 +101,7 @@ def test_simulated_raters_of_known_accuracy_recover_the_order_in_95_of_100_runs(
     true = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0]
     recovered = 0
     for seed in range(100):
-        votes = simulated_votes.votes(true, raters=5, rounds=9, rng=np.random.default_rng(seed))
+        votes = simulated(true, raters=5, rounds=9, rng=np.random.default_rng(seed))
         of = preferences.comparisons(votes)
         point = preferences.fit(of.counts(np.ones((1, len(votes)))), of.pairs, 6)[0, :6]
         recovered += list(np.argsort(point)) == list(range(6))
@@ -112,7 +112,7 @@ def test_intervals_hold_the_true_strengths() -> None:
     true = np.linspace(-1.5, 1.5, 5)
     inside = []
     for seed in range(40):
-        votes = simulated_votes.votes(list(true), 4, 4, np.random.default_rng(seed), taste=0.4)
+        votes = simulated(list(true), 4, 4, np.random.default_rng(seed), taste=0.4)
         for found in preferences.strengths(preferences.comparisons(votes), draws=200, seed=seed)[0]:
             at = true[int(found.model[1])]
             assert found.low <= found.value <= found.high
@@ -121,7 +121,7 @@ def test_intervals_hold_the_true_strengths() -> None:
 
 
 def test_equal_models_are_tied_and_a_weak_one_is_not() -> None:
-    votes = simulated_votes.votes([1.0, 1.0, -2.0], 5, 10, np.random.default_rng(0))
+    votes = simulated([1.0, 1.0, -2.0], 5, 10, np.random.default_rng(0))
     found, drawn = preferences.strengths(preferences.comparisons(votes), draws=300)
     assert {one.model for one in found if one.tied} == {"m0", "m1"}
     assert found[-1].model == "m2"
@@ -145,7 +145,7 @@ def test_models_that_nothing_compares_are_named() -> None:
 
 
 def test_a_resample_has_as_many_votes_of_as_many_raters() -> None:
-    of = preferences.comparisons(simulated_votes.votes([0.0, 1.0, 2.0], 4, 2, np.random.default_rng(0)))
+    of = preferences.comparisons(simulated([0.0, 1.0, 2.0], 4, 2, np.random.default_rng(0)))
     drawn = preferences.resampled(of, draws=200, seed=3)
     assert (drawn.sum(axis=1) == len(of.pair)).all()  # all raters have voted equally often
     assert drawn.mean(axis=0) == pytest.approx(np.ones(len(of.pair)), abs=0.5)

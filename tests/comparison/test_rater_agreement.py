@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import simulated_votes
 
+from benchmarks.votes import simulated
 from laureate.comparison import rater_agreement
 from laureate.formats.vote_file import Vote
 
@@ -54,7 +54,7 @@ def test_a_tie_is_nearer_to_a_choice_than_its_opposite_is() -> None:
 
 
 def test_sides_have_no_part_in_it() -> None:
-    votes = simulated_votes.votes([0.0, 1.0, 2.0], 3, 2, np.random.default_rng(0))
+    votes = simulated([0.0, 1.0, 2.0], 3, 2, np.random.default_rng(0))
     other = {"left": "right", "right": "left", "tie": "tie"}
     swapped = [replace(v, left=v.right, right=v.left, choice=other[v.choice]) for v in votes]  # type: ignore[arg-type]
     assert rater_agreement.agreement(votes) == rater_agreement.agreement(swapped)
@@ -62,7 +62,7 @@ def test_sides_have_no_part_in_it() -> None:
 
 def test_guessing_gives_0_and_a_clear_order_much() -> None:
     def of(strengths: list[float]) -> float:
-        votes = simulated_votes.votes(strengths, 4, 9, np.random.default_rng(2))
+        votes = simulated(strengths, 4, 9, np.random.default_rng(2))
         found = rater_agreement.agreement(votes, draws=50)
         assert found is not None
         assert found.low <= found.alpha <= found.high

@@ -1,7 +1,6 @@
 """Feature extraction: what a judge reads off a picture, and a prompt without its style phrase."""
 
 import numpy as np
-import pytest
 
 from laureate.evaluation import feature_extraction
 
@@ -28,15 +27,3 @@ def test_the_style_is_read_by_its_name() -> None:
     seen = {"style": one_hot(0, 1, 1, of=2)}
     np.testing.assert_array_equal(feature_extraction.style_read(seen, CLASSES, "laureate"), [0, 1, 1])
     np.testing.assert_array_equal(feature_extraction.style_read(seen, CLASSES, "comic"), [1, 0, 0])
-
-
-@pytest.mark.parametrize(
-    ("text", "content"),
-    [
-        ("A man with a hat, in the style of Nobel Laureate.", "A man with a hat."),
-        ("A man in the style of Nobel Laureate", "A man"),
-        ("A man with a hat.", "A man with a hat."),
-    ],
-)
-def test_the_content_of_a_prompt_is_all_but_the_style(text: str, content: str) -> None:
-    assert feature_extraction.content_of(text, "in the style of Nobel Laureate") == content

@@ -79,3 +79,35 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("- id: [")
     with pytest.raises(LaureateError, match=r"p\.yaml cannot be read"):
         prompts.load([tmp_path / "p.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("A man with a hat, in the style of Nobel Laureate.", "A man with a hat."),
+        ("A man in the style of Nobel Laureate", "A man"),
+        ("A man with a hat.", "A man with a hat."),
+    ],
+)
+def test_the_content_of_a_prompt_is_all_but_the_style(text: str, content: str) -> None:
+    assert prompts.without_style(text, "in the style of Nobel Laureate") == content
+
+
+def test_plain_prompts_are_spread_over_all_that_have_the_phrase() -> None:
+    asked = [
+        prompts.Prompt(f"p{i}", f"Person {i}, in the style of X.", "study", {"hair": "curly"})
+        for i in range(10)
+    ]
+    found = prompts.plain(asked, "in the style of X", 4)
+    assert [prompt.id for prompt in found] == ["p0", "p2", "p5", "p7"]
+    assert found[1] == prompts.Prompt("p2", "Person 2.", "study", {"hair": "curly"})
+    assert len(prompts.plain(asked, "in the style of X", 99)) == 10
+    assert prompts.plain(asked, "in the style of X", 0) == []
+    assert prompts.plain(asked, "in the style of Y", 4) == []  # none has that phrase
+
+
+def test_plain_prompts_leave_out_what_says_nothing_or_the_same() -> None:
+    texts = ["In the style of X.", "A man, in the style of X.", "A man in the style of X.", "A woman."]
+    asked = [prompts.Prompt(f"p{i}", text, "study") for i, text in enumerate(texts)]
+    assert [prompt.id for prompt in prompts.plain(asked, "in the style of X", 9)] == ["p1"]
+    assert [prompt.id for prompt in prompts.plain(asked, "In the style of X", 9)] == []

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import simulated_votes
+from vote_files import as_csv
 
+from benchmarks.votes import simulated
 from laureate.core.errors import LaureateError
 from laureate.formats import vote_file
 
@@ -20,9 +21,9 @@ def saved(tmp_path: Path, *lines: str) -> Path:
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
-    votes = simulated_votes.votes([0.0, 1.0, 2.0], 2, 2, np.random.default_rng(0))
+    votes = simulated([0.0, 1.0, 2.0], 2, 2, np.random.default_rng(0))
     path = tmp_path / "votes.csv"
-    path.write_text(simulated_votes.as_csv(votes))
+    path.write_text(as_csv(votes))
     assert vote_file.read(path) == votes
 
 

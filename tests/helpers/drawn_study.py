@@ -1,6 +1,7 @@
 """A study without models: all outputs of the stages before evaluate, drawn and written in a second.
 
-The baseline's pictures are drawn as photographs, the adapters' in the laureates' style.
+The baseline's pictures are drawn as photographs, the adapters' in the laureates' style; without the style
+phrase these draw posters, so that they drift and do not leak.
 """
 
 import json
@@ -16,7 +17,7 @@ from laureate.config import params
 from laureate.core.files import write_json, write_text
 from laureate.evaluation import evidence, scores, scoring
 from laureate.formats import imagefolder, samples
-from laureate.formats.prompts import Prompt
+from laureate.formats.prompts import Prompt, plain
 from laureate.formats.prompts import load as load_prompts
 from laureate.networks.lora import adapter_config
 from laureate.networks.lora.arm import Arm
@@ -125,6 +126,11 @@ def evidence_of(model: str, away: float, rng: np.random.Generator) -> evidence.E
     arrays = {"lpips": far(x, portraits)}
     if not floor:
         values |= {"content": shares["content"], "lpips_diversity": rng.random(98)}
+        plain_rows = np.where(np.arange(98) % 4 == 0, 1.0, np.nan)  # the first seed of every second prompt
+        values |= {"copies": (rng.random(98) < 0.05).astype(float)}
+        values |= {"leak": plain_rows * (rng.random(98) < 0.1), "plain_clip": plain_rows * (50 + asked[:, 1])}
+        if model != "baseline":
+            values |= {"drift": plain_rows * rng.random(98)}
         arrays |= {"train": far(x, portraits + 1), "chance": far(portraits, portraits + 1).min(axis=1)}
     sets = {"panel_imagenet": (x + 1, portraits + 1), "panel_clip": (x / 2, portraits / 2)}
     unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)  # noqa: E731
@@ -178,12 +184,19 @@ def _blurred(portraits: Path, folder: Path) -> None:
 
 
 def _samples(folder: Path, model: str, asked: list[Prompt], style: str) -> None:
-    target = folder / "data/samples" / model
+    _drawn(folder / "data/samples" / model, model, asked, style, (1, 2))
+    without = plain(asked, "in the style of Nobel Laureate", len(asked))
+    _drawn(
+        folder / "data/plain" / model, model, without, "photograph" if model == "baseline" else "poster", (1,)
+    )
+
+
+def _drawn(target: Path, model: str, asked: list[Prompt], style: str, seeds: tuple[int, ...]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     pictures = []
     for number, prompt in enumerate(asked):
         who = replace(attributes.random_attributes(np.random.default_rng(number)), **prompt.attributes)
-        for seed in (1, 2):
+        for seed in seeds:
             file = f"{prompt.id}_{seed}.png"
             portrait.draw(who, style, seed).save(target / file)
             pictures.append({"file": file, "prompt": prompt.id, "text": prompt.text, "seed": seed})

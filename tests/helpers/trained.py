@@ -27,6 +27,13 @@ def outputs(*ranks: int) -> list[bytes]:
     return [file.read_bytes() for file in files]
 
 
+def files(rank: int) -> dict[str, bytes]:
+    """All that a training leaves of a rank, arms and snapshots too: name => content."""
+    folder = paths.adapter_folder(rank)
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return found | {"curve": paths.curve_file(rank).read_bytes()}
+
+
 def forget() -> None:
     """Remove outputs and work folder."""
     for folder in (paths.ADAPTERS, paths.CURVES, train.CACHE):

@@ -44,7 +44,7 @@ def test_starting_is_quick_and_imports_nothing_heavy(root: Path, option: str) ->
         f"try: cli.main([{option!r}])\nexcept SystemExit: pass\n"
         "params.load()\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'pandas', 'numpy', 'scipy', 'dvc', 'scrapy',"
-        " 'matplotlib'}\n"
+        " 'matplotlib', 'gradio', 'fastapi'}\n"
         "sys.exit(str(heavy & sys.modules.keys()) if heavy & sys.modules.keys() else 0)"
     )
     start = os.times()

@@ -23,7 +23,9 @@ import pytest
 import yaml
 from PIL import Image
 from shell import ROOT, run
+from vote_files import as_csv
 
+from laureate.formats.vote_file import Vote
 from laureate.simulator.museum import server as museum
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -188,6 +190,10 @@ def serve(clone: Clone, command: str) -> None:
     clone.serve(command, "http://127.0.0.1:8765/v1/models")
 
 
+def page(clone: Clone, command: str) -> None:
+    clone.serve(command, "http://127.0.0.1:7860/")
+
+
 def pull(clone: Clone, command: str) -> None:
     """In a clone that has nothing yet, as the README says."""
     if clone.pulled is None:
@@ -212,6 +218,15 @@ def replicate(clone: Clone, command: str) -> None:
     """The experiment before it has changed the results: the command says so, and ends with status 1."""
     printed = clone.run(f"{command} || test $? = 1")
     assert re.match(r"(Not r|R)eplicated", printed), printed
+
+
+def votes(clone: Clone, command: str) -> None:
+    """A file as the page saves it, of one rater."""
+    pairs = [("baseline", "rank-4"), ("rank-4", "rank-16"), ("baseline", "rank-16")]
+    rows = [Vote("study", "Ann", f"p{i}", 1001, *pair, "right", 2.0) for i, pair in enumerate(pairs)]
+    (clone.folder / "votes-ann.csv").write_text(as_csv(rows))
+    assert "People prefer rank 16" in clone.run(command)
+    (clone.folder / "votes-ann.csv").unlink()
 
 
 def remote(clone: Clone, command: str) -> None:
@@ -254,9 +269,11 @@ def nobel(clone: Clone, command: str) -> None:
 NOBEL = r"make study WORLD=nobel"
 WAYS: dict[str, Callable[[Clone, str], None]] = {
     r"laureate serve": serve,
+    r"laureate app": page,
     r"dvc (pull|get|import)": pull,
     r"dvc queue start": queue,
     r"laureate images": external,
+    r"laureate votes": votes,
     r"dvc remote add": remote,
     r"laureate replicate": replicate,
     NOBEL: nobel,

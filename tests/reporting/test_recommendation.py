@@ -1,14 +1,20 @@
 """The answer at the top of the report page, for every kind of advice that the rank adviser gives."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn_report import Page
+from planted_judges import ORDER, OTHER, advise, panel
 
 from laureate.comparison import rank_recommendation, rank_selection
+from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.evaluation import scores
-from laureate.reporting import recommendation
+from laureate.reporting import charts, html_page, recommendation
+from laureate.stages import report
 
 ONCE = (
     "Every rank was trained once: what another seed of training would change is not in these intervals "
@@ -79,6 +85,56 @@ def test_a_rank_that_is_tied_with_the_best() -> None:
     assert answer["sure"] == expected
     assert answer["not_settled"] == ""
     assert [sentence[:10] for sentence in answer["details"]] == ["Tied means", "Every rank"]
+
+
+ALL, DISSENT, BLIND = (
+    {"imagenet": ORDER, "vision": ORDER, "clip": ORDER},
+    {"imagenet": ORDER, "vision": OTHER, "clip": ORDER},
+    {"imagenet": ORDER, "vision": ORDER, "clip": {}},
+)
+
+
+@pytest.mark.parametrize(
+    ("judges", "verdict", "choices", "sentence"),
+    [
+        (ALL, "Judges agree", ["rank 16", "rank 16", "rank 16"], "The judges agree: all prefer rank 16 ("),
+        (
+            DISSENT,
+            "Judges disagree",
+            ["rank 16", "rank 4; rank 16 is worse", "rank 16"],
+            "vision dissents, whose choice imagenet and clip find worse (",
+        ),
+        (
+            BLIND,
+            "Judges agree",
+            ["rank 16", "rank 16", "has no say"],
+            "clip has no say, as it cannot tell even the best rank from the untuned base.",
+        ),
+    ],
+)
+def test_planted_judges_and_what_the_page_says_of_them(
+    judges: dict[str, dict[int, float]],
+    verdict: str,
+    choices: list[str],
+    sentence: str,
+    drawn_report: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planted = advise(panel(judges))
+    keys = {"imagenet": "kid_imagenet", "vision": "kid", "clip": "kid_clip"}
+    given = rank_recommendation.as_json(planted, "kid", rank_selection.MARGIN, keys)
+    monkeypatch.chdir(drawn_report)
+    monkeypatch.setattr(charts, "score_panel", lambda *_: "<svg/>")  # seconds, and no part in this
+    monkeypatch.setattr(charts, "losses", lambda *_: "<svg/>")
+    loaded = params.load()
+    loaded = loaded.model_copy(update={"report": loaded.report.model_copy(update={"noises": 0})})
+    html = html_page.render(replace(report.read_content(loaded), advice=given))
+    page = " ".join(Page(html).text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "Take rank 16" in page
+    line = f"{verdict} " + " ".join(f"{name}: {choice}" for name, choice in zip(judges, choices, strict=True))
+    assert line in page
+    assert sentence in page
+    assert page.index(line) < page.index(sentence) < page.index("Scores of all models")
 
 
 @pytest.mark.parametrize("change", [{"judges": {}}, {"answer": ""}, {"findings": [{"rank": 4}]}])

@@ -182,8 +182,9 @@ def test_the_recommendation_and_its_statistics_are_written(study: Path) -> None:
     verdicts = {finding["rank"]: finding["verdict"] for finding in advice["findings"]}
     assert verdicts == {4: "tied", 16: "best"}
     assert (advice["pictures"], advice["prompts"]) == (98, 49)
-    assert set(advice["prices"]) == {"content", "clip_content", "memorisation"}
-    first, meaning, way, price, luck = advice["sentences"]
+    assert set(advice["prices"]) == {"content", "clip_content", "copies"}
+    first, meaning, way, price, leak, luck = advice["sentences"]
+    assert leak.startswith("It does not leak beyond chance: ")
     assert first == "Take rank 4: the smallest that is tied with the best, rank 16."
     assert meaning.startswith("Tied means that these pictures show it to lie within 5 % of the way")
     assert price.startswith("Its price, against the untuned base: Content ")

@@ -20,7 +20,7 @@ from laureate.config import params  # noqa: E402
 from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
 from laureate.core.files import sha256_file  # noqa: E402
-from laureate.formats import prompts  # noqa: E402
+from laureate.formats import prompts, samples  # noqa: E402
 from laureate.networks.diffusion import base_model, encoding  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
@@ -89,6 +89,27 @@ def test_one_picture_per_prompt_and_seed_and_a_manifest(study: params.Params) ->
     assert manifest["base"] == base_model.find("base").fingerprint
     assert manifest["adapter"] == sha256_file(paths.ADAPTERS / "rank-2" / paths.ADAPTER_WEIGHTS)
     assert manifest["settings"]["resolution"] == 32
+
+
+def test_prompts_without_the_style_phrase_are_drawn_from_the_same_noise(study: params.Params) -> None:
+    """Beside the others, which stay as they are; and none where none is wanted."""
+    rows = yaml.safe_load(Path("data/prompts.yaml").read_text())
+    rows[0]["text"] = f"A man, {study.prepare.style}."
+    Path("data/prompts.yaml").write_text(yaml.safe_dump(rows))
+    sample.run(changed(study, plain=0), model="rank-2")
+    before = pictures("rank-2")
+    assert samples.read("rank-2", paths.PLAIN).pictures == []
+    sample.run(study, model="rank-2")
+    after = pictures("rank-2")
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    manifest = samples.read("rank-2", paths.PLAIN)
+    assert manifest.pictures == [{"file": "man_1.png", "prompt": "man", "text": "A man.", "seed": 1}]
+    assert manifest.adapter == samples.read("rank-2").adapter
+    found = base_model.find("base")
+    pair = [(prompts.Prompt("man", "A man.", "seed"), 1)]
+    (alone,) = pipeline.draw(found, paths.ADAPTERS / "rank-2", pair, study)
+    with Image.open(paths.PLAIN / "rank-2/man_1.png") as image:
+        assert np.array_equal(np.asarray(alone), np.asarray(image))
 
 
 def test_the_baseline_starts_from_the_same_noise_without_the_adapter(study: params.Params) -> None:

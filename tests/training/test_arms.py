@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trained import changed, forget
+from trained import Killed, changed, files, forget
 
 torch = pytest.importorskip("torch")
 
@@ -120,13 +120,6 @@ def test_the_held_out_loss_of_an_arm_does_not_depend_on_the_others(study: params
 # --- the stage ---
 
 
-def files(rank: int) -> dict[str, bytes]:
-    """What a training leaves of a rank."""
-    folder = paths.adapter_folder(rank)
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return found | {"curve": paths.curve_file(rank).read_bytes()}
-
-
 def test_every_arm_and_snapshot_has_a_folder_and_the_main_arm_the_place_it_always_had(
     study: params.Params,
 ) -> None:
@@ -198,6 +191,30 @@ def test_another_seed_trains_the_arms_of_that_seed_only(
     assert not trained_arms
     train.run(changed(study, seeds=[43]), rank=4)
     assert not trained_arms, "the same arm, whether it is the main one or not"
+
+
+def test_a_seed_that_is_added_after_a_kill_is_trained_when_the_rest_is_done(
+    study: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[tuple[str, ...], int]] = []
+    original = training.Trainer.step
+
+    def step(self: training.Trainer, examples: objective.Examples, number: int) -> Any:
+        taken.append((tuple(arm.key for arm in self.arms), number))
+        if len(taken) == 10 and self.train.seeds == [42]:
+            raise Killed
+        return original(self, examples, number)
+
+    monkeypatch.setattr(training.Trainer, "step", step)
+    with pytest.raises(Killed):
+        train.run(study, rank=2)
+    taken.clear()
+    train.run(changed(study, seeds=[42, 43]), rank=2)
+    new = ("2/seed-43", "4/seed-43")
+    assert taken == [
+        *((("2", "4"), number) for number in range(8, 14)),
+        *((new, number) for number in range(14)),
+    ]
 
 
 def test_a_new_snapshot_trains_again_and_one_that_is_dropped_does_not(

@@ -126,7 +126,7 @@ def draw(
             continue
         so_far.append(portrait)
         middle = so_far[min(1, len(so_far) - 1)]
-        choice = gr.update(choices=[(m.title, m.key) for m in so_far], value=middle.key, visible=True)
+        choice = gr.update(choices=[(m.title, m.key) for m in so_far], value=middle.key)
         yield gr.skip(), fragments.figures(so_far), choice, gr.skip()
 
 
@@ -149,7 +149,7 @@ def build(resources: Resources) -> tuple[gr.Radio, gr.Button]:
                 elem_id="portrait-photo",
             )
             # the path of the uploaded bytes as they are: nothing is decoded or copied here
-            photo.preprocess = lambda payload: payload and payload.path  # type: ignore[method-assign]
+            photo.preprocess = cast(Any, lambda payload: payload and payload.path)  # type: ignore[method-assign]
             gr.Markdown(kept)
             ground = gr.HTML(elem_id="portrait-ground")
             prompt = gr.Textbox(
@@ -178,7 +178,7 @@ def build(resources: Resources) -> tuple[gr.Radio, gr.Button]:
         with gr.Column(scale=3, min_width=280):
             status = gr.HTML(elem_id="portrait-status", elem_classes="said", min_height=48)
             pictures = gr.HTML(elem_id="portrait-pictures")
-            choice = gr.Radio([], label="Pick one", visible=False, elem_id="portrait-choice")
+            choice = gr.Radio([], label="Pick one, once it is drawn", elem_id="portrait-choice")
             onward = gr.Button("Make a poster of it", elem_id="portrait-onward")
             words = gr.Textbox(
                 label="The middle one as a command",

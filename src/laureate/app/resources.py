@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,25 @@ class Resources:
     portraits: PortraitGenerator
     keep: Path | None = None
     sessions: Sessions = field(default_factory=Sessions)
+    _loading: threading.Lock = field(default_factory=threading.Lock)
+    _warm: bool = False
 
     def warm_up(self) -> None:
-        """Load what the first picture and the first caption need."""
-        with suppress(LaureateError):  # it is said to whom it concerns, when a picture is asked for
-            self.generator.warm_up()
-        with suppress(LaureateError):
-            self.portraits.warm_up()
+        """Load what the first picture and the first caption need, once; who comes meanwhile waits for it.
+
+        Libraries that two threads import at once would find each other half loaded.
+        """
+        with self._loading:
+            if self._warm:
+                return
+            self._warm = True
+            for loader in (self.generator.warm_up, self.portraits.warm_up):
+                try:
+                    loader()
+                except LaureateError:
+                    pass  # it is said to whom it concerns, when a picture is asked for
+                except Exception as error:  # noqa: BLE001  # said here: nobody waits for this thread
+                    failures.report(error, "app", ["app"])
 
     def add(self, session: Session, made: Made) -> Made:
         """Hold a picture for a browser, and write it into the folder of `keep` if there is one."""
@@ -59,9 +71,16 @@ class Resources:
 
         The last status is the text that the work returns, or a sentence on what went wrong.
         """
+
+        def begin(reporter: Reporter) -> str:
+            if not self._warm or self._loading.locked():
+                reporter.say("Loading the models")
+                self.warm_up()
+            return work(reporter)
+
         with session.job() as stop:
             try:
-                for report in run(work, total, stop):
+                for report in run(begin, total, stop):
                     if isinstance(report, Progress):
                         yield fragments.status(report), None
                     elif isinstance(report, Done):

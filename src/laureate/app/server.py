@@ -60,7 +60,7 @@ def build(resources: Resources, token: Secret | None) -> Gate:
         mcp_server=False,
         theme=theme.theme(),
         css=theme.text("app.css"),
-        head=f"<script>\n{theme.text('app.js')}</script>",
+        head=f"<style>{theme.text('page.css')}</style>\n<script>{theme.text('app.js')}</script>",
     )
     return Gate(app, token)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from laureate.comparison import results_table, table_io
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.paths import ADVICE, COMPARISON, CURVES, DATASET, EVIDENCE
+from laureate.core.paths import ADVICE, COMPARISON, CURVES, DATASET, EVIDENCE, SAMPLES
 from laureate.evaluation import evidence
 from laureate.formats import imagefolder, prompts, samples
 from laureate.reporting import charts, nearest_portraits
@@ -64,7 +64,7 @@ def gallery(params: Params) -> Gallery:
     asked = {prompt.id: prompt for prompt in prompts.load(params.sample.prompts)}
     names = [n for n in ("baseline", *params.adapters) if samples.path_of(n).is_file()]
     if not names:
-        raise LaureateError("no pictures were sampled here; run `make study` first")
+        raise LaureateError(f"{SAMPLES} has no pictures; run `make study` first")
     manifests = {name: samples.read(name) for name in names}
     drawn = {
         name: {(row["prompt"], row["seed"]): row["file"] for row in manifest.pictures}

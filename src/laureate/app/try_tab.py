@@ -72,7 +72,10 @@ def checked(
         raise LaureateError("no model is chosen: choose the baseline or an adapter")
     for model in chosen:
         resources.generator.check(model)
-    return Wanted(prompt, chosen, settings, int(seed))
+    order = [
+        variant for known in resources.generator.models for variant in resources.generator.variants(known)
+    ]
+    return Wanted(prompt, sorted(chosen, key=order.index), settings, int(seed))
 
 
 def draw(resources: Resources, session: Session, *fields: Any) -> Iterator[tuple[Any, ...]]:
@@ -142,7 +145,9 @@ def build(resources: Resources) -> None:
                 go = gr.Button("Draw", variant="primary", elem_id="try-draw")
                 stop = gr.Button("Stop", elem_id="try-stop")
             with gr.Accordion("Settings", open=False):
-                strength = gr.Slider(0, MOST_STRENGTH, 1, step=0.05, label="Strength of the adapters")
+                strength = gr.Slider(
+                    0, MOST_STRENGTH, own.strength, step=0.05, label="Strength of the adapters"
+                )
                 guidance = gr.Slider(1, MOST_GUIDANCE, own.guidance, step=0.5, label="Guidance")
                 steps = gr.Slider(1, MOST_STEPS, own.steps, step=1, label="Steps", elem_id="try-steps")
             with gr.Row():

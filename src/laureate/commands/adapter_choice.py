@@ -37,9 +37,9 @@ class Choice:
         return "_".join(part for part in (f"rank-{self.rank}", self.arm, step, strength) if part)
 
     @property
-    def usual(self) -> bool:
-        """The main arm after its last step, at strength 1."""
-        return self.name == f"rank-{self.rank}"
+    def trained_as_usual(self) -> bool:
+        """The main arm after its last step."""
+        return not self.arm and self.step == self.steps
 
 
 def choose(

@@ -124,13 +124,14 @@ def card(
 
     name = f"rank-{choice.rank}"
     row = results_table.metrics_of(rows, name)
+    measured = choice.trained_as_usual and choice.strength == params.sample.strength
     results = [  # none for weights that were not measured
         EvalResult(
             task_type="text-to-image", dataset_type="laureate", dataset_name="held-out portraits",
             metric_type=score.key, metric_name=score.label, metric_value=row[score.key],
         )
         for score in score_catalog.SCORES
-        if score.key in row and choice.usual
+        if score.key in row and measured
     ]  # fmt: skip
     own = is_own_work(hosts)
     data = ModelCardData(
@@ -146,8 +147,9 @@ def card(
         template_path=str(TEMPLATE),
         name=name,
         choice=choice,
+        measured=measured,
         strength=params.sample.strength,
-        measured=choice.usual and params.sample.strength == 1,
+        trainings=len(params.train.seeds),
         rank=config["rank"],
         adapter=adapter,
         style=params.prepare.style,

@@ -51,11 +51,16 @@ def add(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     commands["plan"].add_argument(
         "--pictures", type=int, metavar="N", help="training pictures, if there is no data set yet"
     )
+    card = "print the settings that fit a graphics card of so many GiB, and what they cost"
+    commands["plan"].add_argument("--card", type=_gib, metavar="GIB", help=card)
     cluster = commands["cluster"].add_argument
     cluster("--address", default="", help="a Ray cluster, such as auto or HOST:6379 (default: this host)")
     cluster("--plan", action="store_true", help="say what would run where and how long, and run nothing")
     cluster("--setup", default="", metavar="COMMAND", help="a shell command to run in every clone first")
     cluster("--cpus", type=int, default=0, metavar="N", help="cores of a task that uses a model")
+    price = commands["price"].add_argument
+    price("--pictures", type=int, metavar="N", help="drawn per rank to take the time (default: one batch)")
+    price("--json", dest="json_file", metavar="FILE", help="write it as JSON too")
     against = commands["replicate"].add_argument
     against("--rev", default="HEAD", metavar="REV", help="the git revision (default: HEAD)")
     against("--restore", action="store_true", help="then restore metrics/ and dvc.lock from that revision")
@@ -91,6 +96,17 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose a whole number from 0 to 65535")
     return int(text)
+
+
+def _gib(text: str) -> float:
+    """An amount of memory above 0. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: give it in GiB, such as 12")
+    return number
 
 
 def _score(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laureate.commands import matrix_speed
+from laureate.commands import card_fit, matrix_speed
 from laureate.config.params import Params
 from laureate.core.paths import DATASET
 from laureate.formats import imagefolder, prompts
@@ -58,12 +58,17 @@ class Plan:
         return self.encode + self.training + self.sampling
 
 
-def run(params: Params, pictures: int | None = None) -> None:
-    """Print the plan. `pictures`: how many to train on, if there is no data set yet.
+def run(params: Params, pictures: int | None = None, card: float | None = None) -> None:
+    """Print the plan. `pictures`: how many to train on, if there is no data set yet; `card`: GiB of a
+    graphics card: print which settings fit it instead.
 
     Raises LaureateError for prompts that cannot be read and a base that exists but is not valid.
     """
-    shape, counts = shape_of(params), pictures_of(params, pictures)
+    shape = shape_of(params)
+    if card is not None:
+        print("\n".join(card_fit.lines(params, shape.configs, card, int(CONTEXT))))
+        return
+    counts = pictures_of(params, pictures)
     where = device.pick()
     dtype = device.precision(params.train.precision, where)
     attention = "plain" if where.type == "cpu" and dtype.itemsize == 2 else "fused"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from laureate.comparison import rank_selection
+from laureate.comparison import drift_guard, rank_selection
 from laureate.comparison.way_to_ceiling import Share, share_of_way
 from laureate.core.errors import LaureateError
 from laureate.evaluation import score_catalog, scoring
 
 if TYPE_CHECKING:
+    from laureate.comparison.drift_guard import Leak
     from laureate.comparison.judge_agreement import Correlation
     from laureate.comparison.paired_tests import ScoredModel
     from laureate.config.params import Params
     from laureate.evaluation.scores import Estimate
 
-PRICES = ("content", "clip_content", "memorisation")  # scores that a rank may worsen against the base
+# scores that a rank may worsen against the base
+PRICES = ("content", "clip_content", "plain_content", "copies")
 
 
 def advise(
@@ -60,7 +62,8 @@ def advise(
     ways = {} if ceiling is None else {
         name: ways_to_ceiling(key, ranks, base, ceiling) for name, key in keys.items()
     }  # fmt: skip
-    return as_json(advice, criterion, params.compare.margin, keys, ways)
+    leaks = drift_guard.leaks_of(ranks, base)
+    return as_json(advice, criterion, params.compare.margin, keys, ways, leaks)
 
 
 def panel_keys(params: Params) -> dict[str, str]:
@@ -107,16 +110,19 @@ def as_json(
     margin: float,
     keys: Mapping[str, str] | None = None,
     ways: Mapping[str, Mapping[int, Share]] | None = None,
+    leaks: Sequence[Leak] = (),
 ) -> dict[str, Any]:
     """Advice as JSON values; numbers have six digits.
 
-    `keys`: judge => column of the table, where it is not the criterion; `ways`: judge => rank => share.
+    `keys`: judge => column of the table, where it is not the criterion; `ways`: judge => rank => share;
+    `leaks`: of every rank, as `drift_guard` gives them.
     """
     agreement = advice.agreement
     further = [
         *meaning_of_tied(advice, margin),
         *ceiling_sentences(advice, ways or {}),
         *price_sentences(advice),
+        *drift_guard.sentences(leaks, advice.rank),
         *luck_sentences(advice),
     ]
     return {
@@ -160,6 +166,14 @@ def as_json(
             "pairs": [
                 {"judges": list(pair)} | (_correlation(one) or {}) for pair, one in agreement.pairs.items()
             ],
+        },
+        "leaks": {
+            str(leak.rank): {
+                "leaks": leak.leaks,
+                "share": _estimate(leak.share),
+                "difference": _estimate(leak.difference),
+            }
+            for leak in leaks
         },
         "prices": {
             name: {"to_base": _estimate(to_base), "to_best": _estimate(to_best)}

@@ -101,10 +101,15 @@ class OnNetworks(Section):
     kernels: Kernels = "auto"  # changes results by rounding only
 
     @model_serializer(mode="wrap")
-    def _without_default_kernels(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `kernels: auto`: outputs and cache keys that record a section are as before it existed."""
+    def _without_newer_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the defaults of NEWER: outputs and cache keys that record a section are as before these
+        parameters existed."""
         values: dict[str, Any] = serialize(self)
-        return {key: value for key, value in values.items() if (key, value) != ("kernels", "auto")}
+        return {key: value for key, value in values.items() if key not in NEWER or value != NEWER[key]}
+
+
+# parameters that change results by rounding only, with the defaults that change nothing
+NEWER = {"kernels": "auto", "gradient_accumulation": 1, "gradient_checkpointing": False}
 
 
 class Train(OnNetworks):
@@ -116,6 +121,8 @@ class Train(OnNetworks):
     steps: Count = 240  # updates, where epochs is null
     epochs: Count | None = None  # passes over the data set; used instead of steps
     batch: Count = 8
+    gradient_accumulation: Count = 1  # parts that a batch is trained on in turn: less memory
+    gradient_checkpointing: bool = False  # compute activations again for the gradients: less memory, slower
     learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     learning_rates: list[Positive] = []  # further rates: every rank is trained with each of them as well
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -155,6 +162,7 @@ class Sample(OnNetworks):
 
     prompts: list[Name] = Field(["data/prompts.yaml", "data/prompts-embedded.yaml"], min_length=1)
     seeds: list[Seed] = Field([1001, 1002], min_length=1)
+    plain: int = Field(32, ge=0)  # prompts drawn without the style phrase too, with the first seed; 0: none
     steps: Count = 12
     guidance: float = Field(4.0, ge=1)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"

@@ -9,6 +9,7 @@ ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")
 SAMPLES = Path("data/samples")
+PLAIN = Path("data/plain")  # pictures of prompts without the style phrase
 EVIDENCE = Path("data/evidence")
 EXTERNAL = Path("data/external")  # pictures of external models
 COMPARISON = Path("metrics/comparison.csv")
@@ -52,5 +53,5 @@ def curve_file(rank: int) -> Path:
 
 
 def machine_file(rank: int) -> Path:
-    """metrics/machines/rank-N.json: where the adapter was trained, and with which precision."""
+    """metrics/machines/rank-N.json: where the adapter was trained, with which precision, and at what cost."""
     return MACHINES / f"rank-{rank}.json"

@@ -143,12 +143,6 @@ def content_read(
     return agrees
 
 
-def content_of(text: str, style: str) -> str:
-    """A prompt without its style phrase: "A man, in the style of X." => "A man."."""
-    head, phrase, tail = text.partition(style)
-    return (head.rstrip(" ,") + tail).strip() if phrase else text
-
-
 def original_fid_features(panel: Panel, sets: Mapping[str, PictureSet]) -> tuple[Array, Array] | None:
     """Features of the generated and of the training pictures, for the original protocol's FID; None without a
     judge."""

@@ -1,8 +1,8 @@
 """Load and validate prompt files."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,27 @@ def load(paths: Iterable[str | Path]) -> list[Prompt]:
     if not prompts:
         raise LaureateError("the prompt files hold no prompt; see data/prompts.yaml for their form")
     return prompts
+
+
+def without_style(text: str, style: str) -> str:
+    """A prompt without its style phrase: "A man, in the style of X." => "A man."."""
+    head, phrase, tail = text.partition(style)
+    return (head.rstrip(" ,") + tail).strip() if phrase else text
+
+
+def plain(prompts: Sequence[Prompt], style: str, count: int) -> list[Prompt]:
+    """Up to `count` prompts without their style phrase, under the same ids, spread evenly over `prompts`.
+
+    Prompts that do not have the phrase, or have no words besides it, are left out, and so are repeated texts.
+    """
+    texts: dict[str, Prompt] = {}
+    for prompt in prompts:
+        text = without_style(prompt.text, style)
+        if text != prompt.text and re.search(r"\w", text):
+            texts.setdefault(text, replace(prompt, text=text))
+    found = list(texts.values())
+    count = min(count, len(found))
+    return [found[index * len(found) // count] for index in range(count)]
 
 
 def check_enough(count: int, seeds: int) -> None:

@@ -29,18 +29,18 @@ def write(folder: Path, samples: Samples) -> None:
     write_json(folder / MANIFEST, asdict(samples))
 
 
-def path_of(model: str) -> Path:
-    """data/samples/MODEL/manifest.json."""
-    return SAMPLES / model / MANIFEST
+def path_of(model: str, place: Path = SAMPLES) -> Path:
+    """data/samples/MODEL/manifest.json; or that in another place, such as `paths.PLAIN`."""
+    return place / model / MANIFEST
 
 
-def read(model: str) -> Samples:
-    """The manifest of a model, checked row by row.
+def read(model: str, place: Path = SAMPLES) -> Samples:
+    """The manifest of a model in `place`, checked row by row.
 
     Raises LaureateError naming file and row: no manifest, not JSON, no base, a row without file, prompt, text
     or seed, a file that is not there, a picture twice. An empty list of pictures is returned as it is.
     """
-    path, again = path_of(model), f"run `laureate sample --model {model}`"
+    path, again = path_of(model, place), f"run `laureate sample --model {model}`"
     manifest = read_object(path, f"{again} first")
     if not isinstance(manifest.get("base"), str):
         raise LaureateError(f"{path} does not say which base drew the pictures; {again} again")

@@ -7,13 +7,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import read_text
 
 COLUMNS = ("study", "rater", "prompt", "seed", "left", "right", "choice", "seconds")
-CHOICES = ("left", "right", "tie")
+Choice = Literal["left", "right", "tie"]
+CHOICES: tuple[Choice, ...] = ("left", "right", "tie")
 SAVED = "save it again from the report page, section Blind vote"
 
 
@@ -27,7 +28,7 @@ class Vote:
     seed: int
     left: str  # a model
     right: str
-    choice: Literal["left", "right", "tie"]  # which picture is better
+    choice: Choice  # which picture is better
     seconds: float  # from the pictures' appearance to the choice
 
 
@@ -80,7 +81,8 @@ def _vote(row: Sequence[str], where: str) -> Vote:
     for name in ("study", "rater", "prompt", "left", "right"):
         if not values[name]:
             raise LaureateError(f"{where} lacks {name}; {SAVED}")
-    if values["choice"] not in CHOICES:
+    choice = next((known for known in CHOICES if known == values["choice"]), None)
+    if choice is None:
         raise LaureateError(f"{where}: choice is {values['choice']!r}, not one of {', '.join(CHOICES)}")
     if values["left"] == values["right"]:
         raise LaureateError(f"{where} compares {values['left']} with itself; {SAVED}")
@@ -97,6 +99,6 @@ def _vote(row: Sequence[str], where: str) -> Vote:
         seed,
         values["left"],
         values["right"],
-        cast(Literal["left", "right", "tie"], values["choice"]),
+        choice,
         seconds,
     )

@@ -50,20 +50,17 @@ class Gallery:
                     "text": noise.text,
                     "seed": noise.seed,
                     "pictures": [noise.pictures[name] for name in self.models],
-                    "nearest": [
-                        [
-                            [n.portrait, float(f"{n.distance:.4g}"), int(n.suspect)]
-                            for n in noise.nearest[name]
-                        ]
-                        for name in self.models
-                        if name in noise.nearest
-                    ],
+                    "nearest": [_as_lists(noise.nearest.get(name, ())) for name in self.models],
                 }
                 for noise in self.noises
             ],
             "portraits": [list(portrait) for portrait in self.portraits],
             "reminders": spread(range(len(self.portraits)), REMINDERS),
         }
+
+
+def _as_lists(near: Sequence[Neighbour]) -> list[list[float]]:
+    return [[n.portrait, float(f"{n.distance:.4g}"), int(n.suspect)] for n in near]
 
 
 def study_name(parts: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.config.params import REFERENCES, Params
+from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
-from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, RECONSTRUCTED, SAMPLES, WORK, shared
+from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, PLAIN, RECONSTRUCTED, SAMPLES, WORK, shared
 from laureate.core.progress import progress
 from laureate.evaluation import sanity_checks
 from laureate.formats import external, imagefolder, prompts, samples
@@ -24,7 +25,8 @@ from laureate.formats import external, imagefolder, prompts, samples
 if TYPE_CHECKING:
     import numpy as np
 
-    from laureate.evaluation.judges.panel import PictureSet
+    from laureate.evaluation.evidence import Evidence
+    from laureate.evaluation.judges.panel import Panel, PictureSet
 
 METRICS = Path("metrics/models")
 JUDGED = WORK / "judged"  # cache of judge outputs, which the experiments of a project share
@@ -70,6 +72,7 @@ def run(params: Params, model: str) -> None:
         feature_extraction,
         scoring,
     )
+    from laureate.evaluation.copies import copied
     from laureate.evaluation.judges.panel import Panel, open_set
 
     sets = {part: open_set([picture.file for picture in pictures]) for part, pictures in portraits.items()}
@@ -86,13 +89,18 @@ def run(params: Params, model: str) -> None:
         sets,
         model=model,
         names=[picture.name for picture in generated],
-        texts=(texts, [feature_extraction.content_of(text, params.prepare.style) for text in texts]),
+        texts=(texts, [prompts.without_style(text, params.prepare.style) for text in texts]),
         clusters=[picture.prompt for picture in generated],
         attributes=[picture.attributes for picture in generated],
         style=params.evaluate.style,
         of_portraits=model in REFERENCES,
     )
     extracted = replace(extracted, trainings=trainings_of(generated))
+    if model not in REFERENCES:
+        copies = {"copies": copied(panel, sets["generated"], sets["train"], sets["holdout"])}
+        extracted = replace(extracted, values={**extracted.values, **copies})
+    if model not in (*REFERENCES, *params.external):
+        extracted = with_drift(params, panel, extracted, questions)
     values: dict[str, float | int | None] = {
         "n_generated": len(generated),
         "n_prompts": len(set(extracted.clusters)),
@@ -118,6 +126,44 @@ def run(params: Params, model: str) -> None:
         replace(extracted, draws=draws, settings=scoring.settings_of(evaluate)),
     )
     write_json(METRICS / f"{model}.json", values)
+
+
+def with_drift(
+    params: Params, panel: Panel, extracted: Evidence, questions: Sequence[prompts.Prompt]
+) -> Evidence:
+    """The evidence of a base or an adapter with the values of its pictures in data/plain.
+
+    Raises LaureateError where base and adapter have pictures of other prompts there, or one is blank.
+    """
+    from laureate.evaluation import drift
+    from laureate.evaluation.judges.panel import open_set
+
+    model, base = extracted.model, "baseline"
+    own, of_base = (
+        drawn_pictures(PLAIN / name, samples.read(name, PLAIN).pictures, questions) for name in (model, base)
+    )
+    if [(picture.name, picture.text) for picture in own] != [(one.name, one.text) for one in of_base]:
+        raise LaureateError(
+            f"{PLAIN / model} and {PLAIN / base} have pictures of different prompts or seeds; "
+            f"run `laureate sample --model {model}` and `laureate sample --model {base}` again"
+        )
+    if not own:
+        return extracted
+    sets = [open_set([picture.file for picture in pictures]) for pictures in (own, of_base)]
+    for pictures in sets:
+        sanity_checks.check_not_blank(pictures.pairs())
+    if params.drawn_at != params.prepare.resolution:
+        sets = [pictures.fitted(params.prepare.resolution) for pictures in sets]
+    plain = drift.PlainPictures(
+        sets[0],
+        [picture.name for picture in own],
+        [picture.text for picture in own],
+        [picture.attributes for picture in own],
+    )
+    found = drift.drift_values(
+        panel, extracted.pictures, plain, None if model == base else sets[1], params.evaluate.style
+    )
+    return replace(extracted, values={**extracted.values, **found})
 
 
 def reconstructed(portraits: Sequence[Picture]) -> list[Picture]:

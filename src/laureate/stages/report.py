@@ -12,12 +12,13 @@ from laureate.comparison import published_results, results_table, table_io
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_text
-from laureate.core.paths import ADVICE, COMPARISON, EVIDENCE, EXTERNAL
+from laureate.core.paths import ADAPTER_WEIGHTS, ADVICE, COMPARISON, EVIDENCE, EXTERNAL
 from laureate.core.progress import progress
 from laureate.formats import external, imagefolder, prompts, samples
 from laureate.formats.pictures import read_picture
 from laureate.imaging import image_io
-from laureate.reporting import charts, contact_sheets, gallery, html_page, nearest_portraits
+from laureate.reporting import charts, contact_sheets, gallery, html_page, nearest_portraits, price_charts
+from laureate.reporting.price_charts import PRICES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +46,14 @@ def run(params: Params) -> None:
             picture.save(path, quality=84, subsampling=0, optimize=True)  # no subsampling: thin gold lines
         write_text(folder / "figures" / SCORES, charts.scores_by_rank(content.table))
         write_text(folder / "figures" / LOSSES, charts.losses(content.curves, content.selected))
+        write_text(folder / "figures" / PRICES, price_charts.pareto(content.table, _sizes(content.adapters)))
         write_text(folder / "index.html", html_page.render(content))
+
+
+def _sizes(adapters: list[str]) -> dict[str, int]:
+    """Adapter => bytes of its file; those without one are left out."""
+    files = {name: ADAPTERS / name / ADAPTER_WEIGHTS for name in adapters}
+    return {name: file.stat().st_size for name, file in files.items() if file.is_file()}
 
 
 def draw_sheets(content: html_page.PageContent) -> dict[str, Image]:
@@ -146,7 +154,7 @@ def read_gallery(
     rows = imagefolder.read_metadata(DATASET / "train") if noises else []
     return gallery.Gallery(
         gallery.study_name(
-            {name: [one.base, one.adapter, one.settings] for name, one in manifests.items()}
+            {name: [one.base, one.adapter, one.adapters, one.settings] for name, one in manifests.items()}
             | {"prompts": {prompt.id: prompt.text for prompt in asked}}
         ),
         models,

@@ -12,7 +12,7 @@ from typing import Any
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, sha256_file
-from laureate.core.paths import ADAPTER_WEIGHTS, SAMPLES
+from laureate.core.paths import ADAPTER_WEIGHTS, PLAIN, SAMPLES
 from laureate.core.progress import progress
 from laureate.formats import prompts, samples
 from laureate.imaging.blank import is_blank
@@ -24,6 +24,9 @@ from laureate.torch_utils import device
 
 def run(params: Params, model: str) -> None:
     """models/lora/MODEL (nothing for `baseline`) => data/samples/MODEL: PROMPT_SEED.png and manifest.json.
+
+    data/plain/MODEL has the same of `sample.plain` prompts without their style phrase, from the same noise:
+    what an adapter changes in pictures that nobody asked the style for.
 
     Where there are several training seeds, the prompts are shared out over the adapters of them all. Raises
     LaureateError for bad prompt files, a missing adapter, one that was trained on another base, and pictures
@@ -37,36 +40,52 @@ def run(params: Params, model: str) -> None:
         print(line, file=sys.stderr)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
     shares = dict(zip(texts, shares_of(params, adapters, len(asked)), strict=True))
-    with fresh_folder(SAMPLES / model) as folder:
-        blank = []
-        for name, picture in progress(
-            drawn(found, adapters, pairs, shares, params), len(pairs), f"sample {model}"
-        ):
-            picture.save(folder / name)
-            if is_blank(picture):
-                blank.append(name)
-        check_blank(sorted(blank), len(pairs), params)
-        hashes = {seed: sha256_file(place / ADAPTER_WEIGHTS) for seed, place in adapters.items()}
-        manifest = samples.Samples(
-            model=model,
-            base=found.fingerprint,
-            base_source=found.source,
-            adapter=next(iter(hashes.values()), None),
-            adapters={str(seed): digest for seed, digest in hashes.items()},
-            settings={
-                **params.sample.model_dump(exclude={"prompts", "seeds"}),
-                "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
-                "resolution": params.drawn_at,
-            },
-            pictures=[
-                {
-                    "file": name_of(prompt, seed), "prompt": prompt.id, "text": prompt.text, "seed": seed,
-                    **({} if shares[prompt.id] is None else {"training": shares[prompt.id]}),
-                }
-                for prompt, seed in pairs
-            ],
-        )  # fmt: skip
-        samples.write(folder, manifest)
+    without = prompts.plain(asked, params.prepare.style, params.sample.plain)
+    plain = [(prompt, params.sample.seeds[0]) for prompt in without]
+    with fresh_folder(SAMPLES / model) as folder, fresh_folder(PLAIN / model) as beside:
+        draw_set(folder, model, found, adapters, pairs, shares, params)
+        draw_set(beside, model, found, adapters, plain, shares, params, " without the style phrase")
+
+
+def draw_set(
+    folder: Path,
+    model: str,
+    base: base_model.Base,
+    adapters: Mapping[int, Path],
+    pairs: list[tuple[prompts.Prompt, int]],
+    shares: Mapping[str, int | None],
+    params: Params,
+    which: str = "",
+) -> None:
+    """Draw one picture per (prompt, seed) into `folder`, and write its manifest; `which`: in words."""
+    blank = []
+    pictures = drawn(base, adapters, pairs, shares, params)
+    for name, picture in progress(pictures, len(pairs), f"sample {model}{which}"):
+        picture.save(folder / name)
+        if is_blank(picture):
+            blank.append(name)
+    check_blank(sorted(blank), len(pairs), params)
+    hashes = {seed: sha256_file(place / ADAPTER_WEIGHTS) for seed, place in adapters.items()}
+    manifest = samples.Samples(
+        model=model,
+        base=base.fingerprint,
+        base_source=base.source,
+        adapter=next(iter(hashes.values()), None),
+        adapters={str(seed): digest for seed, digest in hashes.items()},
+        settings={
+            **params.sample.model_dump(exclude={"prompts", "seeds", "plain"}),
+            "precision": device.name_of(device.precision(params.sample.precision, device.pick())),
+            "resolution": params.drawn_at,
+        },
+        pictures=[
+            {
+                "file": name_of(prompt, seed), "prompt": prompt.id, "text": prompt.text, "seed": seed,
+                **({} if shares[prompt.id] is None else {"training": shares[prompt.id]}),
+            }
+            for prompt, seed in pairs
+        ],
+    )  # fmt: skip
+    samples.write(folder, manifest)
 
 
 def adapters_of(params: Params, model: str, found: base_model.Base) -> dict[int, Path]:

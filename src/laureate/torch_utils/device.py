@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,23 @@ def described(dtype: torch.dtype) -> dict[str, Any]:
     facts = machine()
     named = {key: facts[key] for key in ("architecture", "processor", "cards")}
     return {**named, "precision": name_of(dtype), "torch": torch.__version__}
+
+
+def peak_memory(where: torch.device) -> int:
+    """Bytes that this process has held at most: of the graphics card where it runs on one, else of memory.
+
+    0 where the system does not say.
+    """
+    if where.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(where))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def machine() -> dict[str, Any]:

@@ -59,6 +59,12 @@ class Draw:
         """Some of the samples."""
         return self._each(lambda tensor: tensor[start:stop])
 
+    def part(self, index: int, parts: int, seeds: int) -> Draw:
+        """The samples of one of several parts of the batch, the same ones of every seed."""
+        count = len(self.t) // seeds
+        some = slice(count * index // parts, count * (index + 1) // parts)
+        return self._each(lambda tensor: tensor.unflatten(0, (seeds, count))[:, some].flatten(0, 1))
+
     @staticmethod
     def joined(draws: Sequence[Draw]) -> Draw:
         """The samples of several draws, one draw after the other."""
@@ -126,8 +132,7 @@ class Objective:
         seeds: Sequence[int] = (),
     ) -> None:
         """`empty`: (1, tokens, width), the empty caption. `seeds`: training seeds, each with random numbers
-        of
-        its own; none: the first of `train.seeds`.
+        of its own; none: the first of `train.seeds`.
 
         `encoder`: a `CLIPTextModel` in the UNet's dtype, for `train.text_encoder`; captions are token ids
         then, and `empty` is (1, tokens).
@@ -143,6 +148,9 @@ class Objective:
         self.schedule, self.scaling_factor = schedule.to(self.device), scaling_factor
         self.empty = empty.to(self.device, torch.int64 if encoder else self.dtype)
         self.predict: Callable[..., Any] = unet
+        if train.gradient_checkpointing:
+            recompute: Any = unet  # a model of diffusers
+            recompute.enable_gradient_checkpointing()
 
     def numbers(self, examples: Examples, step: int) -> Draw:
         """This process's part of the random numbers of a step for every seed, on the device."""

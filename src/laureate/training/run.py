@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,8 @@ def train(
     # every adapter starts as the base, so all of a seed have the base's held-out loss
     start = None if checkpoint else objective.holdout_loss(data["holdout"])
     trainer = Trainer(objective, adapters, arms)
-    kept = Kept(trainer, trainings, results, found.source) if team.first else None
+    done = checkpoint.done["steps"] if checkpoint else 0
+    kept = Kept(trainer, trainings, results, found.source, done) if team.first else None
     observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
     try:
         curves = fit(trainer, data, trainings, checkpoints, checkpoint, start, observer, kept)
@@ -85,10 +87,17 @@ class Kept:
     """Keeps what a run makes: snapshots while it goes on, and the results at its end."""
 
     def __init__(
-        self, trainer: "Trainer", trainings: Sequence[Training], results: Results, base_source: str
+        self,
+        trainer: "Trainer",
+        trainings: Sequence[Training],
+        results: Results,
+        base_source: str,
+        first: int = 0,
     ) -> None:
+        """`first`: the steps that a run before this one has done."""
         self.trainer, self.trainings, self.results = trainer, trainings, results
         self.source, self.dtype = base_source, trainer.objective.dtype
+        self.first, self.started = first, time.monotonic()
 
     def snapshot(self, step: int, curves: Curves) -> None:
         """Keep the weights after `step` steps of every arm that is to have a snapshot and has not failed."""
@@ -100,6 +109,13 @@ class Kept:
 
     def results_of(self, curves: Curves) -> None:
         """Keep weights and curve of every arm; of one that failed, its curve and the reason."""
+        cost = {  # of all arms together: one pass through the frozen base serves them all
+            "ranks": sorted({each.arm.rank for each in self.trainings}),
+            "adapters": len(self.trainings),
+            "steps": self.trainer.train.steps - self.first,
+            "seconds": round(time.monotonic() - self.started, 1),
+            "peak_memory": device.peak_memory(self.trainer.objective.device),
+        }
         for index, each in enumerate(self.trainings):
             failed = curves.failed.get(each.arm.key)
             with self.results.adding(each.key) as folder:
@@ -108,7 +124,7 @@ class Kept:
                 else:
                     self._save(folder, index, each.recipe)
                 write_text(folder / ADAPTER_CURVE, curves.csv(index))
-                write_json(folder / MACHINE, device.described(self.dtype))
+                write_json(folder / MACHINE, {**device.described(self.dtype), "training": cost})
 
     def _save(self, folder: Path, index: int, recipe: Mapping[str, Any]) -> None:
         from laureate.networks.lora import adapter_files

@@ -115,17 +115,19 @@ def plan_run(
     """What to train next to get the results of `rank`. None: they are in the cache. Else the pack of a
     checkpoint that can be resumed, or the missing arms of `rank` with, where `train.pack` is true, those of
     all other ranks whose outputs are not in place."""
-    missing = [each for each in trainings if not each.complete(results)]
-    if not any(each.arm.rank == rank for each in missing):
+    by_rank = {each.arm.rank: [t for t in trainings if t.arm.rank == each.arm.rank] for each in trainings}
+    missing = [each.arm.key for each in by_rank[rank] if not each.complete(results)]
+    if not missing:
         return None
     checkpoint = checkpoints.find()
-    if checkpoint and _resumes(checkpoint, trainings, rank, params.train.pack, results):
+    serves = checkpoint is not None and any(key in checkpoint.keys for key in missing)
+    if checkpoint and serves and _resumes(checkpoint, trainings, rank, params.train.pack, results):
         return RunPlan(list(checkpoint.keys), checkpoint)
-    ranks = {rank}
+    ranks = [rank]
     if params.train.pack:
-        by_rank = {each.arm.rank: [t for t in trainings if t.arm.rank == each.arm.rank] for each in trainings}
-        ranks |= {other for other, arms in by_rank.items() if not _in_place(arms)}
-    return RunPlan([each.arm.key for each in missing if each.arm.rank in ranks], None)
+        ranks += [other for other, arms in by_rank.items() if other != rank and not _in_place(arms)]
+    wanted = [each for each in trainings if each.arm.rank in ranks]
+    return RunPlan([each.arm.key for each in wanted if not each.complete(results)], None)
 
 
 def _in_place(trainings: Sequence[Training]) -> bool:
@@ -160,8 +162,8 @@ def _resumes(
     pack: bool,
     results: Results,
 ) -> bool:
-    """Whether training can go on from a checkpoint: it holds arms of the rank, no key has changed since, and
-    the snapshots before it are kept."""
+    """Whether training can go on from a checkpoint: no key has changed since, the snapshots before it are
+    kept, and where `pack` is false it holds arms of the rank only."""
     arms = [each for each in trainings if checkpoint.keys.get(each.arm.key) == each.key]
     if len(arms) < len(checkpoint.keys):
         return False
@@ -170,5 +172,4 @@ def _resumes(
         before = [key for step, key in each.snapshots.items() if step <= done]
         if each.arm.key not in failed and not all(results.find(key) for key in before):
             return False
-    ranks = {each.arm.rank for each in arms}
-    return rank in ranks and (pack or ranks == {rank})
+    return pack or {each.arm.rank for each in arms} == {rank}

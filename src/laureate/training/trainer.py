@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -64,6 +65,7 @@ class Trainer:
         self.objective, self.train, self.adapters = objective, train, list(adapters)
         self.arms = list(arms or [main_arm(train, adapter.rank) for adapter in adapters])
         self.device, self.team = objective.device, objective.team
+        self.part = 0  # of the batch, that is trained on now
         seeds = [arm.seed for arm in self.arms]
         if set(seeds) != set(objective.seeds):
             raise ValueError("the objective draws for other seeds than those of the arms")
@@ -103,14 +105,21 @@ class Trainer:
 
     def backward(self, examples: Examples, numbers: Draw) -> Tensor:
         """Put the gradients of given samples into `flat.gradients`; gives the losses, (R,) float32: a sum
-        over the samples as a share of the batch."""
+        over the samples as a share of the batch. The samples are taken in `train.gradient_accumulation`
+        parts."""
         self.flat.refresh()
         count = len(self.adapters)
-        losses = self.objective.losses(examples, numbers, self.groups).view(count, -1)
-        losses = losses.sum(dim=1) / self.train.batch
-        losses.sum().backward()
+        total = torch.zeros(count, device=self.device)
+        seeds = len(self.objective.seeds)
+        parts = min(self.train.gradient_accumulation, len(numbers.t) // seeds)
+        for self.part in range(parts):
+            some = numbers if parts == 1 else numbers.part(self.part, parts, seeds)
+            losses = self.objective.losses(examples, some, self.groups).view(count, -1)
+            losses = losses.sum(dim=1) / self.train.batch
+            losses.sum().backward()
+            total += losses.detach()
         self.flat.gather_gradients()
-        return losses.detach()
+        return total
 
     def holdout_loss(self, examples: Examples) -> Tensor:
         """Mean loss of every adapter on the held-out pictures, (R,) float32."""
@@ -148,17 +157,21 @@ class Trainer:
 
     @contextmanager
     def _dropout(self, step: int) -> Iterator[None]:
-        """Turn dropout on, with random numbers that depend on (seed, step, layer) only."""
+        """Turn dropout on, with random numbers that depend on (seed, step, layer, part of the batch) only."""
         dropping = {name: layer for name, layer in self.layers.items() if layer.drops}
         for name, layer in dropping.items():
             layer.generators = {
-                seed: rng.generator("dropout", seed, step, name, device=self.device)
-                for seed in self.objective.seeds
+                seed: partial(self._dropout_source, seed, step, name) for seed in self.objective.seeds
             }
             layer.share = self.team.index, self.team.size
         yield
         for layer in dropping.values():
             layer.generators = {}
+
+    def _dropout_source(self, seed: int, step: int, layer: str) -> torch.Generator:
+        """A fresh generator: a layer that is computed again for its gradients must drop the same inputs."""
+        part = [self.part] if self.part else []
+        return rng.generator("dropout", seed, step, layer, *part, device=self.device)
 
     def _update(self, factor: float) -> None:
         """One step of AdamW at a factor of each adapter's learning rate."""

@@ -208,7 +208,7 @@ def test_dropout_leaves_out_its_share_and_nests(found: base_model.Base) -> None:
     (layer, *_) = injection.attach(found.unet(), adapters, ["to_q"], seed=0).values()
     x = torch.ones(3, 40, 50)
     assert layer.drop(x) is x, "nothing outside training"
-    layer.generators = {0: torch.Generator().manual_seed(0)}
+    layer.generators = {0: lambda: torch.Generator().manual_seed(0)}
     dropped = layer.drop(x)
     for index, share in enumerate((0.0, 0.25, 0.5)):
         assert float((dropped[index] == 0).float().mean()) == pytest.approx(share, abs=0.03)

@@ -81,7 +81,7 @@ def make_pool(params: Params, folder: Path, size: Sizes, processes: int) -> resa
             for model, made in retrained_pool.drawn(params, one, block, folder).items():
                 parts.setdefault(model, []).extend(made)
     texts = [prompt.text for prompt in fresh]
-    contents = [feature_extraction.content_of(text, params.prepare.style) for text in texts]
+    contents = [prompts.without_style(text, params.prepare.style) for text in texts]
     text_features, content_features = judges.clip.texts(texts), judges.clip.texts(contents)
     wanted = [prompt.attributes for prompt in fresh]
 

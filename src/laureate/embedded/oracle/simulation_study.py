@@ -83,7 +83,7 @@ def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
     with_lpips = [part for part in portraits if part.stop <= LPIPS_PORTRAITS] or portraits[:1]
     reference_layers = ReferenceLayers(with_lpips, judges)
     texts = [prompt.text for prompt in pool_prompts]
-    contents = [feature_extraction.content_of(text, params.prepare.style) for text in texts]
+    contents = [prompts.without_style(text, params.prepare.style) for text in texts]
     text_features, content_features = (
         np.repeat(judges.clip.texts(t), len(params.sample.seeds), axis=0) for t in (texts, contents)
     )

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
 from laureate.evaluation.judges import weights
@@ -143,15 +144,21 @@ class Panel:
 
     def _judge(self, name: str) -> Any:
         if name not in self._judges:
-            self._judges[name] = load(self.evaluate.judges[name], self.evaluate.batch)
+            self._judges[name] = _whole(name, self.evaluate.judges[name], self.evaluate.batch)
         return self._judges[name]
 
     def _cached(self, name: str, subject: str, compute: Callable[[], JudgeOutput]) -> JudgeOutput:
+        """What a judge makes of a subject; see `remembered`."""
+        about = {k: v for k, v in self._about(name).items() if k != "source"}  # its place does not matter
+        return self.remembered(about, subject, compute)
+
+    def remembered(
+        self, about: dict[str, Any], subject: str, compute: Callable[[], JudgeOutput]
+    ) -> JudgeOutput:
         """The output from memory or the cache; else `compute` it and store it.
 
-        `subject`: what it is computed from, with its hash.
+        `about`: what computes it; `subject`: what it is computed from, with its hash.
         """
-        about = {k: v for k, v in self._about(name).items() if k != "source"}  # its place does not matter
         key = json.dumps([FORMAT, about, self.evaluate.batch, subject], sort_keys=True)
         path = self.cache / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
         if path.name not in self._memory:
@@ -161,6 +168,22 @@ class Panel:
                 _write(path, output)
             self._memory[path.name] = output
         return self._memory[path.name]
+
+
+def _whole(name: str, judge: params.Judge, batch: int) -> Any:
+    """`load`. Raises LaureateError where one of the judge's files is damaged."""
+    from safetensors import SafetensorError
+
+    try:
+        return load(judge, batch)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's: rights, a full disk
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise LaureateError(
+            f"the judge {name} cannot be loaded from {judge.source}, as a file of it is damaged ({why}); "
+            "restore it"
+        ) from None
 
 
 def load(judge: params.Judge, batch: int) -> Any:

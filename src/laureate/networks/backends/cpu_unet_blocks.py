@@ -86,6 +86,7 @@ class TransformerBlock(nn.Module):
         attention_mask: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
+        *others: Any,
         **unused: Any,
     ) -> Tensor:
         """x: (n, positions, width), encoder_hidden_states: (n, tokens, width of the text) => as x. What else

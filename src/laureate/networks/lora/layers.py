@@ -12,7 +12,7 @@ Low-rank updates are those of Hu et al. 2021 (arXiv:2106.09685). Two ways to cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,7 +90,8 @@ class Stacked(nn.Module):
         self.update: Update | None = (
             None  # set by `FlatParameters` where A @ B is made for many layers at once
         )
-        self.generators: dict[int, torch.Generator] = {}  # by seed, for a training step; none: no dropout
+        # by seed, what gives a generator for a training step; none: no dropout
+        self.generators: dict[int, Callable[[], torch.Generator]] = {}
         self.groups: InputGroups | None = None  # adapters that get the same inputs; None: all differ
         self.share = (0, 1)  # which part of the samples this process has, of how many
 
@@ -141,8 +142,8 @@ class Stacked(nn.Module):
         index, count = self.share
         everywhere = (count * x.shape[1], *x.shape[2:])
         drawn = {
-            seed: torch.rand(everywhere, device=x.device, generator=generator).chunk(count)[index]
-            for seed, generator in self.generators.items()
+            seed: torch.rand(everywhere, device=x.device, generator=source()).chunk(count)[index]
+            for seed, source in self.generators.items()
         }
         kept = torch.stack([drawn[seed] < keep for seed, keep in zip(self.seeds, self.keep, strict=True)])
         return x * (kept / self.keep.view(-1, *[1] * (x.dim() - 1))).to(x.dtype)

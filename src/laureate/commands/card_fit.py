@@ -1,0 +1,127 @@
+"""`laureate plan --card GIB`: the settings with which a training fits into a graphics card's memory.
+
+They are tried from the cheapest to the dearest: a batch in parts does the same operations in smaller
+products; checkpointing computes activations twice; one rank after the other does what a pack does once for
+all ranks anew for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from laureate.config.params import Params, Train
+from laureate.core.progress import progress
+from laureate.networks.lora.arm import arms_of
+
+if TYPE_CHECKING:
+    from laureate.commands.cost_model import Configs, Cost
+
+GIB = 2**30
+SPARE = 0.95  # of a card: its driver and the screen take the rest
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Settings of `train`, what a step with them holds, and what it costs."""
+
+    train: Train
+    bytes: int
+    price: float  # operations of a step of all ranks, as a multiple of those of the settings as they are
+
+    def changes(self, before: Train) -> dict[str, object]:
+        """The parameters that differ."""
+        old, new = (of.model_dump() for of in (before, self.train))
+        return {key: value for key, value in new.items() if old.get(key) != value}
+
+
+def candidates(train: Train) -> Iterator[Train]:
+    """Settings of less and less memory: those as they are first."""
+    parts, size = [], 1
+    while size < train.batch:
+        parts.append(size)
+        size *= 2
+    parts = [part for part in [*parts, train.batch] if part >= train.gradient_accumulation]
+    ways = [
+        (pack, checkpointing)
+        for pack in dict.fromkeys((train.pack, False))
+        for checkpointing in dict.fromkeys((train.gradient_checkpointing, True))
+    ]
+    for pack, checkpointing in ways:
+        for part in parts:
+            yield train.model_copy(
+                update={
+                    "pack": pack,
+                    "gradient_checkpointing": checkpointing,
+                    "gradient_accumulation": part,
+                }
+            )
+
+
+def fit(params: Params, configs: Configs, gib: float, context: int) -> tuple[Fit | None, Fit]:
+    """The first candidate that fits a card of `gib` => (it or None, the last one that was tried).
+
+    `context`: bytes of a process on the card before it loads a model.
+    """
+    tried, first = list(candidates(params.train)), 0
+    last = None
+    for train in progress(tried, len(tried), "settings"):
+        costs = costs_of(params.model_copy(update={"train": train}), configs)
+        operations = sum(cost.flops for cost in costs)
+        first = first or operations
+        last = Fit(train, max(cost.memory("cuda", context) for cost in costs), operations / first)
+        if last.bytes <= SPARE * gib * GIB:
+            return last, last
+    assert last is not None
+    return None, last
+
+
+def costs_of(params: Params, configs: Configs) -> list[Cost]:
+    """The cost of one update of every run: of all ranks together, or of each alone."""
+    import torch
+
+    from laureate.commands import cost_model
+    from laureate.training.trainer import adapter
+
+    dtype = torch.float32 if params.train.precision == "float32" else torch.bfloat16
+
+    def counted(*ranks: int) -> Cost:
+        arms = [arm for rank in ranks for arm in arms_of(params.train, rank)]
+        adapters = [adapter(params.train, arm.rank) for arm in arms]
+        side = params.prepare.resolution
+        return cost_model.training(configs, adapters, params.train, side, dtype, "fused", arms)
+
+    low, high = min(params.ranks), max(params.ranks)
+    if params.train.pack or low == high:
+        return [counted(*params.ranks)]
+    ends = counted(low), counted(high)
+    return [cost_model.between(*ends, (rank - low) / (high - low)) for rank in params.ranks]
+
+
+def lines(params: Params, configs: Configs, gib: float, context: int) -> list[str]:
+    """What to set for a card, as lines of text."""
+    found, last = fit(params, configs, gib, context)
+    if found is None:
+        return [
+            f"Nothing fits a card of {gib:g} GiB: with a batch in {last.train.gradient_accumulation} parts, "
+            f"checkpointing and one rank after the other a step still holds {last.bytes / GIB:.1f} GiB; "
+            "lower prepare.resolution, or leave out the largest of ranks"
+        ]
+    changes = found.changes(params.train)
+    if not changes:
+        return [f"A card of {gib:g} GiB has room for train as it is: {found.bytes / GIB:.1f} GiB"]
+    written = ", ".join(f"{key}: {_yaml(value)}" for key, value in changes.items())
+    price = (
+        f"{100 * (found.price - 1):.0f} % more operations" if found.price > 1.005 else "the same operations"
+    )
+    smaller = ", in smaller products" if "gradient_accumulation" in changes else ""
+    return [
+        f"For a card of {gib:g} GiB set in train: {written}",
+        f"A step then holds {found.bytes / GIB:.1f} GiB and takes {price}{smaller}. The adapters are "
+        "the same but for rounding.",
+    ]
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

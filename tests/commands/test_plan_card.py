@@ -1,0 +1,60 @@
+"""`laureate plan --card`: settings that fit a card, the cheapest first, on the shape of the embedded base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from laureate.commands import card_fit, plan
+from laureate.config import params
+
+
+def small(**train: object) -> params.Params:
+    """A study of two ranks."""
+    loaded = params.load()
+    section = loaded.train.model_copy(update={"batch": 4, "precision": "float32", **train})
+    return loaded.model_copy(update={"train": section, "ranks": [4, 8]})
+
+
+@pytest.fixture
+def configs(root: Path, monkeypatch: pytest.MonkeyPatch) -> card_fit.Configs:
+    monkeypatch.chdir(root)
+    return plan.shape_of(params.load()).configs
+
+
+def test_settings_as_they_are_come_first_and_every_candidate_is_another() -> None:
+    train = params.Train(batch=6)
+    found = list(card_fit.candidates(train))
+    assert found[0] == train
+    assert len({repr(one) for one in found}) == len(found) == 4 * 4  # parts 1, 2, 4 and 6
+    alone = list(card_fit.candidates(params.Train(batch=1, pack=False, gradient_checkpointing=True)))
+    assert len(alone) == 1
+
+
+def test_less_memory_asks_for_more_settings(configs: card_fit.Configs) -> None:
+    study = small()
+    plain = max(cost.memory("cuda", 0) for cost in card_fit.costs_of(study, configs)) / card_fit.GIB
+    enough, _ = card_fit.fit(study, configs, 1.1 * plain, 0)
+    assert enough is not None
+    assert enough.changes(study.train) == {}
+    assert enough.price == 1
+    less, _ = card_fit.fit(study, configs, 0.8 * plain, 0)
+    assert less is not None
+    assert "gradient_accumulation" in less.changes(study.train)
+    assert less.bytes < 0.8 * plain * card_fit.GIB
+    assert less.price == pytest.approx(1, abs=0.06)
+    none, last = card_fit.fit(study, configs, 1e-3, 0)
+    assert none is None
+    assert last.train.gradient_checkpointing
+    assert not last.train.pack
+    assert last.price > 1.2  # activations are computed twice
+
+
+def test_it_is_said_in_words(configs: card_fit.Configs) -> None:
+    assert card_fit.lines(small(), configs, 64, 0)[0].startswith(
+        "A card of 64 GiB has room for train as it is"
+    )
+    assert card_fit.lines(small(), configs, 1e-3, 0)[0].startswith("Nothing fits a card of 0.001 GiB: ")
