@@ -17,7 +17,7 @@ from laureate.config import params
 from laureate.evaluation import copies
 from laureate.evaluation.judges.panel import Panel
 
-TRAIN, HOLDOUT, OTHERS = 30, 20, 60
+TRAIN, HOLDOUT, OTHERS = 16, 12, 40
 
 
 @pytest.fixture(scope="module")

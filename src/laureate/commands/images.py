@@ -63,8 +63,8 @@ def run(params: Params, model: str) -> None:
             "raise it, or use fewer prompts or seeds"
         )
     failed = fetch(endpoint, new, folder) if new else {}
-    answered = [(request, _kept(folder, request.hash(endpoint))) for request in requests]
-    write(model, endpoint, answered, failed)
+    answers = {key: _kept(folder, key) for key in (request.hash(endpoint) for request in requests)}
+    write(model, endpoint, [(r, answers[r.hash(endpoint)]) for r in requests], failed)
     print(summary(external.read(model, asked), model))
 
 

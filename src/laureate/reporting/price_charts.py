@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laureate.evaluation import score_catalog
-from laureate.reporting.charts import GOLD, INK, PAPER, RULE, _canvas, _style, _svg
+from laureate.reporting.charts import GOLD, GREY, INK, PAPER, RULE, _canvas, _style, _svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,8 @@ def pareto(table: pd.DataFrame, sizes: Mapping[str, int]) -> str:
     judge's where there is one, else that of the role `looks`. An adapter without a drift, or without a size,
     is left out of that panel.
     """
+    from matplotlib import ticker  # late: it takes half a second
+
     by_key = {score.key: score for score in score_catalog.SCORES}
     distance = by_key["kid_imagenet" if table["kid_imagenet"].notna().any() else "kid"]
     adapters = table[(table["rank"].fillna(0) > 0) & table[distance.key].notna()]
@@ -38,6 +40,10 @@ def pareto(table: pd.DataFrame, sizes: Mapping[str, int]) -> str:
         axes[1].set_xscale("log")
         axes[1].set_xlabel("size of the adapter, MB")
         axes[0].set_title(f"{distance.label} {distance.arrow} against what it costs", pad=10)
+        axes[1].set_xticks([sizes[str(name)] / 1e6 for name in known.index])
+        axes[1].xaxis.set_major_formatter(lambda megabytes, _: f"{megabytes:.2g}")
+        axes[1].xaxis.set_minor_locator(ticker.NullLocator())
+        axes[1].set_title("gold: no other is both nearer and cheaper", pad=10, fontsize=12, color=GREY)
         figure.set_facecolor(PAPER)  # a file of its own, also seen on dark pages
         return _svg(figure)
 

@@ -14,8 +14,8 @@ VERDICTS = {  # whether the judges agree, by the outcome of judge_agreement
     "agree": "Judges agree",
     "disagree": "Judges disagree",
     "open": "Judges: open",
-    "alone": "One judge",
-    "none": "No judge",
+    "alone": "One judge can tell",
+    "none": "No judge can tell",
 }
 
 

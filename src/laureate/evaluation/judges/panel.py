@@ -125,8 +125,12 @@ class Panel:
         name = self.evaluate.roles.attributes
         if name is None:
             return {}
-        config = json.loads((self.files[name].path / "config.json").read_text(encoding="utf-8"))
-        return {head: tuple(classes) for head, classes in config["heads"].items()}
+        file = self.files[name].path / "config.json"
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+            return {head: tuple(classes) for head, classes in config["heads"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LaureateError(f"{file} is damaged ({error!r}); restore it") from None
 
     def _about(self, name: str) -> dict[str, Any]:
         judge = self.evaluate.judges[name]
@@ -144,7 +148,7 @@ class Panel:
 
     def _judge(self, name: str) -> Any:
         if name not in self._judges:
-            self._judges[name] = _whole(name, self.evaluate.judges[name], self.evaluate.batch)
+            self._judges[name] = load(self.evaluate.judges[name], self.evaluate.batch)
         return self._judges[name]
 
     def _cached(self, name: str, subject: str, compute: Callable[[], JudgeOutput]) -> JudgeOutput:
@@ -170,24 +174,26 @@ class Panel:
         return self._memory[path.name]
 
 
-def _whole(name: str, judge: params.Judge, batch: int) -> Any:
-    """`load`. Raises LaureateError where one of the judge's files is damaged."""
+def load(judge: params.Judge, batch: int) -> Any:
+    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs.
+
+    Raises LaureateError where one of its files is damaged.
+    """
     from safetensors import SafetensorError
 
     try:
-        return load(judge, batch)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's: rights, a full disk
+        return _loaded(judge, batch)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
+        systems = isinstance(error, OSError) and error.errno is not None  # rights, a full disk
+        if systems or (isinstance(error, RuntimeError) and "state_dict" not in str(error)):
             raise
         why = " ".join(str(error).split())[:200]
         raise LaureateError(
-            f"the judge {name} cannot be loaded from {judge.source}, as a file of it is damaged ({why}); "
-            "restore it"
+            f"the judge in {judge.source} cannot be loaded, as a file of it is damaged ({why}); restore it"
         ) from None
 
 
-def load(judge: params.Judge, batch: int) -> Any:
-    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs."""
+def _loaded(judge: params.Judge, batch: int) -> Any:
     if judge.kind == "vision":
         from laureate.evaluation.judges.vision import VisionJudge
 
