@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     said = (
         f"Of 128 px, against {options.references} references, OMP_NUM_THREADS "
         f"{os.environ.get('OMP_NUM_THREADS', 'not set')}, {os.cpu_count()} cores with a load of {load:.1f}; "
-        "`python -m benchmarks many`."
+        f"`python -m benchmarks many --pictures {' '.join(map(str, options.pictures))}`."
     )
     page = options.page.read_text(encoding="utf-8")  # as it is now: this took a while
     write_text(options.page, MARKS.sub(lambda m: f"{m[1]}{table}\n\n{said}\n{m[2]}", page))

@@ -29,7 +29,7 @@ def cropped(picture: Image.Image, share: float, left: float, top: float) -> Imag
 def test_a_picture_is_like_itself(known: list[Image.Image]) -> None:
     found = KnownPictures(known).matches(known)
     assert [match.known for match in found] == list(range(12))
-    assert all(match.likeness == pytest.approx(1, abs=1e-3) for match in found)
+    assert all(0.99 < match.likeness <= 1 for match in found)  # below 1 by `FLAT`, where lines are faint
 
 
 @pytest.mark.parametrize(("share", "left", "top"), [(0.9, 0.0, 0.1), (0.8, 0.1, 0.1), (0.73, 0.2, 0.05)])

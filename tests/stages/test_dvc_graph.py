@@ -58,9 +58,9 @@ def test_only_one_cheap_stage_depends_on_the_selected_row() -> None:
     assert [name for name, stage in STAGES.items() if "selected" in stage["params"]] == ["select"]
 
 
-def test_the_report_depends_on_every_parameter_but_the_selected_row() -> None:
+def test_the_report_depends_on_every_parameter_but_the_selected_row_and_the_machines() -> None:
     """The page shows them."""
-    assert set(STAGES["report"]["params"]) == set(Params.model_fields) - {"selected"}
+    assert set(STAGES["report"]["params"]) == set(Params.model_fields) - {"selected", "threads"}
 
 
 def test_the_metrics_of_an_experiment_are_those_of_one_small_file() -> None:

@@ -25,7 +25,7 @@ def study(drawn_report: Path, working_copy: Callable[[Path], Path]) -> Path:
 def test_the_sheets_are_files_of_a_size_that_git_can_hold(drawn_report: Path) -> None:
     folder = drawn_report / "metrics/report"
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert names == {report.PROMPTS, report.TUNED, report.MATRIX, report.SCORES, report.LOSSES}
+    assert names == {report.PROMPTS, report.TUNED, report.MATRIX, report.SCORES, report.LOSSES, report.PRICES}
     for name in (report.PROMPTS, report.TUNED, report.MATRIX):
         with Image.open(folder / "figures" / name) as picture:
             assert min(picture.size) > 700
