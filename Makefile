@@ -62,7 +62,8 @@ fuzz: $(READY) ## feed every reader 10000 spoilt inputs, with a log: an hour; CO
 	@.venv/bin/python tests/helpers/fuzzed_readers.py $(or $(COUNT),10000)
 
 faults: $(READY) ## let every write of every command fail once, in every way: hours
-	@FAULT_POINTS=all .venv/bin/python -m pytest -n 2 --dist load tests/stages/test_failing_writes.py
+	@FAULT_POINTS=all DAMAGE=all .venv/bin/python -m pytest -n 2 --dist load \
+		tests/stages/test_failing_writes.py tests/stages/test_damaged_files.py
 
 mutants: $(READY) ## change the scores' and readers' code in small ways and see whether tests notice: hours
 	@.venv/bin/python -m pip install --quiet mutmut==3.8.1

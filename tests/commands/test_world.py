@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laureate import cli
@@ -101,6 +101,7 @@ def test_the_name_alone_makes_no_world(study: Path, capsys: pytest.CaptureFixtur
     assert "run `laureate world nobel`" in capsys.readouterr().err
 
 
+@settings(deadline=None)  # the first call imports the YAML writer
 @given(
     st.dictionaries(
         st.sampled_from(["steps", "batch", "learning_rate", "alpha"]),

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 ALL = os.environ.get("DAMAGE") == "all"
-TRIED = 3  # files of a command, where not all are tried
+TRIED = 2  # files of a command, where not all are tried
 DAMAGES = {
     "empty": lambda data: b"",
     "cut": lambda data: data[: len(data) // 2],
@@ -31,7 +31,6 @@ COMMANDS = {
     "compare": ("compare", "drawn"),
     "select": ("select", "drawn"),
     "report": ("report", "drawn"),
-    "plan": ("plan", "drawn"),
     "world": ("world nobel", "drawn"),
     "doctor": ("doctor mine", "drawn"),
     "score": ("score --reference data/dataset/holdout a=data/samples/baseline --judge vision", "drawn"),
@@ -68,7 +67,10 @@ def test_a_damaged_file(studies: dict[str, Path], tmp_path: Path, name: str) -> 
         (folder / file).write_bytes(DAMAGES[damage]((folder / file).read_bytes()))
         outcome = faulty_runs.run(words.split(), folder)
         bad = [word for word in ("Traceback", "unexpected error") if word in outcome.said]
-        if bad or outcome.status not in (0, 1, 2) or (outcome.status and "laureate: " not in outcome.said):
+        told = (
+            "laureate: " in outcome.said or "eplicated: " in outcome.said
+        )  # replicate's status is an answer
+        if bad or outcome.status not in (0, 1, 2) or (outcome.status and not told):
             failed.append((file, damage, outcome.status, outcome.said[-300:]))
         shutil.rmtree(folder)
     assert not failed, "\n".join(map(str, failed))

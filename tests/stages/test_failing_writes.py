@@ -71,7 +71,7 @@ CASES = {
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but those that only save time or tell of the time, and git's."""
-    left_out = {".work", ".git", ".raw-crawl", "crawl_report.json", "crawl_report.md"}
+    left_out = {".work", ".git", ".raw-crawl", "crawl_report.json", "crawl_report.md", "machines"}
     files = (path for path in folder.rglob("*") if path.is_file() and not left_out & {*path.parts})
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

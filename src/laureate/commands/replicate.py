@@ -13,6 +13,7 @@ from laureate.comparison import results_table
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADVICE, COMPARISON, MACHINES
+from laureate.core.text_files import read_text
 from laureate.evaluation.score_catalog import SCORES
 
 if TYPE_CHECKING:
@@ -71,15 +72,22 @@ def here(params: Params, file: str) -> Result:
     """The results of this working tree."""
     import yaml
 
-    try:
-        with open(file, encoding="utf-8") as text:  # noqa: PTH123 - a name as it was given
-            parameters = yaml.safe_load(text)
-        advice = json.loads(ADVICE.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise LaureateError(f"{error.filename} does not exist; run `laureate compare` first") from None
+    parameters = yaml.safe_load(read_text(file))
+    advice = _advice(read_text(ADVICE, "run `laureate compare` first"), str(ADVICE))
     machines = [MACHINES / f"{name}.json" for name in params.adapters]
-    texts = [path.read_text(encoding="utf-8") for path in machines if path.is_file()]
+    texts = [read_text(path) for path in machines if path.is_file()]
     return Result(rows_of(results_table.read_csv(COMPARISON)), advice, parameters, described(texts))
+
+
+def _advice(text: str, where: str) -> dict[str, Any]:
+    """The content of adviser.json. Raises LaureateError naming `where` if it is damaged."""
+    try:
+        found = dict(json.loads(text))
+    except (ValueError, TypeError):
+        found = {}
+    if "rank" not in found:
+        raise LaureateError(f"{where} is damaged; run `laureate compare` again")
+    return found
 
 
 def at(rev: str, file: str) -> Result:
@@ -90,7 +98,7 @@ def at(rev: str, file: str) -> Result:
     listed = git("ls-tree", "--name-only", rev, f"{MACHINES}/").split()
     return Result(
         rows_of(results_table.from_csv(show(COMPARISON), f"{rev}:{COMPARISON}")),
-        json.loads(show(ADVICE)),
+        _advice(show(ADVICE), f"{rev}:{ADVICE}"),
         yaml.safe_load(show(file)),
         described([show(path) for path in listed]),
     )
@@ -117,9 +125,12 @@ def described(machines: Sequence[str]) -> list[str]:
     """Contents of metrics/machines/NAME.json => each machine in words, once."""
     found = []
     for text in machines:
-        machine = json.loads(text)
-        where = ", ".join(machine["cards"]) or machine["processor"] or machine["architecture"]
-        found.append(f"{where}, {machine['precision']}, torch {machine['torch']}")
+        try:
+            machine = json.loads(text)
+            where = ", ".join(machine["cards"]) or machine["processor"] or machine["architecture"]
+            found.append(f"{where}, {machine['precision']}, torch {machine['torch']}")
+        except (ValueError, KeyError, TypeError):
+            found.append("a machine whose record is damaged")
     return list(dict.fromkeys(found))
 
 

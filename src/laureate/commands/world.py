@@ -32,8 +32,8 @@ def run(file: str, name: str | None = None) -> None:
         return
     if name not in worlds:
         raise ParameterError(f"there is no world {name!r}: choose one of {', '.join(worlds) or 'none'}")
-    text = _read(Path(file))
-    new, changed = switched(text, _read(worlds[name]))
+    text, chosen = (_read(path) for path in (Path(file), worlds[name]))
+    new, changed = switched(text, chosen)
     try:
         params.parse(new, worlds[name])
     except ParameterError as error:
@@ -99,8 +99,16 @@ def _yaml() -> Any:
 
 
 def _read(path: Path) -> str:
+    """The text of a file with sections. Raises ParameterError for anything else."""
+    from ruamel.yaml import YAMLError
+
     try:
-        return decode_text(path.read_bytes())
+        text = decode_text(path.read_bytes())
+        if not isinstance(_yaml().load(text), Mapping):
+            raise ParameterError(f"{path} must hold sections such as 'train:'; restore it with git")
+        return text
+    except YAMLError as error:
+        raise ParameterError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     except OSError as error:
         raise ParameterError(f"{path} cannot be read: {error.strerror or error}") from None
     except TextError as error:

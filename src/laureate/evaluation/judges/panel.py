@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
 from laureate.evaluation.judges import weights
@@ -124,8 +125,12 @@ class Panel:
         name = self.evaluate.roles.attributes
         if name is None:
             return {}
-        config = json.loads((self.files[name].path / "config.json").read_text(encoding="utf-8"))
-        return {head: tuple(classes) for head, classes in config["heads"].items()}
+        file = self.files[name].path / "config.json"
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+            return {head: tuple(classes) for head, classes in config["heads"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LaureateError(f"{file} is damaged ({error!r}); restore it") from None
 
     def _about(self, name: str) -> dict[str, Any]:
         judge = self.evaluate.judges[name]
@@ -170,7 +175,25 @@ class Panel:
 
 
 def load(judge: params.Judge, batch: int) -> Any:
-    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs."""
+    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs.
+
+    Raises LaureateError where one of its files is damaged.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        return _loaded(judge, batch)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
+        systems = isinstance(error, OSError) and error.errno is not None  # rights, a full disk
+        if systems or (isinstance(error, RuntimeError) and "state_dict" not in str(error)):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise LaureateError(
+            f"the judge in {judge.source} cannot be loaded, as a file of it is damaged ({why}); restore it"
+        ) from None
+
+
+def _loaded(judge: params.Judge, batch: int) -> Any:
     if judge.kind == "vision":
         from laureate.evaluation.judges.vision import VisionJudge
 
