@@ -213,17 +213,17 @@ def test_another_host_than_loopback_needs_a_key() -> None:
 
 def test_a_key_in_the_environment_is_asked_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
-    monkeypatch.setenv(serve.KEY, "right")
+    monkeypatch.setenv(serve.KEY, "q7x2vk")
     with running(serve.build(generator.Generator(params.load()), secrets.from_environment(serve.KEY))) as url:
         with (
             openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as stranger,
             pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
         ):
             stranger.models.list()
-        with openai.OpenAI(base_url=url, api_key="right") as friend:
+        with openai.OpenAI(base_url=url, api_key="q7x2vk") as friend:
             assert len(friend.models.list().data) == 2
         for scheme, status in (("bearer", 200), ("BEARER ", 200), ("Basic", 401)):
-            answer = requests.get(f"{url}/models", headers={"Authorization": f"{scheme} right"}, timeout=20)
+            answer = requests.get(f"{url}/models", headers={"Authorization": f"{scheme} q7x2vk"}, timeout=20)
             assert answer.status_code == status, scheme
 
 

@@ -99,7 +99,7 @@ def test_the_spread_of_trainings_is_found(luck: float, seed: int) -> None:
 
 
 def test_the_command_trains_draws_and_writes_its_page(study: params.Params) -> None:
-    size = retraining_study.Sizes(4, prompts=6, references=12, studies=3, study_references=4, draws=20)
+    size = retraining_study.Sizes(4, prompts=9, references=12, studies=3, study_references=4, draws=20)
     retraining_study.run(study, simulation_study.FOLDER, size, 1)
     found = json.loads(retraining_study.METRICS.read_text())
     assert set(found["kinds"]) == {"one training", "3 trainings"}

@@ -26,7 +26,7 @@ def executable() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open an event loop runs, which other tests do not expect
 def browser() -> Iterator[Browser]:
     """A Chromium without a window. Skips the test where the system has none."""
     path = executable()

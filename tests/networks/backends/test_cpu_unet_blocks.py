@@ -144,6 +144,12 @@ def plain_and_packed(side: int) -> tuple[Any, Any, Any]:
     return plain, cpu_unet_blocks.PackedConv2d.of(plain), torch.randn(2, 48, side, side).bfloat16()
 
 
+packing = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no products of bfloat16"
+)
+
+
+@packing
 @pytest.mark.parametrize("side", [4, 32])  # packed, and not
 def test_a_packed_convolution_gives_the_same_to_the_last_bit(side: int) -> None:
     plain, packed, x = plain_and_packed(side)
@@ -157,6 +163,7 @@ def test_a_packed_convolution_gives_the_same_to_the_last_bit(side: int) -> None:
     assert (packed._of is not None) == (side == 4)
 
 
+@packing
 def test_a_packed_convolution_follows_its_weight() -> None:
     plain, packed, x = plain_and_packed(4)
     before = packed(x)

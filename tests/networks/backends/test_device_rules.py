@@ -91,7 +91,7 @@ def test_thresholds_are_in_one_place(root: Path) -> None:
                     asks.setdefault(file.name, []).append(ast.unparse(node))
     asks.pop("device_rules.py")
     assert asks == {
-        "device.py": ["where.type == 'cuda'"],  # which precision is fast
+        "device.py": ["where.type == 'cuda'"] * 2,  # which precision is fast; whose memory
         "placement.py": ["where.type == 'cpu'"],  # whose blocks
         "objective.py": ["device.type == 'cuda'"],  # pinned memory
         "trainer.py": ["self.device.type != 'meta'", "self.device.type == 'cpu'"],  # fused AdamW; no waiting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,4 +48,4 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: str | None, says: st
     with pytest.raises(LaureateError, match=says):
         adapter_config.read(tmp_path)
     with pytest.raises(LaureateError, match=says):
-        export.origin(tmp_path, None, 2)  # type: ignore[arg-type]
+        export.origin(SimpleNamespace(folder=tmp_path), None)  # type: ignore[arg-type]

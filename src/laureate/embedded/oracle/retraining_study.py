@@ -49,7 +49,7 @@ class Sizes:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        least = {"trainings": SHARED_BY + 1, "prompts": 2 * SHARED_BY, "seed": 0}
+        least = {"trainings": SHARED_BY + 1, "prompts": 3 * SHARED_BY, "seed": 0}
         for name, value in asdict(self).items():
             if value < least.get(name, 2):
                 raise LaureateError(

@@ -35,17 +35,19 @@ class Kernel(Score):
         return self._among_pictures(u) + _within(self.yy, v) - 2 * cross
 
     def _among_pictures(self, u: Doubles) -> Doubles:
-        """Mean of the kernel over pairs of different pictures of one training."""
+        """Mean of the kernel over pairs of different pictures of one training; a training with fewer than two
+        pictures has none."""
         if len(self.trainings) < 2:
             return _within(self.xx, u)
         total, weight = np.zeros(len(u)), np.zeros(len(u))
         for rows in self.trainings:
             part = u[:, rows]
             size = part.sum(axis=1)
-            there = size > 0  # a training that is left out
-            total[there] += size[there] * _within(self.xx[np.ix_(rows, rows)], part[there])
-            weight += size
-        return total / weight
+            within = _within(self.xx[np.ix_(rows, rows)], part)
+            total += np.where(np.isfinite(within), size * within, 0.0)
+            weight += np.where(np.isfinite(within), size, 0.0)
+        mean: Doubles = np.divide(total, weight, out=np.full(len(u), np.nan), where=weight > 0)
+        return mean
 
 
 def polynomial_kernel(x: Array, y: Array, trainings: Sequence[Rows] = ()) -> Kernel:
