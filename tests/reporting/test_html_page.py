@@ -49,8 +49,8 @@ def test_every_picture_can_be_decoded_and_has_a_description(report_page: Page) -
             assert kind == "data:image/svg+xml"
             assert b"<svg" in base64.b64decode(data)
     prompts, models, portraits = 4, 3, 14
-    # faces above; one grid; pairs; all models; portraits; the losses; a chart per score but DINO's two and one
-    # that these data have no value for
+    # faces above; one grid; pairs; all models; portraits; the losses; a chart per score but DINO's two and
+    # one that these data have no value for
     assert len(pictures) == 4 + prompts * (1 + 2 + models) + portraits + 1 + len(score_catalog.SCORES) - 3
 
 
