@@ -47,9 +47,15 @@ def prepare(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_model
     shutil.rmtree(folder / "metrics", ignore_errors=True)
 
 
-def make(folder: Path, copy_of_repository: Callable[[Path], Path], tiny_models: Path) -> str:
-    """Run `dvc repro` in such a copy, commit the results; gives what it printed."""
+def make(
+    folder: Path,
+    copy_of_repository: Callable[[Path], Path],
+    tiny_models: Path,
+    values: dict[str, Any] | None = None,
+) -> str:
+    """Run `dvc repro` in such a copy, with further `values`, commit the results; gives what it printed."""
     prepare(folder, copy_of_repository, tiny_models)
+    set_parameters(folder, values or {})
     printed = run("dvc", "repro", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", "commit", "--quiet", "--message", "the small study", cwd=folder)

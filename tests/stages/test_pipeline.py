@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import finished_study
 import pytest
 import yaml
 from finished_study import PROMPTS, SMALL, set_parameters
-from shell import run
+from shell import run, work_off_queue
 
 pytestmark = pytest.mark.slow
 
@@ -253,11 +252,7 @@ def test_a_sweep_in_the_queue_shares_one_work_cache(study: Path) -> None:
     shutil.rmtree(study / ".work")
     rates = ("0.002", "0.004", "0.008")
     run("dvc", "exp", "run", "--queue", "-S", f"train.learning_rate={','.join(rates)}", "train", cwd=study)
-    run("dvc", "queue", "start", "--jobs", "2", cwd=study)
-    deadline = time.monotonic() + 600
-    while re.search(r"Queued|Running", status := run("dvc", "queue", "status", cwd=study)):
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
+    status = work_off_queue("dvc queue start --jobs 2", study, 900)
     assert len(re.findall("Success", status)) == 3, status
     rows = experiments(study)
     assert sorted(row["train.learning_rate"] for row in rows.values()) == list(rates)

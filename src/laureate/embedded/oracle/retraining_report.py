@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from laureate.embedded.oracle.coverage import PANEL
@@ -11,7 +12,7 @@ from laureate.embedded.oracle.report import LABELS, percent, table
 def page(results: dict[str, Any]) -> str:
     """The page. `results`: what `retraining_study.simulate` returns, and the parameters of training."""
     size, train = results["sizes"], results["train"]
-    kinds = list(results["kinds"])
+    kinds = sorted(results["kinds"], key=lambda name: name != "one training")
     return f"""# How much is luck?
 
 Written by `laureate oracle --trainings {size["trainings"]}`; do not edit.
@@ -51,10 +52,19 @@ best; for all judges together, by every judge. Truly tied: {_tied(results["tied"
 """
 
 
+def _ordered(scores: Iterable[str]) -> list[str]:
+    """Scores as the table has them: JSON has sorted them by name."""
+    return [key for key in LABELS if key in set(scores)]
+
+
+def _by_rank(item: tuple[str, Any]) -> int:
+    return int(item[0].rpartition("-")[2]) if "-" in item[0] else 0
+
+
 def _luck(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = []
-    for key, by_rank in by_score.items():
-        each = list(by_rank.values())
+    for key in _ordered(by_score):
+        each = list(by_score[key].values())
         mean = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
         rest = (mean["prompts"] ** 2 + mean["portraits"] ** 2) ** 0.5
         rows.append([
@@ -69,7 +79,7 @@ def _luck(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def _coverage(by_kind: dict[str, Any], kinds: list[str]) -> str:
     rows = []
-    for key in by_kind[kinds[0]]["scores"]:
+    for key in _ordered(by_kind[kinds[0]]["scores"]):
         row = [LABELS[key]]
         for kind in kinds:
             of_ranks = [
@@ -84,7 +94,7 @@ def _coverage(by_kind: dict[str, Any], kinds: list[str]) -> str:
 
 def _advice(by_kind: dict[str, Any], kinds: list[str]) -> str:
     rows = []
-    for judge in by_kind[kinds[0]]["advice"]:
+    for judge in sorted(by_kind[kinds[0]]["advice"], key=lambda name: (name == PANEL, name)):
         row = [judge if judge != PANEL else "all judges together"]
         for kind in kinds:
             one = by_kind[kind]["advice"][judge]
@@ -97,10 +107,15 @@ def _advice(by_kind: dict[str, Any], kinds: list[str]) -> str:
 
 
 def _tied(by_judge: dict[str, list[int]]) -> str:
-    return "; ".join(f"by {judge} rank {', '.join(map(str, ranks))}" for judge, ranks in by_judge.items())
+    return "; ".join(
+        f"by {judge} rank {', '.join(map(str, ranks))}" for judge, ranks in sorted(by_judge.items())
+    )
 
 
 def _true(by_model: dict[str, dict[str, float]]) -> str:
-    keys = list(next(iter(by_model.values())))
-    rows = [[model, *(f"{values[key]:.4g}" for key in keys)] for model, values in by_model.items()]
+    keys = _ordered(next(iter(by_model.values())))
+    rows = [
+        [model, *(f"{values[key]:.4g}" for key in keys)]
+        for model, values in sorted(by_model.items(), key=_by_rank)
+    ]
     return table(["model", *(LABELS[key] for key in keys)], rows)

@@ -54,10 +54,14 @@ class Sizes:
 def run(params: Params, trainings: int = 0, **sizes: int) -> None:
     """Make what is missing of the pool, resample studies; write metrics/oracle.json and docs/oracle.md.
 
-    `trainings`: train every rank so often and study the luck of that instead: see `retraining_study`.
+    `trainings`: train every rank so often and study the luck of that instead, each with `study_prompts`: see
+    `retraining_study`.
     """
     if trainings:
-        shared = {name: sizes[name] for name in ("studies", "draws", "seed", "references") if name in sizes}
+        names = {"study_prompts": "prompts"} | {
+            name: name for name in ("studies", "draws", "seed", "references", "study_references")
+        }
+        shared = {names[name]: value for name, value in sizes.items() if name in names}
         retraining_study.run(params, FOLDER, retraining_study.Sizes(trainings, **shared), _cores())
         return
     size = Sizes(**sizes)

@@ -174,6 +174,10 @@ class Panel:
         return self._memory[path.name]
 
 
+# what torch and transformers say of weights that do not fit the configuration beside them
+OTHER_SHAPES = ("state_dict", "ignore_mismatched_sizes")
+
+
 def load(judge: params.Judge, batch: int) -> Any:
     """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs.
 
@@ -185,7 +189,8 @@ def load(judge: params.Judge, batch: int) -> Any:
         return _loaded(judge, batch)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
         systems = isinstance(error, OSError) and error.errno is not None  # rights, a full disk
-        if systems or (isinstance(error, RuntimeError) and "state_dict" not in str(error)):
+        shapes = any(word in str(error) for word in OTHER_SHAPES)
+        if systems or (isinstance(error, RuntimeError) and not shapes):
             raise
         why = " ".join(str(error).split())[:200]
         raise LaureateError(
