@@ -137,9 +137,10 @@ def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str,
             seconds |= {name: round(facts["seconds"], 3)} if facts["ran"] else {}
         write_json(TIMES, seconds)
     if failed:
-        first = "\n".join(text for text in failed.values() if text)
+        names = [task.name for task in tasks if task.name in failed]  # not as they happened to fail
+        first = "\n".join(failed[name] for name in names if failed[name])
         raise LaureateError(
-            f"{len(failed)} of {len(tasks)} tasks have no result ({', '.join(failed)}): {first}"
+            f"{len(failed)} of {len(tasks)} tasks have no result ({', '.join(names)}): {first}"
         )
 
 
