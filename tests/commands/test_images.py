@@ -31,7 +31,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def values(url: str, **endpoint: Any) -> params.Params:
     """Parameters with one external model at `url`."""
-    settings = {"url": url, "model": "painter-1", "key": "PAINTER_KEY", "size": "64x64", "timeout": 0.4}
+    settings = {"url": url, "model": "painter-1", "key": "PAINTER_KEY", "size": "64x64", "timeout": 1.0}
     return params.Params.model_validate(
         {
             "sample": {"prompts": ["prompts.yaml"], "seeds": [1, 2]},

@@ -102,7 +102,7 @@ def refuses(handler: Handler, body: dict[str, Any]) -> None:
 
 def sleeps(handler: Handler, body: dict[str, Any]) -> None:
     """No answer within a client's patience."""
-    time.sleep(1.0)
+    time.sleep(2.5)
     good(handler, body)
 
 
