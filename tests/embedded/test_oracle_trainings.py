@@ -122,3 +122,21 @@ def test_too_few_trainings_are_refused(study: params.Params, capsys: pytest.Capt
     assert cli.main(["oracle", "--trainings", "2"]) == 1
     assert "needs trainings of at least 4, got 2" in capsys.readouterr().err
     assert not Path("docs/ranks.md").exists()
+
+
+def test_the_page_in_docs_is_made_from_the_metrics_beside_it(root: Path) -> None:
+    results = json.loads((root / "metrics/retraining.json").read_text(encoding="utf-8"))
+    assert (root / "docs/ranks.md").read_text(encoding="utf-8") == retraining_report.page(results)
+
+
+def test_the_page_says_the_command_that_made_it(root: Path) -> None:
+    results = json.loads((root / "metrics/retraining.json").read_text(encoding="utf-8"))
+    (line,) = [line for line in retraining_report.page(results).splitlines() if line.startswith("    ")]
+    given = vars(cli._parser().parse_args(line.split()[1:]))
+    asked = results["sizes"] | {"study_prompts": results["sizes"]["prompts"]}
+    assert all(given[name] == value for name, value in asked.items() if name != "prompts")
+
+
+def test_the_sizes_of_a_study_are_those_of_the_command(study: params.Params) -> None:
+    with pytest.raises(LaureateError, match="needs prompts of at least 9, got 5"):
+        simulation_study.run(study, trainings=4, study_prompts=5, study_references=4)

@@ -15,13 +15,17 @@ def page(results: dict[str, Any]) -> str:
     kinds = sorted(results["kinds"], key=lambda name: name != "one training")
     return f"""# How much is luck?
 
-Written by `laureate oracle --trainings {size["trainings"]}`; do not edit.
+Written by the command below, with `train.steps={train["steps"]}`, `train.batch={train["batch"]}`,
+`train.learning_rate={train["learning_rate"]:g}` and `train.warmup={train["warmup"]}` in params.yaml; do not
+edit.
+
+    {_command(size)}
 
 In the embedded world every rank was trained {size["trainings"]} times, each with another seed: another
 initialisation, order of pictures, noise and time steps ({train["steps"]} steps of {train["batch"]} pictures,
-learning rate {train["learning_rate"]}). Each training drew {size["prompts"]} prompts of its own, one picture
-each, and was scored against {size["references"]:,} new portraits. What all trainings of a rank score on
-average counts as the truth about that rank.
+learning rate {train["learning_rate"]:g}). Each training drew {size["prompts"]} prompts of its own, one
+picture each, and was scored against {size["references"]:,} new portraits. What all trainings of a rank
+score on average counts as the truth about that rank.
 
 ## One training against the next
 
@@ -52,6 +56,12 @@ best; for all judges together, by every judge. Truly tied: {_tied(results["tied"
 """
 
 
+def _command(size: dict[str, int]) -> str:
+    """The command that made the results, with all its options."""
+    options = [f"--{name.replace('_', '-')} {value}" for name, value in size.items() if name != "prompts"]
+    return f"laureate oracle --study-prompts {size['prompts']} {' '.join(sorted(options))}"
+
+
 def _ordered(scores: Iterable[str]) -> list[str]:
     """Scores as the table has them: JSON has sorted them by name."""
     return [key for key in LABELS if key in set(scores)]
@@ -71,7 +81,7 @@ def _luck(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
             LABELS[key],
             f"{mean['training']:.3g} ({mean['training_low']:.3g}–{mean['training_high']:.3g})",
             f"{mean['prompts']:.3g}",
-            f"{mean['portraits']:.3g}",
+            f"{mean['portraits']:.3g}" if mean["portraits"] > 1e-9 * mean["prompts"] else "–",
             f"{mean['training'] / rest:.2f}" if rest > 0 else "–",
         ])  # fmt: skip
     return table(["score", "training", "prompts", "portraits", "ratio"], rows)
