@@ -82,7 +82,7 @@ def percent(share: float) -> str:
 
 def _intervals(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = []
-    for key, by_model in _in_order(by_score).items():
+    for key, by_model in in_order(by_score).items():
         each = list(by_model.values())
         row = [LABELS[key], str(each[0]["studies"])]
         row.append(
@@ -109,7 +109,7 @@ def _advice(by_score: dict[str, dict[str, Any]]) -> str:
                 for rank in sorted(one["named"], key=lambda rank: (len(rank), rank))
             ),
         ]
-        for key, one in _in_order(by_score).items()
+        for key, one in in_order(by_score).items()
     ]
     head = ["score", "true best", "truly tied", "right", "cannot tell", "settled", "recommended"]
     return table(head, rows, left=3)
@@ -171,7 +171,7 @@ def _choices(results: dict[str, Any]) -> str:
     ]
     each = "; ".join(
         f"{LABELS[key]} {percent(one['right'])} right, {percent(one['settled'])} settled"
-        for key, one in _in_order(results["advice"]).items()
+        for key, one in in_order(results["advice"]).items()
     )
     lines.append(f"- **Score of the adviser.** {each}. The study uses KID, which covers the whole picture.")
     designs = {(one["prompts"], one["seeds"]): one for one in results["designs"]}
@@ -188,7 +188,7 @@ def _choices(results: dict[str, Any]) -> str:
 
 
 def _true_values(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
-    ordered = _in_order(by_score)
+    ordered = in_order(by_score)
     models = sorted(next(iter(ordered.values())), key=lambda name: (name != "baseline", len(name), name))
     rows = [
         [model.replace("-", " "), *(f"{by_model[model]['true']:.4g}" for by_model in ordered.values())]
@@ -197,6 +197,6 @@ def _true_values(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     return table(["model", *(LABELS[key] for key in ordered)], rows)
 
 
-def _in_order(by_score: dict[str, Any]) -> dict[str, Any]:
-    """The same in the order of the score catalogue: metrics/oracle.json is sorted by key."""
+def in_order(by_score: dict[str, Any]) -> dict[str, Any]:
+    """The same in the order of the score catalogue: the metrics' JSON is sorted by key."""
     return {key: by_score[key] for key in LABELS if key in by_score}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
+from laureate.comparison.results_table import rank_of
 from laureate.embedded.oracle.coverage import PANEL
-from laureate.embedded.oracle.report import LABELS, percent, table
+from laureate.embedded.oracle.report import LABELS, in_order, percent, table
 
 
 def page(results: dict[str, Any]) -> str:
@@ -62,19 +62,10 @@ def _command(size: dict[str, int]) -> str:
     return f"laureate oracle --study-prompts {size['prompts']} {' '.join(sorted(options))}"
 
 
-def _ordered(scores: Iterable[str]) -> list[str]:
-    """Scores as the table has them: JSON has sorted them by name."""
-    return [key for key in LABELS if key in set(scores)]
-
-
-def _by_rank(item: tuple[str, Any]) -> int:
-    return int(item[0].rpartition("-")[2]) if "-" in item[0] else 0
-
-
 def _luck(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = []
-    for key in _ordered(by_score):
-        each = list(by_score[key].values())
+    for key, by_rank in in_order(by_score).items():
+        each = list(by_rank.values())
         mean = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
         rest = (mean["prompts"] ** 2 + mean["portraits"] ** 2) ** 0.5
         rows.append([
@@ -89,7 +80,7 @@ def _luck(by_score: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def _coverage(by_kind: dict[str, Any], kinds: list[str]) -> str:
     rows = []
-    for key in _ordered(by_kind[kinds[0]]["scores"]):
+    for key in in_order(by_kind[kinds[0]]["scores"]):
         row = [LABELS[key]]
         for kind in kinds:
             of_ranks = [
@@ -123,9 +114,9 @@ def _tied(by_judge: dict[str, list[int]]) -> str:
 
 
 def _true(by_model: dict[str, dict[str, float]]) -> str:
-    keys = _ordered(next(iter(by_model.values())))
+    keys = list(in_order(next(iter(by_model.values()))))
     rows = [
         [model, *(f"{values[key]:.4g}" for key in keys)]
-        for model, values in sorted(by_model.items(), key=_by_rank)
+        for model, values in sorted(by_model.items(), key=lambda item: rank_of(item[0]) or 0)
     ]
     return table(["model", *(LABELS[key] for key in keys)], rows)

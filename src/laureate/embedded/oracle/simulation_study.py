@@ -58,10 +58,10 @@ def run(params: Params, trainings: int = 0, **sizes: int) -> None:
     `retraining_study`.
     """
     if trainings:
-        names = {"study_prompts": "prompts"} | {
-            name: name for name in ("studies", "draws", "seed", "references", "study_references")
+        # a training draws the prompts of one study; there is no pool of others
+        shared = {
+            name.replace("study_prompts", "prompts"): sizes[name] for name in sizes.keys() - {"prompts"}
         }
-        shared = {names[name]: value for name, value in sizes.items() if name in names}
         retraining_study.run(params, FOLDER, retraining_study.Sizes(trainings, **shared), _cores())
         return
     size = Sizes(**sizes)
