@@ -20,7 +20,7 @@ from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_text
 from laureate.evaluation.feature_extraction import role_features
-from laureate.evaluation.judges import panel
+from laureate.evaluation.judges import loading
 from laureate.evaluation.scores import local_scaling
 from laureate.simulator.portraits import attributes, portrait
 from laureate.simulator.portraits.styles import STYLES
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure, print the table and write it between the marks of the page."""
     if not MARKS.search(options.page.read_text(encoding="utf-8")):
         raise LaureateError(f"{options.page} has no part marked <!-- styles -->")
-    judge = panel.load(params.Evaluate().judges["imagenet"], 32)
+    judge = loading.load(params.Evaluate().judges["imagenet"], 32)
     references, names = drawn(options.references, 0)
     pictures, truth = drawn(options.pictures, 10_000)
     known = role_features("style", judge.extract(references))

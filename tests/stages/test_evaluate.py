@@ -82,7 +82,7 @@ def test_a_warm_cache_gives_the_same_bytes_as_a_cold_one_and_loads_no_judge(
     def refuse(*_: object) -> None:
         raise AssertionError("a judge was loaded although its features are stored")
 
-    monkeypatch.setattr("laureate.evaluation.judges.panel.load", refuse)
+    monkeypatch.setattr("laureate.evaluation.judges.loading.load", refuse)
     for file in files:
         file.unlink()
     evaluate.run(params.load(), "rank-4")

@@ -59,7 +59,7 @@ def run(
     from laureate.comparison import folder_advice, folder_table  # late: a wrong folder has stopped us by now
     from laureate.comparison.folder_scores import Settings
     from laureate.evaluation import feature_stream
-    from laureate.evaluation.judges import panel
+    from laureate.evaluation.judges import loading, panel
 
     folder_advice.check_conditions(fail_if, list(about))
     sets, left_out = {}, {}
@@ -71,7 +71,7 @@ def run(
         sets = {REFERENCES: sets[REFERENCES], **split(one, by), **kept}
     side, sentence = feature_stream.common_side([entry for entries in sets.values() for entry in entries])
     notes += [sentence] if sentence else []
-    judges = {name: panel.load(one, evaluate.batch) for name, one in about.items()}
+    judges = {name: loading.load(one, evaluate.batch) for name, one in about.items()}
     text_judges = [name for name, one in about.items() if one.kind == "clip"]
     found, logs = {}, {}
     for name, entries in sets.items():

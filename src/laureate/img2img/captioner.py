@@ -16,8 +16,7 @@ class Captioner:
 
     def __init__(self, prepare: Prepare) -> None:
         """Load the captioner. Raises LaureateError where its model or the vocabulary is missing."""
-        from laureate.config.params import Judge
-        from laureate.evaluation.judges import panel
+        from laureate.evaluation.judges.loading import load_captioning_clip
         from laureate.formats.vocabulary import load_vocabulary
 
         self.prepare = prepare
@@ -30,7 +29,7 @@ class Captioner:
         from laureate.dataset.clip_captioner import AttributeClassifier
 
         self.vocabulary = load_vocabulary(prepare.vocabulary)
-        self.judge = panel.load(Judge(kind="clip", source=prepare.clip), batch=32)
+        self.judge = load_captioning_clip(prepare.clip)
         self.classifier = AttributeClassifier(self.vocabulary, prepare.style, self.judge, prepare.seed)
         self.scale = float(self.judge.model.logit_scale.detach().exp())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from laureate.config.params import Judge, Params, Prepare
+from laureate.config.params import Params, Prepare
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_bytes
 from laureate.core.progress import progress
@@ -149,11 +149,11 @@ def _captions(
     manual: Mapping[str, str],
 ) -> dict[str, str]:
     """File => caption: that of `prepare.captions`, else that of the user's folder, else the captioner's."""
-    from laureate.evaluation.judges import panel
+    from laureate.evaluation.judges.loading import load_captioning_clip
 
     if not rows:
         return {}
-    judge = panel.load(Judge(kind="clip", source=wanted.clip), batch=32)
+    judge = load_captioning_clip(wanted.clip)
     given = {row["file"]: manual.get(row["file"], row.get("text")) for row in rows}
     texts = {file: text for file, text in given.items() if text is not None}
     uncaptioned = [row for row in rows if row["file"] not in texts]

@@ -12,7 +12,7 @@ from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
 from laureate.evaluation import feature_extraction, scores
-from laureate.evaluation.judges import panel, weights
+from laureate.evaluation.judges import loading, panel, weights
 from laureate.evaluation.judges.batching import pixels
 from laureate.evaluation.judges.dino import DinoJudge
 from laureate.evaluation.judges.inception import InceptionJudge
@@ -223,7 +223,7 @@ def test_every_kind_of_judge_is_loaded_by_its_section(
     def refuse(*_: Any) -> None:
         raise AssertionError("a judge was loaded although its outputs are cached")
 
-    monkeypatch.setattr(panel, "load", refuse)
+    monkeypatch.setattr(loading, "load", refuse)
     warm = panel.Panel(evaluate, tmp_path / "judged")
     for role, seen in before.items():
         again = warm.extract(role, pictures)

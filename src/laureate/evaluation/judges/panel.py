@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.evaluation import sanity_checks
-from laureate.evaluation.judges import weights
+from laureate.evaluation.judges import loading, weights
 from laureate.evaluation.judges.batching import Features, JudgeOutput, versions
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Panel:
 
     def _judge(self, name: str) -> Any:
         if name not in self._judges:
-            self._judges[name] = load(self.evaluate.judges[name], self.evaluate.batch)
+            self._judges[name] = loading.load(self.evaluate.judges[name], self.evaluate.batch)
         return self._judges[name]
 
     def _cached(self, name: str, subject: str, compute: Callable[[], JudgeOutput]) -> JudgeOutput:
@@ -172,56 +172,6 @@ class Panel:
                 _write(path, output)
             self._memory[path.name] = output
         return self._memory[path.name]
-
-
-# what torch and transformers say of weights that do not fit the configuration beside them
-OTHER_SHAPES = ("state_dict", "ignore_mismatched_sizes")
-
-
-def load(judge: params.Judge, batch: int) -> Any:
-    """The judge of a section of evaluate.judges, with `extract`; imports only what its kind needs.
-
-    Raises LaureateError where one of its files is damaged.
-    """
-    from safetensors import SafetensorError
-
-    try:
-        return _loaded(judge, batch)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
-        systems = isinstance(error, OSError) and error.errno is not None  # rights, a full disk
-        shapes = any(word in str(error) for word in OTHER_SHAPES)
-        if systems or (isinstance(error, RuntimeError) and not shapes):
-            raise
-        why = " ".join(str(error).split())[:200]
-        raise LaureateError(
-            f"the judge in {judge.source} cannot be loaded, as a file of it is damaged ({why}); restore it"
-        ) from None
-
-
-def _loaded(judge: params.Judge, batch: int) -> Any:
-    if judge.kind == "vision":
-        from laureate.evaluation.judges.vision import VisionJudge
-
-        return VisionJudge.load(judge.source, batch)
-    if judge.kind == "clip":
-        from laureate.evaluation.judges.clip import ClipJudge
-
-        return ClipJudge.load(judge.source, batch)
-    if judge.kind == "dino":
-        from laureate.evaluation.judges.dino import DinoJudge
-
-        return DinoJudge.load(judge.source, batch)
-    if judge.kind == "inception":
-        from laureate.evaluation.judges.inception import InceptionJudge
-
-        return InceptionJudge.load(judge.source, batch)
-    if judge.kind == "imagenet":
-        from laureate.evaluation.judges.imagenet import ImagenetJudge
-
-        return ImagenetJudge.load(judge.source, batch)
-    from laureate.evaluation.judges.lpips_nets import LpipsJudge
-
-    return LpipsJudge.load(judge.source, "alex" if judge.kind == "lpips-alex" else "vgg", batch)
 
 
 def _read(path: Path) -> JudgeOutput | None:
