@@ -176,10 +176,6 @@ def _check_choose(params: Params) -> str | None:
         values = getattr(choose, key)
         if len(set(values)) != len(values):
             return f"choose.{key} must differ from each other, got {values}"
-    several = choose.strengths or params.train.learning_rates or params.train.snapshots
-    for index, prompts in enumerate(choose.prompts if several else []):
-        if not Path(prompts).is_file():
-            return f"choose.prompts[{index}]: there is no file {prompts}"
     return None
 
 

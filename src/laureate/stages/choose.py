@@ -145,7 +145,7 @@ def raced(
     running.run()
     studio.trim()
     print(f"choose rank {rank}: {studio.drawn} pictures drawn, {studio.known} taken from {CACHE}", file=sys.stderr)
-    chosen = running.winner()
+    chosen = gain.winner(running)
     found = gain.steps(running, chosen)
     return record(rank, known[chosen], known[race.NAIVE], last, failed) | {
         "gain": gain.as_json(gain.cross_fitted(running)) if gain.measurable(running) else None,

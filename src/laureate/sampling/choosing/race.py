@@ -6,8 +6,8 @@ arXiv:1502.07943). Racing, because candidates share prompts, noise and portraits
 known long before a score is; halving too, because a test on a few pictures seldom decides, and the number of
 pictures must have a bound. The naive candidate, the first, stays to the end: gains are measured against it.
 
-The race is run three times over the same pictures: by all prompts and portraits, whose winner is the choice,
-and by each half of both, for `gain`. A candidate is drawn as long as it is in one of the three.
+The race is run three times over the same pictures: by all prompts and portraits, and by each half of both,
+for `gain`. A candidate is drawn as long as it is in one of the three.
 """
 
 from __future__ import annotations
@@ -98,17 +98,6 @@ class Race:
         )
         pair = (self.score(candidate, view, prompts) for candidate in (of, less))
         return panel_share.difference(*pair, resamples)
-
-    def winner(self, view: int | None = None) -> int:
-        """The best finalist that is shown to be better than the naive candidate (tests corrected over
-        finalists by Holm); else the naive one."""
-        finalists = [candidate for candidate in self.alive[view] if candidate != NAIVE]
-        if NAIVE not in self.alive[view]:
-            return self.best(view)
-        differences = [self.difference(NAIVE, c, view, self.setting.prompts) for c in finalists]
-        corrected = scores.holm([one.p_above for one in differences])
-        better = [c for c, p in zip(finalists, corrected, strict=True) if p <= LEVEL]
-        return min(better, key=lambda c: self.score(c, view, self.setting.prompts)(), default=NAIVE)
 
     def best(self, view: int | None) -> int:
         """The finalist with the lowest score."""
