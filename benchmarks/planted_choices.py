@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from laureate.sampling.choosing import gain, race
+from laureate.sampling.choosing import race
 from laureate.sampling.choosing.candidates import Candidate
 
 JUDGES = ("imagenet", "vision", "clip")
@@ -58,6 +58,7 @@ class Study:
     seed: int
     prompts: int = PROMPTS
     portraits: int = PORTRAITS
+    number: int = 0  # of the rank: its pictures are others, its portraits and prompts are the study's
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, 1])
@@ -75,18 +76,17 @@ class Study:
 
     def draw(self, one: Candidate | None, start: int, stop: int) -> dict[str, np.ndarray]:
         """The features of a candidate's pictures of some prompts, (n, WIDTH) by judge; None: the base."""
-        number = -1 if one is None else self.plan.candidates.index(one)
+        number = 0 if one is None else 1 + self.plan.candidates.index(one)
+        seeds = self.trainings(one) if one else [0] * self.prompts
+        moved = np.array([self.distance(one, seed) if one else BASE for seed in seeds])
+        wrong = np.array([one is not None and (one.learning_rate, seed) in self.plan.collapsed for seed in seeds])
         found = {}
         for place, name in enumerate(JUDGES):
-            rng = np.random.default_rng([self.seed, 2, number + 1, place])
+            rng = np.random.default_rng([self.seed, 2, self.number, number, place])
             own = rng.standard_normal((self.prompts, WIDTH))
             x = np.sqrt(SHARED) * self.of_prompts[name] + np.sqrt(1 - SHARED) * own
-            for prompt in range(self.prompts):
-                training = self.trainings(one)[prompt] if one else 0
-                moved = self.distance(one, training) if one else BASE
-                if one and (one.learning_rate, training) in self.plan.collapsed:
-                    x[prompt] = 0.0
-                x[prompt, place] += moved
+            x[wrong] = 0.0
+            x[:, place] += moved
             found[name] = x[start:stop]
         return found
 
@@ -124,7 +124,7 @@ class Study:
 
 def true_share(far: float, collapsed: bool = False) -> float:
     """The true panel share of pictures that are `far` away: their kernel distance over the base's."""
-    return _distance(far, 0.0 if collapsed else 1.0) / _distance(BASE, 1.0)
+    return distance_of(far, 0.0 if collapsed else 1.0) / distance_of(BASE, 1.0)
 
 
 def share_of(plan: Plan, one: Candidate) -> float:
@@ -139,7 +139,7 @@ def share_of(plan: Plan, one: Candidate) -> float:
     return float(np.mean(values))
 
 
-def _distance(far: float, variance: float) -> float:
+def distance_of(far: float, variance: float = 1.0) -> float:
     """Kernel distance of N(far e, variance I) to N(0, I) by the kernel (<a, b> / d + 1)^3, from moments.
 
     The kernel's mean over two independent distributions is 1 + 3 <m1, m1'> / d + 3 <M2, M2'> / d^2 +
@@ -162,53 +162,3 @@ def _moments(mean: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray,
     for axes in ("ij,k->ijk", "ik,j->ijk", "jk,i->ijk"):
         third = third + np.einsum(axes, eye, mean)
     return mean, eye + np.outer(mean, mean), third
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one study came to."""
-
-    chosen: Candidate
-    right: bool  # the truly best candidate, or one whose share is within the margin of it
-    flattered: float  # true share of the choice less its share on the portraits that chose it, new prompts
-    apparent: float  # gain over the naive candidate where the choice was made
-    cross_fitted: float
-    covered: bool  # the interval of the cross-fitted gain holds the true gain of what the halves chose
-    gained: float  # true gain of the choice
-    gained_by_halves: float  # true gain of what the halves chose, mean
-    pictures: int
-
-
-def outcome(plan: Plan, seed: int, margin: float = 0.05) -> Outcome:
-    """Simulate one study and hold its choice against the truth."""
-    study = Study(plan, seed)
-    running = study.run()
-    number = gain.winner(running)
-    chosen, naive = plan.candidates[number], plan.candidates[0]
-    truth = {one: share_of(plan, one) for one in plan.candidates}
-    allowed = [one for one in plan.candidates if not plan.failed.get(one.learning_rate)] or plan.candidates
-    best = min(truth[one] for one in allowed)
-    found = gain.cross_fitted(running) if gain.measurable(running) else None
-    halves = [plan.candidates[running.best(view)] for view in (0, 1)]
-    by_halves = truth[naive] - float(np.mean([truth[one] for one in halves]))
-    low, high = found.interval if found else (0.0, 0.0)
-    table = Study(plan, seed, 200)  # the same portraits; new prompts, other pictures
-    table.of_prompts = {
-        name: np.random.default_rng([seed, 3, place]).standard_normal((200, WIDTH))
-        for place, name in enumerate(JUDGES)
-    }
-    row = table.draw(chosen, 0, 200)
-    from laureate.sampling.choosing import panel_share
-
-    scales = dict.fromkeys(JUDGES, _distance(BASE, 1.0))
-    return Outcome(
-        chosen,
-        chosen in allowed and truth[chosen] <= best + margin,
-        truth[chosen] - panel_share.share(row, study.real, scales)(),
-        gain.apparent(running, number).value if found else 0.0,
-        found.value if found else 0.0,
-        bool(low - 1e-9 <= by_halves <= high + 1e-9),
-        truth[naive] - truth[chosen],
-        by_halves,
-        sum(one["pictures"] for one in running.rounds),
-    )

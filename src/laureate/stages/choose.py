@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from laureate.sampling import seed_shares
 from laureate.sampling.choosing import candidates, choice
 from laureate.sampling.choosing.candidates import Candidate
 
+Failures = Mapping[float, Mapping[int, str]]  # learning rate => training seed => why its training failed
 CACHE = WORK / "choose"
 PORTRAITS = "noise-floor"  # the model whose evidence has the held-out portraits' features
 
@@ -44,20 +45,21 @@ def run(params: Params, rank: int) -> None:
                 file=sys.stderr,
             )
     if len(known) == 1:
-        write_json(choice_file(rank), record(rank, known[0], known[0], last, failed))
+        write_json(choice_file(rank), record(rank, known[0], known, last, failed))
         return
     write_json(choice_file(rank), raced(params, rank, known, last, failed))
 
 
 def record(
-    rank: int, chosen: Candidate, naive: Candidate, last: int, failed: Mapping[float, Mapping[int, str]]
+    rank: int, chosen: Candidate, known: Sequence[Candidate], last: int, failed: Failures
 ) -> dict[str, Any]:
-    """A choice as JSON, without the race."""
+    """The choice among `known` candidates, the naive one first, as JSON; without the race."""
     return {
         "rank": rank,
         **vars(chosen),
         "last_step": last,
-        "naive": vars(naive),
+        "candidates": len(known),
+        "naive": vars(known[0]),
         "failed": [
             {"learning_rate": rate, "seed": seed, "reason": reason}
             for rate, reasons in failed.items()
@@ -67,6 +69,7 @@ def record(
         "apparent_gain": None,
         "more_training": "unknown",
         "steps": [],
+        "base_loss": None,
         "rounds": [],
     }
 
@@ -88,7 +91,7 @@ def raced(
     rank: int,
     known: list[Candidate],
     last: int,
-    failed: Mapping[float, Mapping[int, str]],
+    failed: Failures,
 ) -> dict[str, Any]:
     """Run the race of several candidates => its record."""
     from laureate.evaluation import evidence
@@ -147,11 +150,12 @@ def raced(
     print(f"choose rank {rank}: {studio.drawn} pictures drawn, {studio.known} taken from {CACHE}", file=sys.stderr)
     chosen = gain.winner(running)
     found = gain.steps(running, chosen)
-    return record(rank, known[chosen], known[race.NAIVE], last, failed) | {
+    return record(rank, known[chosen], known, last, failed) | {
         "gain": gain.as_json(gain.cross_fitted(running)) if gain.measurable(running) else None,
         "apparent_gain": gain.as_json(gain.apparent(running, chosen)) if gain.measurable(running) else None,
         "more_training": gain.about_steps(found, known[chosen].step, last),
         "steps": found,
+        "base_loss": race.rounded(running.setting.base_loss),
         "rounds": running.rounds,
     }
 
