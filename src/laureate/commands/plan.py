@@ -51,11 +51,14 @@ class Plan:
     encode: int  # operations of the whole stage
     training: int  # operations of all ranks
     sampling: int  # operations of all models
+    candidates: int  # of every rank, to choose from
+    chosen_from: int  # pictures of all ranks that choosing draws at most
+    choosing: int  # operations of these
 
     @property
     def flops(self) -> int:
         """Operations of the three stages."""
-        return self.encode + self.training + self.sampling
+        return self.encode + self.training + self.sampling + self.choosing
 
 
 def run(params: Params, pictures: int | None = None, card: float | None = None) -> None:
@@ -116,6 +119,7 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     `counts`: pictures to train on and held out; `attention`: see `cost_model.training`.
     """
     from laureate.commands import cost_model
+    from laureate.sampling.choosing import cost
     from laureate.training.objective import HOLDOUT_STEPS
 
     train, sample = params.train, params.sample
@@ -133,7 +137,8 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
     picture += cost_model.coding(shape.configs, 1, params.drawn_at, "decode").flops
     encode = cost_model.coding(shape.configs, 1, side, "encode").flops * sum(counts)
-    together = pack.flops if train.pack else sum(cost.flops for cost in alone.values())
+    candidates, chosen_from = cost.pictures(params, steps)
+    together = pack.flops if train.pack else sum(one.flops for one in alone.values())
     return Plan(
         shape=shape,
         train=counts[0],
@@ -145,6 +150,9 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
         encode=encode,
         training=together * steps + holdout_loss * measurements,
         sampling=picture * drawn * (1 + len(params.ranks)),
+        candidates=candidates,
+        chosen_from=chosen_from,
+        choosing=picture * chosen_from,
     )
 
 
@@ -196,6 +204,11 @@ def summary(params: Params, plan: Plan) -> list[str]:
         f"Drawing: {plan.drawn} pictures of each of {models} models at {params.drawn_at} px, {sample.steps} "
         f"steps, guidance {sample.guidance:g}",
     ]
+    if plan.candidates > 1:
+        lines.append(
+            f"Choosing: {plan.candidates} candidates of a rank (learning rate, step, strength), at most "
+            f"{plan.chosen_from} pictures of all ranks"
+        )
     own = int(plan.shape.configs["unet"].get("sample_size") or 0) * _downscale(plan)
     if own and own != params.prepare.resolution:
         lines.append(
@@ -241,6 +254,7 @@ def costs_of(
     )
     lines.append("")
     parts = {"encode": plan.encode, "train": plan.training, "sample": plan.sampling}
+    parts |= {"choose": plan.choosing} if plan.choosing else {}
     counted = ", ".join(f"{name} {value / TERA:,.0f}" for name, value in parts.items())
     lines.append(f"Operations in units of 1e12: {counted}; {plan.flops / TERA:,.0f} in all")
     lines.append(

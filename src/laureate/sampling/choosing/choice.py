@@ -9,7 +9,7 @@ from typing import Any
 
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.paths import ADAPTERS, adapter_folder, choice_file, snapshot_folder
+from laureate.core.paths import ADAPTER_CONFIG, ADAPTERS, adapter_folder, choice_file, snapshot_folder
 from laureate.core.text_files import read_text
 from laureate.networks.lora import adapter_config
 from laureate.networks.lora.arm import Arm
@@ -49,7 +49,11 @@ def weights_folder(rank: int, arm: Arm, step: int, last: int) -> Path:
 
 def last_step(rank: int) -> int:
     """The last step of a rank's training. Raises LaureateError where it is not trained."""
-    return int(adapter_config.read(adapter_folder(rank))["train"]["steps"])
+    folder = adapter_folder(rank)
+    try:
+        return int(adapter_config.read(folder)["train"]["steps"])
+    except (KeyError, TypeError, ValueError):
+        raise LaureateError(f"{folder / ADAPTER_CONFIG} is damaged; run `laureate train` again") from None
 
 
 def read(params: Params, rank: int) -> Choice:
