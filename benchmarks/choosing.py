@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> None:
     naive = [best_rank(seed, chosen=False) == RANK_OF_OTHER_RATE for seed in range(options.studies)]
     said = (
         f"{options.studies} studies of each kind, of {planted_choices.PROMPTS} prompts and "
-        f"{planted_choices.PORTRAITS} portraits and {len(planted_choices.candidates())} candidates. A rank that "
-        f"is the best of three only at another rate is the best of the table in {percent(ranks)} of the "
+        f"{planted_choices.PORTRAITS} portraits and {len(planted_choices.candidates())} candidates. A rank "
+        f"that is the best of three only at another rate is the best of the table in {percent(ranks)} of the "
         f"studies, and in {percent(naive)} without choosing."
     )
     text = "\n\n".join([said, rates(found), FLATTERY, flattery(found)])
@@ -66,10 +66,10 @@ def rates(found: dict[str, list[Outcome]]) -> str:
 
 
 FLATTERY = (
-    "The same studies, of which no training fails, in percent of the way from the base to the portraits, mean "
-    "and standard error. *Row*: the score of the best candidate on new prompts less its true score, by the "
-    "portraits that it was chosen on and by new ones; below 0, the row flatters. *Apparent*: its gain over the "
-    "naive choice where it was chosen, less its true gain. *Cross-fitted*: that of `gain`, less what the "
+    "The same studies, of which no training fails, in percent of the way from the base to the portraits, "
+    "mean and standard error. *Row*: the score of the best candidate on new prompts less its true score, by "
+    "the portraits that it was chosen on and by new ones; below 0, the row flatters. *Apparent*: its gain over "
+    "the naive choice where it was chosen, less its true gain. *Cross-fitted*: that of `gain`, less what the "
     "halves' choices truly gain, and how often its 95 % interval holds that."
 )
 
@@ -90,7 +90,8 @@ def flattery(found: dict[str, list[Outcome]]) -> str:
         })  # fmt: skip
     columns = {
         "planted": "planted", "same": "row, same portraits", "other": "row, new portraits",
-        "less": "difference", "apparent": "apparent gain", "fitted": "cross-fitted gain", "covered": "covered",
+        "less": "difference", "apparent": "apparent gain", "fitted": "cross-fitted gain",
+        "covered": "covered",
     }  # fmt: skip
     return harness.table(rows, columns, markdown=True)
 
@@ -104,5 +105,3 @@ def points(values: Sequence[float]) -> str:
     """Mean and standard error in percent: `+1.2 ± 0.3`."""
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
     return f"{100 * float(np.mean(values)):+.2f} ± {100 * error:.2f}".replace("-", "−")
-
-

@@ -79,7 +79,9 @@ class Study:
         number = 0 if one is None else 1 + self.plan.candidates.index(one)
         seeds = self.trainings(one) if one else [0] * self.prompts
         moved = np.array([self.distance(one, seed) if one else BASE for seed in seeds])
-        wrong = np.array([one is not None and (one.learning_rate, seed) in self.plan.collapsed for seed in seeds])
+        wrong = np.array(
+            [one is not None and (one.learning_rate, seed) in self.plan.collapsed for seed in seeds]
+        )
         found = {}
         for place, name in enumerate(JUDGES):
             rng = np.random.default_rng([self.seed, 2, self.number, number, place])
@@ -150,7 +152,9 @@ def distance_of(far: float, variance: float = 1.0) -> float:
     one, other = _moments(mean, variance), _moments(np.zeros(d), 1.0)
 
     def kernel(p: tuple[np.ndarray, ...], q: tuple[np.ndarray, ...]) -> float:
-        return float(1 + sum(c * np.sum(a * b) for c, a, b in zip((3 / d, 3 / d**2, 1 / d**3), p, q, strict=True)))
+        return float(
+            1 + sum(c * np.sum(a * b) for c, a, b in zip((3 / d, 3 / d**2, 1 / d**3), p, q, strict=True))
+        )
 
     return kernel(one, one) + kernel(other, other) - 2 * kernel(one, other)
 

@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks.planted_choices import (
     BASE,
     JUDGES,
-
     Plan,
     Study,
     candidates,
@@ -116,7 +115,7 @@ def outcome(plan: Plan, seed: int) -> Outcome:
 
 
 def best_rank(seed: int, chosen: bool = True) -> int:
-    """The rank with the best row of a table, each drawn with its choice (or naively) on prompts of its own."""
+    """The rank with the best row of a table, each drawn with its choice or naively."""
     rows = {}
     for rank, plan in RANKS.items():
         study, new = Study(plan(), seed, number=rank), Study(plan(), seed + 10**6, TABLE, number=rank)
@@ -129,5 +128,3 @@ def _row(pictures: panel_share.Features, portraits: panel_share.Features) -> flo
     """The panel share of pictures, on the base's true distance."""
     scales = dict.fromkeys(JUDGES, distance_of(BASE))
     return panel_share.share(pictures, portraits, scales)()
-
-

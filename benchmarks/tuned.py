@@ -55,7 +55,8 @@ def section(default: Path, tuned: Path) -> str:
     heads = {"KID, ImageNet": "kid_imagenet", "KID": "kid", "CMMD": "cmmd", "style distance": "style"}
     tables = [results_table.read_csv(folder / "metrics/comparison.csv") for folder in (default, tuned)]
     advice = [
-        json.loads((folder / "metrics/adviser.json").read_text(encoding="utf-8")) for folder in (default, tuned)
+        json.loads((folder / "metrics/adviser.json").read_text(encoding="utf-8"))
+        for folder in (default, tuned)
     ]
     parts = [
         chosen_table(found),
@@ -111,8 +112,8 @@ def judges_say(lead: str, advice: Sequence[Mapping[str, Any]]) -> str:
     same = "The advice is the same" if ranks[0] == ranks[1] else "The advice changes"
     return (
         f"{same}: rank {ranks[0]} without choosing, rank {ranks[1]} with it. The judge `{lead}` finds rank "
-        f"{best[0]} best and calls rank {ranks[0]} {found[0].get(ranks[0], 'nothing')} without choosing; with "
-        f"it, rank {best[1]} best and rank {ranks[1]} {found[1].get(ranks[1], 'nothing')}."
+        f"{best[0]} best and calls rank {ranks[0]} {found[0].get(ranks[0], 'nothing')} without choosing; "
+        f"with it, rank {best[1]} best and rank {ranks[1]} {found[1].get(ranks[1], 'nothing')}."
     )
 
 
@@ -141,8 +142,8 @@ def loss_section(found: Mapping[int, Mapping[str, Any]]) -> list[str]:
     }  # fmt: skip
     said = ", ".join(f"{count} with {margin:g}" for margin, count in lost.items())
     return [
-        "Held-out loss against the panel's score of the first round of pictures, at one strength. *Behind by*: "
-        "how much farther from the portraits the candidate with the lowest loss is than the best one.",
+        "Held-out loss against the panel's score of the first round of pictures, at one strength. *Behind "
+        "by*: how much farther from the portraits the candidate with the lowest loss is than the best one.",
         harness.table(rows, columns, markdown=True),
         f"Mean τ {np.mean(taus):+.2f}. Of the {len(found)} choices, `choose.loss_margin` would have stopped "
         f"before a picture was drawn: {said}.".replace("τ -", "τ −"),

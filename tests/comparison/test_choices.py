@@ -31,7 +31,7 @@ def test_the_gain_is_named_with_its_interval_and_where_it_was_measured() -> None
     assert said == [
         "Rank 16 is drawn with learning rate 0.003, step 160 and strength 0.7. Against learning rate 0.001, "
         "step 240 and strength 1, choosing so gains 8.1 % (−0.4 to 16.6) of the way from the untuned base to "
-        "the portraits, mean over the panel, measured on prompts and portraits that the choice was not made on.",
+        "the portraits, mean over the panel, measured on prompts and portraits that it was not chosen on.",
         "More training hurts after step 160: step 240 is worse.",
     ]
 
@@ -68,7 +68,9 @@ def test_one_candidate_needs_no_sentence_and_no_file(tmp_path: Path) -> None:
     ],
 )
 def test_several_candidates_need_a_choice(params: Params, tmp_path: Path) -> None:
-    with pytest.raises(LaureateError, match=r"rank-4\.json does not exist; run `laureate choose --rank 4` first"):
+    with pytest.raises(
+        LaureateError, match=r"rank-4\.json does not exist; run `laureate choose --rank 4` first"
+    ):
         choices.read(params, tmp_path)
     write_json(tmp_path / "rank-4.json", choice(rounds=[]))
     assert choices.read(params, tmp_path) == {4: choice()}

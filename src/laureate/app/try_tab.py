@@ -146,7 +146,11 @@ def build(resources: Resources) -> None:
                 stop = gr.Button("Stop", elem_id="try-stop")
             with gr.Accordion("Settings", open=False):
                 strength = gr.Slider(
-                    0, MOST_STRENGTH, resources.generator.strength(chosen[-1]), step=0.05, label="Strength of the adapters"
+                    0,
+                    MOST_STRENGTH,
+                    resources.generator.strength(chosen[-1]),
+                    step=0.05,
+                    label="Strength of the adapters",
                 )
                 guidance = gr.Slider(1, MOST_GUIDANCE, own.guidance, step=0.5, label="Guidance")
                 steps = gr.Slider(1, MOST_STEPS, own.steps, step=1, label="Steps", elem_id="try-steps")

@@ -34,7 +34,7 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """`rank-16` for what was chosen; else with what differs from the main arm, its last step, strength 1."""
+        """`rank-16` for what was chosen; else with what differs from main arm, last step and strength 1."""
         if self.chosen:
             return f"rank-{self.rank}"
         step = f"step-{self.step}" if self.step != self.steps else ""

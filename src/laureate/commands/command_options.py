@@ -22,7 +22,12 @@ def add(commands: Mapping[str, argparse.ArgumentParser]) -> None:
             metavar="NAME",
             help="another training of the rank, such as seed-43, or main (default: the chosen one)",
         )
-        which("--step", type=int, metavar="N", help="one of train.snapshots (default: the chosen step; with --arm the last)")
+        which(
+            "--step",
+            type=int,
+            metavar="N",
+            help="one of train.snapshots (default: the chosen step; with --arm the last)",
+        )
         words = "merged into the weights' alpha (default: the chosen one)"
         which("--strength", type=float, metavar="X", help=words)
     for verb in ("card", "push"):

@@ -19,7 +19,7 @@ EXPORTS = Path("exports")
 
 
 def run(params: Params, rank: int, to: int, budget: Budget = "layer", out: str | None = None) -> Path:
-    """The chosen weights of models/lora/rank-N => a folder with an adapter of rank `to`, by default exports/rank-N-to-M.
+    """The chosen weights of rank N => a folder with an adapter of rank `to`, by default exports/rank-N-to-M.
 
     Its config.json is that of the larger adapter with the new rank and, under `cut`, what it was cut from.
     Raises LaureateError for an adapter that is missing, of another base or with DoRA, and ParameterError for

@@ -14,7 +14,8 @@ from laureate.core.text_files import read_text
 
 Choices = Mapping[int, Mapping[str, Any]]  # rank => what `choose` wrote
 KEYS = (
-    "learning_rate", "step", "strength", "naive", "candidates", "last_step", "gain", "more_training", "failed",
+    "learning_rate", "step", "strength", "naive", "candidates", "last_step", "gain", "more_training",
+    "failed",
 )  # fmt: skip
 
 
@@ -41,8 +42,8 @@ def sentences(choices: Choices, rank: int | None) -> list[str]:
     """What was chosen for the recommended rank and what that gains, what more steps would do, and which
     trainings of any rank have failed."""
     lines = []
-    if rank in choices and choices[rank]["candidates"] > 1:
-        one = choices[rank]
+    one = None if rank is None else choices.get(rank)
+    if rank is not None and one is not None and one["candidates"] > 1:
         lines += [chosen(one, rank), *_steps(one)]
     return lines + failures(choices)
 
@@ -62,8 +63,8 @@ def chosen(one: Mapping[str, Any], rank: int) -> str:
     if gain is None:
         return f"{said}; what that gains over {_words(naive)} is not known, as a training with these failed."
     return (
-        f"{said}. Against {_words(naive)}, choosing so gains {_points(gain)} of the way from the untuned base to "
-        "the portraits, mean over the panel, measured on prompts and portraits that the choice was not made on."
+        f"{said}. Against {_words(naive)}, choosing so gains {_points(gain)} of the way from the untuned "
+        "base to the portraits, mean over the panel, measured on prompts and portraits that it was not chosen on."
     )
 
 

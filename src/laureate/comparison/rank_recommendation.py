@@ -29,8 +29,9 @@ def advise(
 ) -> dict[str, Any]:
     """Recommend one of the adapters of a study => JSON: rank, sentences, findings, prices.
 
-    `ceiling`: the model vae-ceiling; `chosen`: as `choices.read` gives it. Raises LaureateError where an adapter has pictures of other prompts or
-    seeds than the baseline, or where a judge of the panel has no score.
+    `ceiling`: the model vae-ceiling; `chosen`: as `choices.read` gives it. Raises LaureateError where an
+    adapter has pictures of other prompts or seeds than the baseline, or where a judge of the panel has no
+    score.
     """
     base, criterion = models["baseline"], params.compare.criterion
     ranks = {rank: models[f"rank-{rank}"] for rank in params.ranks}

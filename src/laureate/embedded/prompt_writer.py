@@ -29,8 +29,8 @@ HEADER = (
     "see data/prompts.yaml.\n"
 )
 CHOOSE_HEADER = (
-    "# What `laureate choose` draws, written by `python -m laureate.embedded.prompt_writer choose`: none of the "
-    "prompts\n# that the table is made of; see data/prompts.yaml.\n"
+    "# What `laureate choose` draws, written by `python -m laureate.embedded.prompt_writer choose`: none of "
+    "the prompts\n# that the table is made of; see data/prompts.yaml.\n"
 )
 
 

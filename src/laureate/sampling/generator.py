@@ -134,7 +134,10 @@ class Generator:
             update={"guidance": settings.guidance, "steps": settings.steps}
         )
         with self._lock:
-            (unet, encoder), (tokenizer, _, vae) = self._model(model, self.strength(model, settings)), self._shared()
+            (unet, encoder), (tokenizer, _, vae) = (
+                self._model(model, self.strength(model, settings)),
+                self._shared(),
+            )
             embedded = encoding.embed(tokenizer, encoder, [own.negative_prompt, text])
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [pipeline.starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]

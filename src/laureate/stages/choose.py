@@ -101,7 +101,9 @@ def raced(
 
     asked = prompts.load([*params.sample.prompts, *params.choose.prompts])  # refuses one that both have
     asked = asked[len(prompts.load(params.sample.prompts)) :]
-    portraits = drawing.portraits_of(params, evidence.load(EVIDENCE / f"{PORTRAITS}.safetensors", PORTRAITS).sets)
+    portraits = drawing.portraits_of(
+        params, evidence.load(EVIDENCE / f"{PORTRAITS}.safetensors", PORTRAITS).sets
+    )
     base = base_model.expected(params.base)
     rates = list(dict.fromkeys(one.learning_rate for one in known))
     arms = {rate: candidates.arms_at(params.train, rank, rate) for rate in rates}
@@ -147,7 +149,10 @@ def raced(
     )
     running.run()
     studio.trim()
-    print(f"choose rank {rank}: {studio.drawn} pictures drawn, {studio.known} taken from {CACHE}", file=sys.stderr)
+    print(
+        f"choose rank {rank}: {studio.drawn} pictures drawn, {studio.known} taken from {CACHE}",
+        file=sys.stderr,
+    )
     chosen = gain.winner(running)
     found = gain.steps(running, chosen)
     return record(rank, known[chosen], known, last, failed) | {
@@ -158,4 +163,3 @@ def raced(
         "base_loss": race.rounded(running.setting.base_loss),
         "rounds": running.rounds,
     }
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,10 @@ def test_the_naive_candidate_comes_first_and_none_twice() -> None:
     assert candidates.arms_at(train, 4, 1e-3) == [main_arm(train, 4)]
 
 
-@given(st.lists(st.tuples(st.integers(0, 300), st.floats(0, 1)), min_size=2, unique_by=lambda row: row[0]), st.data())
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.floats(0, 1)), min_size=2, unique_by=lambda row: row[0]),
+    st.data(),
+)
 def test_a_loss_lies_between_its_neighbours(curve: list[tuple[int, float]], data: st.DataObject) -> None:
     curve = sorted(curve)
     step = data.draw(st.integers(curve[0][0], curve[-1][0]))
@@ -46,7 +50,9 @@ def test_the_loss_of_a_candidate_is_the_mean_of_its_seeds() -> None:
     assert math.isnan(candidates.loss_of(curves, Candidate(3e-3, 20, 1.0)))
 
 
-@pytest.mark.parametrize("text", ["", "step,loss,holdout_loss\n", "step,loss,holdout_loss\n1,2\n", "a\nb,c,d\n"])
+@pytest.mark.parametrize(
+    "text", ["", "step,loss,holdout_loss\n", "step,loss,holdout_loss\n1,2\n", "a\nb,c,d\n"]
+)
 def test_a_damaged_curve_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "curve.csv").write_text(text)
     with pytest.raises(LaureateError, match=r"curve\.csv is damaged; run `laureate train` again"):
@@ -54,11 +60,13 @@ def test_a_damaged_curve_is_named(tmp_path: Path, text: str) -> None:
 
 
 @given(st.integers(4, 40), st.integers(4, 200), st.integers(2, 60))
-def test_rounds_double_end_with_all_prompts_and_cost_less_than_all(first: int, count: int, known: int) -> None:
+def test_rounds_double_end_with_all_prompts_and_cost_less_than_all(
+    first: int, count: int, known: int
+) -> None:
     found = race.stops(first, count)
     assert found[-1] == count
     assert found == sorted(set(found))
-    assert all(after == 2 * before for before, after in zip(found[:-1], found[1:-1], strict=False))
+    assert all(after == 2 * before for before, after in pairwise(found[:-1]))
     assert cost.most_pictures(known, first, count, 2) <= 2 * count * (1 + known)
     assert cost.most_pictures(1, first, count, 2) == 0
 

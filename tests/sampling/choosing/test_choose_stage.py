@@ -1,4 +1,4 @@
-"""The stage choose on a study that was really trained: what it draws, keeps, writes, and what sample takes."""
+"""The stage choose on a study that was really trained: what it draws, keeps and writes, what sample takes."""
 
 from __future__ import annotations
 
@@ -143,5 +143,5 @@ def test_a_failed_seed_is_named_and_its_rate_is_left_out(
 def test_a_rank_of_which_every_training_failed_says_so(study: params.Params) -> None:
     for arm in ("", "arms/seed-43", "arms/rate-0.05", "arms/rate-0.05_seed-43"):
         fail(arm)
-    with pytest.raises(LaureateError, match="every training of the rank has failed .*lower train.learning"):
+    with pytest.raises(LaureateError, match=r"every training of the rank has failed .*lower train.learning"):
         choose.run(study, 2)

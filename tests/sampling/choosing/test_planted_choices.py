@@ -49,14 +49,16 @@ def test_every_rate_failed_says_so() -> None:
     known = planted.candidates(2, 1, 1)
     why = {42: "the loss is nan at step 2"}
     plan = planted.Plan(dict.fromkeys(known, 0.5), failed={one.learning_rate: why for one in known})
-    with pytest.raises(LaureateError, match="every training of the rank has failed .*nan at step 2"):
+    with pytest.raises(LaureateError, match=r"every training of the rank has failed .*nan at step 2"):
         planted.Study(plan, 0).run()
 
 
 def test_a_rate_with_a_failed_seed_is_raced_where_no_other_is_whole() -> None:
     known = planted.candidates(1, 2, 1)
     plan = planted.Plan(
-        dict(zip(known, (0.9, 0.1), strict=True)), seeds=(42, 43), failed={known[0].learning_rate: {43: "nan"}}
+        dict(zip(known, (0.9, 0.1), strict=True)),
+        seeds=(42, 43),
+        failed={known[0].learning_rate: {43: "nan"}},
     )
     running = planted.Study(plan, 3).run()
     assert running.rounds[0]["candidates"][0]["out"] is None
@@ -96,7 +98,7 @@ def counted_method(calls: list[int]) -> Callable[..., object]:
 
 
 def test_the_gain_is_measured_where_it_was_not_chosen() -> None:
-    """Of equal candidates the best by all pictures always looks better, and the cross-fitted gain is about 0."""
+    """Of equal candidates the best by all pictures looks better, and the cross-fitted gain is about 0."""
     plan = outcomes.PLANS["tie"]()
     apparent, fitted = [], []
     for seed in range(STUDIES):

@@ -1,4 +1,4 @@
-"""The candidates of a choice: learning rate x step x strength of one rank, for all training seeds together."""
+"""The candidates of a choice: learning rate x step x strength of one rank, for all its training seeds."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ class Candidate:
         return f"learning rate {self.learning_rate:g}, step {self.step}, strength {self.strength:g}"
 
 
-def candidates_of(
-    train: Train, sample: Sample, choose: Choose, rank: int, last_step: int
-) -> list[Candidate]:
+def candidates_of(train: Train, sample: Sample, choose: Choose, rank: int, last_step: int) -> list[Candidate]:
     """Every rate with every step and every strength; the naive one (the rank's `train.learning_rate`, the
     last step, `sample.strength`) first."""
     rates = dict.fromkeys(arm.learning_rate for arm in arms_of(train, rank))
@@ -55,7 +53,7 @@ def curve_of(rank: int, arm: Arm) -> Curve:
 
 def read_curve(path: Path) -> Curve:
     """The column holdout_loss of a curve's CSV by step. Raises LaureateError naming the file."""
-    again = f"run `laureate train` again"
+    again = "run `laureate train` again"
     try:
         rows = [line.split(",") for line in read_text(path, again).splitlines()[1:]]
         curve = [(int(step), float(loss)) for step, _, loss in rows]

@@ -1,4 +1,7 @@
-"""Which learning rate, step and strength a rank is drawn with: metrics/choices/rank-N.json. Needs no torch."""
+"""The learning rate, step and strength that a rank is drawn with: metrics/choices/rank-N.json.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 

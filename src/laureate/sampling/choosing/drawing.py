@@ -72,14 +72,17 @@ class Studio:
             None if folder is None else [sha256_file(folder / ADAPTER_WEIGHTS), strength],
             [[prompt.id, prompt.text, seed] for prompt, seed in pairs],
         ])  # fmt: skip
-        of_judges = {name: self.cache / f"{key}-{hashed}.safetensors" for name, hashed in self._record.items()}
+        of_judges = {
+            name: self.cache / f"{key}-{hashed}.safetensors" for name, hashed in self._record.items()
+        }
         features = {name: _read(path) for name, path in of_judges.items()}
         missing = [name for name, values in features.items() if values is None]
         if missing:
             pictures = self._pictures(self.cache / f"{key}.safetensors", folder, strength, pairs)
             for name in missing:
-                features[name] = self._judge(name).extract(pictures)["features"]
-                _write(of_judges[name], features[name])
+                judged = self._judge(name).extract(pictures)["features"]
+                features[name] = judged
+                _write(of_judges[name], judged)
         else:
             self.known += len(pairs)
         return {name: np.asarray(values, dtype=np.float32) for name, values in features.items()}
@@ -172,7 +175,9 @@ def portraits_of(params: Params, sets: Mapping[str, tuple[Any, Any]]) -> dict[st
     found = {}
     for name in params.compare.judges:
         kind = params.evaluate.judges[name].kind
-        key = "looks" if name == params.evaluate.roles.looks else "dino" if kind == "dino" else f"panel_{kind}"
+        key = (
+            "looks" if name == params.evaluate.roles.looks else "dino" if kind == "dino" else f"panel_{kind}"
+        )
         if key not in sets:
             raise LaureateError(
                 f"the evidence of noise-floor has no features of the judge {name}; run `laureate evaluate "

@@ -51,8 +51,8 @@ def scales_of(base: Features, portraits: Features) -> dict[str, float]:
     found = {name: value for name, value in found.items() if value > 0}
     if not found:
         raise LaureateError(
-            "no judge of compare.judges tells the base's pictures from the held-out portraits, so nothing can "
-            "be chosen by them; add pictures, or set choose.strengths, train.snapshots and "
+            "no judge of compare.judges tells the base's pictures from the held-out portraits, so nothing "
+            "can be chosen by them; add pictures, or set choose.strengths, train.snapshots and "
             "train.learning_rates to []"
         )
     return found

@@ -33,7 +33,7 @@ Drawer = Callable[[Candidate | None, int, int], Features]
 
 @dataclass(frozen=True)
 class Setting:
-    """What races: candidates, what is known of them before a picture is drawn, and how pictures are shared."""
+    """What races: candidates, what is known before a picture is drawn, and how pictures are shared."""
 
     candidates: Sequence[Candidate]  # the naive one first
     losses: Sequence[float]  # held out, of each; NaN where it is not known
@@ -96,8 +96,8 @@ class Race:
         resamples = scores.resample(
             (rows // self.setting.per_prompt).tolist(), len(self._portraits(view)), 1, 0, labels
         )
-        pair = (self.score(candidate, view, prompts) for candidate in (of, less))
-        return panel_share.difference(*pair, resamples)
+        one, other = (self.score(candidate, view, prompts) for candidate in (of, less))
+        return panel_share.difference(one, other, resamples)
 
     def best(self, view: int | None) -> int:
         """The finalist with the lowest score."""
@@ -144,7 +144,9 @@ class Race:
             if not all(np.isfinite(x).all() for x in new.values()):
                 out[candidate] = "a judge's features of its pictures are not finite numbers"
         if len(out) == len(racing):
-            raise LaureateError("no candidate draws pictures that a judge can read; lower train.learning_rate")
+            raise LaureateError(
+                "no candidate draws pictures that a judge can read; lower train.learning_rate"
+            )
         for view, alive in self.alive.items():
             self.alive[view] = [candidate for candidate in alive if candidate not in out]
         before = list(self.alive[None])
