@@ -64,7 +64,8 @@ def chosen(one: Mapping[str, Any], rank: int) -> str:
         return f"{said}; what that gains over {_words(naive)} is not known, as a training with these failed."
     return (
         f"{said}. Against {_words(naive)}, choosing so gains {_points(gain)} of the way from the untuned "
-        "base to the portraits, mean over the panel, measured on prompts and portraits that it was not chosen on."
+        "base to the portraits, mean over the panel, measured on prompts and portraits that it was not "
+        "chosen on."
     )
 
 
