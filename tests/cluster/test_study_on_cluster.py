@@ -198,7 +198,7 @@ def test_the_small_study(
     copy_of_repository: Callable[[Path], Path],
     tiny_models: Path,
 ) -> None:
-    """The study's own stages: a worker is killed, then the driver, then a node is lost, all while it trains."""
+    """The study's own stages: while it trains, a worker and the driver are killed and a node is lost."""
     source = tmp_path / "source"
     finished_study.prepare(source, copy_of_repository, tiny_models)
     finished_study.set_parameters(source, {"train.steps": 60})  # so that it trains for longer than a wait
