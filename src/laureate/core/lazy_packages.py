@@ -32,7 +32,7 @@ class LazyPackage(ModuleType):
     """A package whose `__init__` has not run yet."""
 
     def __getattr__(self, name: str) -> Any:
-        """The attribute of a submodule that `names` tells, or the one that `__init__` makes, which runs for it.
+        """The attribute of a submodule that `names` tells, or the one that `__init__` makes: it runs now.
 
         Raises AttributeError if it makes none.
         """
@@ -75,9 +75,7 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Give it its first names, in place of running `__init__`."""
-        vars(module).update(
-            {key: value for key, value in self.names.items() if not isinstance(value, From)}
-        )
+        vars(module).update({key: value for key, value in self.names.items() if not isinstance(value, From)})
 
     def __getattr__(self, name: str) -> Any:
         """What else a loader can do, such as reading the source, as the package's own does it."""
