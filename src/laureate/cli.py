@@ -26,6 +26,7 @@ STAGES = {
     "report": "write the HTML report",
 }
 BESIDE = {
+    "study": "run every stage that is out of date, and print the results",
     "world": "list the parameter presets of worlds/, or write one into params.yaml",
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
