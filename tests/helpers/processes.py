@@ -6,7 +6,16 @@ import subprocess
 import sys
 
 LARGE = {
-    "scipy", "peft", "torchvision", "transformers", "torch", "diffusers", "torch._dynamo", "sympy", "boto3", "pandas"
+    "scipy",
+    "peft",
+    "torchvision",
+    "transformers",
+    "torch",
+    "diffusers",
+    "torch._dynamo",
+    "sympy",
+    "boto3",
+    "pandas",
 }
 # runs the command line as `python -m laureate` does
 PROBE = f"""
