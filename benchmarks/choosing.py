@@ -69,8 +69,8 @@ FLATTERY = (
     "The same studies, of which no training fails, in percent of the way from the base to the portraits, "
     "mean and standard error. *Row*: the score of the best candidate on new prompts less its true score, "
     "by the portraits that it was chosen on and by new ones; below 0, the row flatters. *Apparent*: its gain "
-    "over the naive choice where it was chosen, less its true gain. *Cross-fitted*: that of `gain`, less what "
-    "the halves' choices truly gain, and how often its 95 % interval holds that."
+    "over the naive choice where it was chosen, less its true gain. *Cross-fitted*: that of `gain`, less "
+    "what the halves' choices truly gain, and how often its 95 % interval holds that."
 )
 
 

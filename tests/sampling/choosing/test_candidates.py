@@ -14,7 +14,7 @@ from laureate.config.params import Choose, Sample, Train
 from laureate.core.errors import LaureateError
 from laureate.formats import prompts
 from laureate.networks.lora.arm import main_arm
-from laureate.sampling.choosing import candidates, cost, gain, race
+from laureate.sampling.choosing import candidates, cost, gain
 from laureate.sampling.choosing.candidates import Candidate
 
 
@@ -63,7 +63,7 @@ def test_a_damaged_curve_is_named(tmp_path: Path, text: str) -> None:
 def test_rounds_double_end_with_all_prompts_and_cost_less_than_all(
     first: int, count: int, known: int
 ) -> None:
-    found = race.stops(first, count)
+    found = cost.stops(first, count)
     assert found[-1] == count
     assert found == sorted(set(found))
     assert all(after == 2 * before for before, after in pairwise(found[:-1]))

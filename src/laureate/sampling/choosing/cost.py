@@ -1,4 +1,4 @@
-"""How many pictures choosing draws, before anything is drawn."""
+"""The rounds of a race, and how many pictures it draws at most. Needs neither torch nor NumPy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 from laureate.config.params import Params
 from laureate.formats import prompts
 from laureate.sampling.choosing.candidates import candidates_of
-from laureate.sampling.choosing.race import VIEWS, stops
+
+VIEWS = (None, 0, 1)  # all prompts and portraits; one half of both; the other
 
 
 def pictures(params: Params, last_step: int) -> tuple[int, int]:
@@ -32,3 +33,12 @@ def most_pictures(candidates: int, first: int, prompts: int, per_prompt: int) ->
         total += (stop - start) * per_prompt * (1 + min(candidates, len(VIEWS) * left + 1))
         start, left = stop, max(2, math.ceil(left / 2))
     return total
+
+
+def stops(first: int, prompts: int) -> list[int]:
+    """How many prompts have been drawn after each round: doubled, the last all of them."""
+    found, count = [], min(first, prompts)
+    while 2 * count <= prompts:
+        found.append(count)
+        count *= 2
+    return [*found, prompts] if not found or found[-1] < prompts else found

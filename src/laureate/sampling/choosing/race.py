@@ -24,9 +24,9 @@ from laureate.evaluation import scores
 from laureate.evaluation.scores.base import Rows
 from laureate.sampling.choosing import panel_share
 from laureate.sampling.choosing.candidates import Candidate
+from laureate.sampling.choosing.cost import VIEWS, stops
 from laureate.sampling.choosing.panel_share import LEVEL, Difference, Features, PanelShare
 
-VIEWS = (None, 0, 1)  # all prompts and portraits; one half of both; the other
 NAIVE = 0  # the first candidate
 Drawer = Callable[[Candidate | None, int, int], Features]
 
@@ -224,15 +224,6 @@ class Race:
             "out": out,
             "in_halves": sum(index in self.alive[view] for view in (0, 1)),
         }
-
-
-def stops(first: int, prompts: int) -> list[int]:
-    """How many prompts have been drawn after each round: doubled, the last all of them."""
-    found, count = [], min(first, prompts)
-    while 2 * count <= prompts:
-        found.append(count)
-        count *= 2
-    return [*found, prompts] if not found or found[-1] < prompts else found
 
 
 def rounded(value: float | None) -> float | None:
