@@ -54,7 +54,7 @@ def choice(rank: int) -> dict[str, object]:
     """What `laureate choose` writes of a race of two rates and two steps."""
     naive = {"learning_rate": 1e-3, "step": 240, "strength": 1.0}
     rows = [
-        {**naive, "learning_rate": rate, "step": step, "loss": loss, "score": score, "judges": {}, "out": None}
+        {"learning_rate": rate, "step": step, "strength": 1.0, "loss": loss, "score": score, "out": None}
         for rate, step, loss, score in (
             (1e-3, 240, 0.27, 0.2), (1e-3, 80, 0.30, 0.4), (3e-3, 240, 0.26, 0.1), (3e-3, 80, 0.25, 0.15)
         )
