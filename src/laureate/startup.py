@@ -84,7 +84,9 @@ def unused(verb: str, params: Params) -> list[str]:
     """Names of installed packages that the stage `verb` does not need."""
     if verb not in STAGES:
         return []
-    if verb == "train" and params.train.compile == "none" and not params.train.text_encoder:
+    train = params.train
+    needs = train.compile != "none" or train.text_encoder or train.optimizer == "adafactor"
+    if verb == "train" and not needs:
         return [*UNUSED, "transformers"]
     return UNUSED
 

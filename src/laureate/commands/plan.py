@@ -116,6 +116,7 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     `counts`: pictures to train on and held out; `attention`: see `cost_model.training`.
     """
     from laureate.commands import cost_model
+    from laureate.sampling import sampler
     from laureate.training.objective import HOLDOUT_STEPS
 
     train, sample = params.train, params.sample
@@ -130,7 +131,11 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
     measurements = -(-steps // train.holdout_every) * arms + first
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
     call = cost_model.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
-    picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
+    guided = 0
+    if sample.guidance != 1:
+        scheduler = shape.configs["scheduler"]
+        guided = sampler.guided_steps(scheduler, sample.scheduler, sample.steps, sample.guidance_interval)
+    picture = call * (sample.steps + guided)
     picture += cost_model.coding(shape.configs, 1, params.drawn_at, "decode").flops
     encode = cost_model.coding(shape.configs, 1, side, "encode").flops * sum(counts)
     together = pack.flops if train.pack else sum(cost.flops for cost in alone.values())

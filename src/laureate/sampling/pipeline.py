@@ -107,6 +107,7 @@ def solve(
         steps=settings.steps,
         guidance=settings.guidance,
         batch=batch,
+        interval=settings.guidance_interval,
         on_step=on_step,
     )
 

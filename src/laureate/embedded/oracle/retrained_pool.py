@@ -32,6 +32,7 @@ FIRST_SEED = 9000  # of the trainings; the study's own is another
 TRAINING_PARAMETERS = (
     "steps", "batch", "learning_rate", "warmup", "schedule", "alpha", "dropout", "variant", "init", "targets",
     "text_encoder", "weight_decay", "max_grad_norm", "caption_dropout", "min_snr_gamma", "precision",
+    "optimizer",
 )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from laureate.networks.backends import device_rules
@@ -50,3 +52,21 @@ def choose_attention(unet: Any, where: torch.device, dtype: torch.dtype) -> None
         from diffusers.models.attention_processor import AttnProcessor
 
         unet.set_attn_processor(AttnProcessor())
+
+
+@contextmanager
+def texts_kept(unet: Any) -> Iterator[None]:
+    """While the block runs, a UNet that `place_unet` gave the attention of `cpu_attention` computes the keys
+    and values of every text tensor once: for the steps of one drawing, between which neither the text nor the
+    weights change. Of any other network nothing is changed."""
+    processors = [
+        module.processor for module in getattr(unet, "modules", list)() if hasattr(module, "processor")
+    ]
+    keeping = [processor for processor in processors if hasattr(processor, "kept")]
+    for processor in keeping:
+        processor.kept = {}
+    try:
+        yield
+    finally:
+        for processor in keeping:
+            processor.kept = None
