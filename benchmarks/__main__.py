@@ -13,6 +13,8 @@ NAMES = {
     "sweep": "training all ranks from a cold start, against the LoRA script of diffusers",
     "train": "one training step as a share of what the machine can multiply",
     "sample": "the pictures of seven models, against StableDiffusionPipeline with load_lora_weights",
+    "guidance": "steps and interval of guidance, against seconds and what the judges see",
+    "busy": "a training step and a drawing beside a process that takes one core, against alone",
     "start": "how long every verb takes before its work begins",
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",

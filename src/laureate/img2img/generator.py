@@ -110,12 +110,14 @@ class PortraitGenerator:
             self._captions()
 
     def settings(self, prompt: str, **given: Any) -> Settings:
-        """The study's settings of `sample`, with those of `given` that are not None.
+        """The study's settings of `sample`, but at least `Settings.steps`, with those of `given` that are not
+        None.
 
         Raises LaureateError as `Settings.check` does.
         """
         own = self.params.sample
-        usual = Settings(prompt, guidance=own.guidance, steps=own.steps, negative=own.negative_prompt)
+        steps = max(own.steps, Settings.steps)  # only a share of them is run
+        usual = Settings(prompt, guidance=own.guidance, steps=steps, negative=own.negative_prompt)
         wanted = replace(usual, **{key: value for key, value in given.items() if value is not None})
         wanted.check()
         return wanted
