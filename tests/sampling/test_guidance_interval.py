@@ -106,7 +106,7 @@ def test_keys_and_values_of_a_text_are_computed_once_while_they_are_kept() -> No
     with torch.no_grad():
         expected = [attended(text) for text in texts]
         attention.to_k.calls = 0
-        with placement.texts_kept(attention):
+        with placement.drawing(attention):
             for _ in range(3):
                 found = [attended(text) for text in texts]
                 assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))

@@ -66,7 +66,7 @@ def sample(
         given = given[alone]
         scheduler.set_timesteps(steps, device=noise.device)
         x = noise[rows].float() * scheduler.init_noise_sigma
-        with placement.texts_kept(unet):
+        with placement.drawing(unet):
             for t in scheduler.timesteps:
                 scaled = scheduler.scale_model_input(x, t).to(dtype)
                 if guidance != 1 and is_guided(t, scheduler, interval):

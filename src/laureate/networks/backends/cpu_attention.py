@@ -110,7 +110,7 @@ class AttentionProcessor:
     def __init__(self, products: bool) -> None:
         """`products`: as two products and a softmax, not as torch's fused attention."""
         self.products = products
-        # by its identity a text with its keys and values, while these are kept (`placement.texts_kept`)
+        # by its identity a text with its keys and values, while these are kept (`placement.drawing`)
         self.kept: dict[int, tuple[Tensor, Tensor, Tensor]] | None = None
 
     def __call__(
