@@ -114,6 +114,7 @@ NEWER = {
     "gradient_accumulation": 1,
     "gradient_checkpointing": False,
     "optimizer": "adamw",
+    "long_prompts": "cut",
     "guidance_interval": [0.0, 1.0],
 }
 
@@ -182,6 +183,8 @@ class Sample(OnNetworks):
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error
     precision: Precision = "auto"
     negative_prompt: str = ""
+    # what the text encoder does not read at once: cut, or encoded in chunks of 75 tokens as other programs do
+    long_prompts: Literal["cut", "chunks"] = "cut"
 
 
 JudgeKind = Literal["vision", "clip", "inception", "dino", "imagenet", "lpips-alex", "lpips-vgg"]
