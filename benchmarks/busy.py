@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks import harness
+from benchmarks.pack import RANKS
 from laureate.core import cores
+from laureate.core.errors import LaureateError
 
 INSIDE = "BENCHMARKS_BUSY_INSIDE"  # in the environment of the process that does the work
 CIRCLE = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
@@ -32,8 +34,9 @@ COLUMNS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--precision, --batch, --threads."""
+    """--ranks, --precision, --batch, --threads."""
     harness.add_common(parser)
+    parser.add_argument("--ranks", type=int, nargs="+", default=RANKS, metavar="N")
     parser.add_argument("--precision", default="auto", help="default: auto")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="of a step (default: 8)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: as a stage chooses them")
@@ -44,7 +47,9 @@ def run(options: argparse.Namespace) -> None:
     if os.environ.get(INSIDE) != "1":
         environment = {**os.environ, INSIDE: "1"}
         cores.share_cores(options.threads, environment)
-        subprocess.run([sys.executable, "-m", "benchmarks", *sys.argv[1:]], env=environment, check=True)
+        done = subprocess.run([sys.executable, "-m", "benchmarks", *words(options)], env=environment)
+        if done.returncode:
+            raise LaureateError(f"the measuring process ended with status {done.returncode}")
         return
     import torch
 
@@ -71,6 +76,15 @@ def run(options: argparse.Namespace) -> None:
     harness.report("busy", options, rows, COLUMNS)
 
 
+def words(options: argparse.Namespace) -> list[str]:
+    """The command line of some options, but for --threads, which the environment says."""
+    given = {"base": options.base, "repeats": options.repeats, "precision": options.precision}
+    given |= {"batch": options.batch, "out": options.out}
+    named = [word for key, value in given.items() if value is not None for word in (f"--{key}", str(value))]
+    ranks = ["--ranks", *map(str, options.ranks)]
+    return ["busy", *ranks, *named, *(["--quick"] if options.quick else [])]
+
+
 @contextmanager
 def busy_core() -> Iterator[None]:
     """While the block runs, a process takes one core for itself."""
@@ -87,10 +101,9 @@ def step(options: argparse.Namespace, dtype: Any) -> Callable[[], Any]:
     import torch
 
     from benchmarks import train
-    from benchmarks.pack import RANKS
 
     given = argparse.Namespace(base=options.base, compile="none")
-    _, one = train.one(given, RANKS, torch.device("cpu"), dtype, options.batch, 16)
+    _, one = train.one(given, options.ranks, torch.device("cpu"), dtype, options.batch, 16)
     return lambda: [one() for _ in range(1 if options.quick else 4)]
 
 

@@ -1,6 +1,7 @@
 """guidance: steps and interval of guidance against seconds a picture and what the judges see, on a study.
 
-Every setting draws all pictures of some models of a finished study from the same noise. The judges of the
+Every setting draws all pictures of one model of a finished study from the same noise; the chosen one, those
+of others too. The judges of the
 study's panel see them against its held-out portraits; what is reported are paired differences from the first
 setting with 95 % intervals, which hold the luck of prompts and portraits. Seconds are those of one batch of
 pictures from noise to pixels, in turns, the networks loaded.
@@ -66,12 +67,17 @@ class Setting:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--study, --models, --settings, --precision, --timed, --kept."""
+    """--study, --models, --settings, --chosen, --precision, --timed, --kept."""
     harness.add_common(parser)
     parser.add_argument("--study", type=Path, default=Path(), metavar="DIR", help="a finished study")
     parser.add_argument(
-        "--models", nargs="+", default=["baseline", "rank-4", "rank-16", "rank-128"], metavar="NAME"
+        "--models",
+        nargs="+",
+        default=["rank-16", "rank-128", "rank-4", "baseline"],
+        metavar="NAME",
+        help="the first under all settings, the others under the first setting and the chosen one",
     )
+    parser.add_argument("--chosen", default="8:0.4:0.9", metavar="STEPS:LOWEST:HIGHEST")
     parser.add_argument("--settings", nargs="+", default=SETTINGS, metavar="STEPS:LOWEST:HIGHEST")
     parser.add_argument("--precision", default="auto", help="of the pictures that are judged (default: auto)")
     parser.add_argument("--timed", default="float32", help="precision of what is timed (default: float32)")
@@ -94,9 +100,18 @@ def run(options: argparse.Namespace) -> None:
     pairs = [(prompt, seed) for prompt in prompts.load(study.sample.prompts) for seed in study.sample.seeds]
     if options.quick:
         settings, options.models, pairs = settings[:2], options.models[-1:], pairs[:8]
-    seconds = timed(found, options, study, settings, pairs) if options.repeats else {}
+    chosen = [settings[0], Setting.of(options.chosen)]
+    seconds = (
+        timed(found, options, study, list(dict.fromkeys([*settings, *chosen])), pairs)
+        if options.repeats
+        else {}
+    )
     rows = []
-    work = [(model, setting) for model in options.models for setting in settings]
+    work = [
+        (model, setting)
+        for model in options.models
+        for setting in (settings if model == options.models[0] else chosen)
+    ]
     firsts: dict[str, Mapping[str, Score]] = {}
     for model, setting in progress(work, len(work), "settings"):
         pictures = drawn(found, options, study, model, setting, pairs)

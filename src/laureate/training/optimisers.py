@@ -7,6 +7,7 @@ averaged, depends on its own weights only, so that a rank's training is the same
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -200,9 +201,8 @@ class AdamW8bit(Optimiser):
             groups.append({"params": [vector], "lr": self.rates[index]})
         if self.flat.weights[0].device.type == "meta":
             return torch.optim.SGD(groups)  # counted by its size alone
-        from bitsandbytes.optim import AdamW8bit as OfBitsandbytes
-
-        return OfBitsandbytes(groups, weight_decay=self.weight_decay, min_8bit_size=1)
+        library = import_module("bitsandbytes.optim")  # not a dependency: see `check`
+        return library.AdamW8bit(groups, weight_decay=self.weight_decay, min_8bit_size=1)
 
     def step(self, factor: float) -> None:
         """See `Optimiser.step`."""
