@@ -29,6 +29,8 @@ NAMES = {
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
     "votes": "what `laureate votes` recovers of simulated raters, written into docs/votes.md",
+    "choosing": "how often `laureate choose` is right on planted truths, written into docs/choosing.md",
+    "tuned": "a study without and with choosing, as their results say, written into docs/choosing.md",
     "gallery": "draw the pictures of docs/gallery anew",
     "page": "put the results into docs/performance.md",
 }

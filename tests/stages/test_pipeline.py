@@ -26,7 +26,7 @@ BEFORE_TRAINING = {
     "evaluate-portraits@noise-floor",
     "evaluate-portraits@vae-ceiling",
 }
-OF_A_RANK = ("train", "sample", "evaluate")
+OF_A_RANK = ("train", "choose", "sample", "evaluate")
 AFTER_ALL = {"compare", "select", "report"}
 
 

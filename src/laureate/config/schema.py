@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from laureate.config.choosing import Choose
 from laureate.config.model_sources import Base, External
 from laureate.config.section import (
     Count,
@@ -280,6 +281,7 @@ class Params(Section):
     base: Base = Base()
     encode: Encode = Encode()
     train: Train = Train()
+    choose: Choose = Choose()
     sample: Sample = Sample()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()

@@ -97,7 +97,13 @@ class PortraitGenerator:
         if model not in known:
             raise ParameterError(f"--model {model} is unknown: choose one of {', '.join(known)}")
         if model != BASELINE:
-            check_adapter(ADAPTERS / model, self.found)
+            check_adapter(self._weights(model)[0], self.found)
+
+    def _weights(self, model: str) -> tuple[Path, float]:
+        """The folder and the strength of the weights that were chosen for a rank."""
+        from laureate.sampling.choosing import choice
+
+        return choice.weights_of(self.params, model)
 
     def caption(self, photo: Photo) -> str:
         """What a photo shows, as a prompt."""
@@ -158,7 +164,7 @@ class PortraitGenerator:
     ) -> dict[str, Any]:
         from laureate.core.files import sha256_file
 
-        adapter = None if model == BASELINE else sha256_file(ADAPTERS / model / ADAPTER_WEIGHTS)
+        adapter = None if model == BASELINE else sha256_file(self._weights(model)[0] / ADAPTER_WEIGHTS)
         wanted = asdict(settings)
         control = {key: wanted.pop(key) for key in ("control_scale", "control_end")}
         return {
@@ -196,7 +202,7 @@ class PortraitGenerator:
             where, found = device.pick(), self.found
             unet, encoder = found.unet(), found.text_encoder()
             if model != BASELINE:
-                state, adapter = adapter_files.load(ADAPTERS / model, self.params.sample.strength)
+                state, adapter = adapter_files.load(*self._weights(model))
                 adapter_files.merge(unet, state, adapter)
                 adapter_files.merge(encoder, state, adapter, TEXT)
             pipe = pipeline.build(
