@@ -24,6 +24,8 @@ NAMES = {
     "copies": "which planted copies of training portraits are found, written into docs/scores.md",
     "many": "memory and time of `laureate score` over 10,000 pictures, written into docs/score.md",
     "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
+    "shrink": "the largest rank cut to smaller ones, beside the trained ones, written into docs/ranks.md",
+    "additions": "a study's stages with and without the further judges, drift, copies and the VAE ceiling",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
     "votes": "what `laureate votes` recovers of simulated raters, written into docs/votes.md",

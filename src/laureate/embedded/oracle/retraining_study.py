@@ -17,12 +17,13 @@ import numpy as np
 from laureate.comparison import rank_selection
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.files import write_json, write_text
+from laureate.core.files import write_json
 from laureate.core.progress import progress
 from laureate.embedded.oracle import (
     coverage,
     luck_of_training,
     picture_pool,
+    ranks_page,
     resampled_studies,
     retrained_pool,
     retraining_report,
@@ -31,7 +32,7 @@ from laureate.embedded.oracle.pool_features import Judges, PoolFeatures, pool_fe
 from laureate.evaluation import feature_extraction, scores
 from laureate.formats import prompts
 
-METRICS, PAGE = Path("metrics/retraining.json"), Path("docs/ranks.md")
+METRICS = Path("metrics/retraining.json")
 KEYS = ("kid", "kid_clip", "cmmd", "style", "style_read", "content", "clip", "clip_content")
 SHARED_BY = 3  # trainings of a study that shares its prompts out
 
@@ -63,8 +64,8 @@ def run(params: Params, folder: Path, size: Sizes, processes: int) -> None:
     results = simulate(make_pool(params, folder, size, processes), size)
     results["train"] = params.train.model_dump(include=set(retrained_pool.TRAINING_PARAMETERS))
     write_json(METRICS, results)
-    write_text(PAGE, retraining_report.page(results))
-    print(f"{PAGE} and {METRICS} are written")
+    ranks_page.write("retraining", retraining_report.part(results))
+    print(f"{ranks_page.PAGE} and {METRICS} are written")
 
 
 def make_pool(params: Params, folder: Path, size: Sizes, processes: int) -> resampled_studies.Pool:
@@ -73,6 +74,7 @@ def make_pool(params: Params, folder: Path, size: Sizes, processes: int) -> resa
     fresh = picture_pool.fresh_prompts(size.trainings * size.prompts, known)
     blocks = [fresh[start : start + size.prompts] for start in range(0, len(fresh), size.prompts)]
     judges = Judges(params)
+    retrained_pool.check(params)
     portraits = picture_pool.portraits(params, size.references, folder, processes)
     parts: dict[str, list[picture_pool.Part]] = {}
     for number, block in enumerate(progress(blocks, len(blocks), "trainings")):
