@@ -25,6 +25,7 @@ NAMES = {
     "many": "memory and time of `laureate score` over 10,000 pictures, written into docs/score.md",
     "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
     "shrink": "the largest rank cut to smaller ones, beside the trained ones, written into docs/ranks.md",
+    "other_styles": "whether the best rank holds for other styles and sizes, written into docs/ranks.md",
     "additions": "a study's stages with and without the further judges, drift, copies and the VAE ceiling",
     "recipe": "what `laureate plan` counts for the real recipes, written into docs/recipe.md",
     "portrait": "photos of drawn people through `laureate portrait`, against their true portraits",
