@@ -104,7 +104,7 @@ def test_the_command_trains_draws_and_writes_its_page(study: params.Params) -> N
     size = retraining_study.Sizes(4, prompts=9, references=12, studies=3, study_references=4, draws=20)
     retraining_study.run(study, simulation_study.FOLDER, size, 1)
     found = json.loads(retraining_study.METRICS.read_text())
-    assert set(found["kinds"]) == {"one training", "3 trainings"}
+    assert set(found["kinds"]) == {"one training", "3 trainings", "3 trainings, 27 prompts"}
     assert set(found["luck"]["kid"]) == {"rank-2", "rank-4"}
     shown = ranks_page.part_of(ranks_page.PAGE.read_text(), "retraining")
     assert shown == retraining_report.part(found).strip()

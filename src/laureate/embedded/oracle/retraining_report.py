@@ -12,7 +12,7 @@ from laureate.embedded.oracle.report import LABELS, in_order, percent, table
 def part(results: dict[str, Any]) -> str:
     """The part. `results`: what `retraining_study.simulate` returns, and the parameters of training."""
     size, train = results["sizes"], results["train"]
-    kinds = sorted(results["kinds"], key=lambda name: name != "one training")
+    kinds = sorted(results["kinds"], key=lambda name: (name != "one training", name))
     return f"""## How much is luck?
 
 Written by the command below, with `train.steps={train["steps"]}`, `train.batch={train["batch"]}`,
@@ -36,9 +36,10 @@ intervals' ends, mean over ranks. *Ratio*: trainings to prompts and portraits to
 
 ### Do the intervals know it?
 
-{size["studies"]} studies of each kind were drawn from the pool, all of {size["prompts"]} pictures a rank and
-{size["study_references"]} portraits: of one training, and of several that share the prompts. How often does
-the 95 % interval cover the truth about the rank? Mean over ranks, and the rank with the least coverage.
+{size["studies"]} studies of each kind were drawn from the pool, of {size["prompts"]} pictures a rank, where
+no other number is said, and {size["study_references"]} portraits: of one training, and of several that share
+the prompts. How often does the 95 % interval cover the truth about the rank? Mean over ranks, and the rank
+with the least coverage.
 
 {_coverage(results["kinds"], kinds)}
 

@@ -1,8 +1,8 @@
 """`laureate oracle --trainings N`: how much the luck of a training matters, and whether the answer knows it.
 
 Every rank is trained N times. What all trainings of a rank score on average is the truth about that rank.
-Small studies are drawn from them: of one training with all its prompts, as a study with one seed is, and of
-several trainings that share the same number of prompts.
+Small studies are drawn from them: of one training with all its prompts, as a study with one seed is, of
+several trainings that share the same number of prompts, and of several with all their prompts.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
     true_values = resampled_studies.true_values(pool)
     keys = list(dict.fromkeys([*KEYS, *pool.panel.values()]))
     kinds: dict[str, Any] = {}
-    for name, trainings in (("one training", 1), (f"{SHARED_BY} trainings", SHARED_BY)):
+    for name, (trainings, count) in kinds_of(size).items():
         label = f"studies of {name}"
 
-        def drawn(of: int = trainings, said: str = label) -> Any:
+        def drawn(of: int = trainings, asked: int = count, said: str = label) -> Any:
             studies = resampled_studies.retrained_studies(
-                pool, size.studies, size.prompts, of, size.study_references, size.seed
+                pool, size.studies, asked, of, size.study_references, size.seed
             )
             return progress(studies, size.studies, said)
 
@@ -137,6 +137,15 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
             judge: sorted(coverage.tied(true_values, key, rank_selection.MARGIN)[1])
             for judge, key in pool.panel.items()
         },
+    }
+
+
+def kinds_of(size: Sizes) -> dict[str, tuple[int, int]]:
+    """Kind of study => trainings, and prompts of all of them together."""
+    return {
+        "one training": (1, size.prompts),
+        f"{SHARED_BY} trainings": (SHARED_BY, size.prompts),
+        f"{SHARED_BY} trainings, {SHARED_BY * size.prompts} prompts": (SHARED_BY, SHARED_BY * size.prompts),
     }
 
 
