@@ -179,7 +179,8 @@ def reference_part(params: Params, folder: Path, style: str, references: int) ->
         numbers = range(FIRST_REFERENCE, FIRST_REFERENCE + references)
         people = ((attributes.random_attributes(np.random.default_rng(number)), number) for number in numbers)
         part.file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(part.file, np.stack([portrait(params, who, style, number) for who, number in people]))
+        drawn = [np.asarray(portrait(params, who, style, number)) for who, number in people]
+        np.save(part.file, np.stack(drawn))
     return part
 
 
