@@ -205,8 +205,9 @@ smaller rank by its singular values (`laureate shrink`), draws the study's {resu
 the same prompts and noise, and is scored against the same {result["portraits"]} held-out portraits. *Norm
 kept*: share of the squared Frobenius norm of all updates. Differences are paired picture by picture, with
 95 % intervals; below 0 the cut adapter is nearer to the portraits. *p*: of "no difference to the trained
-rank", by permutation within prompts, corrected by Holm over all rows of a table. One training of each rank:
-what another seed would change is not in these intervals.
+rank", by permutation within prompts, which takes the portraits as given, corrected by Holm over all rows of
+a table. One training of each rank, all with the same learning rate: what another seed or rate would change
+is not in these intervals.
 
 {tables}
 
@@ -234,29 +235,39 @@ def _table(rows: Sequence[Mapping[str, Any]], budget: str) -> str:
 
 
 def _said(rows: Sequence[Mapping[str, Any]], large: int) -> str:
-    """How many differences are beyond chance, in words."""
+    """How many differences are beyond chance, and the smallest rank that keeps what the uncut adapter has."""
+    from laureate.evaluation.scores import holm
+
     sentences = []
     for budget in dict.fromkeys(row["budget"] for row in rows):
         own = [row for row in rows if row["budget"] == budget]
         beyond = [row for row in own if row["p_holm"] <= LEVEL]
-        better = [_of(row) for row in beyond if row["difference"] < 0]
-        worse = [_of(row) for row in beyond if row["difference"] > 0]
+        better, worse = ([row for row in beyond if sign * row["difference"] > 0] for sign in (-1, 1))
+        to_uncut = holm([row["to_uncut_p"] for row in own])
+        lost = {
+            row["rank"] for row, p in zip(own, to_uncut, strict=True) if p <= LEVEL and row["to_uncut"] > 0
+        }
+        keeps = [rank for rank in sorted({row["rank"] for row in own}) if rank not in lost]
+        kept = (
+            f"rank {keeps[0]} is the smallest that is by no score farther than the uncut rank {large}"
+            if keeps
+            else f"by some score every rank is farther than the uncut rank {large}"
+        )
         sentences.append(
-            f"With the budget per {budget}, " if budget == "layer" else "With the global budget, "
+            f"- `--budget {budget}`: nearer than the rank trained alone beyond chance in {len(better)} of "
+            f"{len(own)} rows{_listed(better)}; farther in {len(worse)}{_listed(worse)}. Of the cut adapters "
+            f"{kept} beyond chance (Holm over the rows)."
         )
-        sentences[-1] += (
-            f"the cut adapter is nearer than the trained one beyond chance in {len(better)} of {len(own)} "
-            f"rows{_listed(better)}, and farther in {len(worse)}{_listed(worse)}."
-        )
-    return " ".join(sentences)
+    return "\n".join(sentences)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f" ({', '.join(names)})" if names else ""
-
-
-def _of(row: Mapping[str, Any]) -> str:
-    return f"rank {row['rank']} by {row['score']}"
+def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Score by score the ranks: (KID: 4, 8; CLIP: 4)."""
+    ranks: dict[str, list[str]] = {}
+    for row in rows:
+        ranks.setdefault(row["score"], []).append(str(row["rank"]))
+    said = "; ".join(f"{score}: {', '.join(of)}" for score, of in ranks.items())
+    return f" ({said})" if ranks else ""
 
 
 def _interval(row: Mapping[str, Any], key: str) -> str:

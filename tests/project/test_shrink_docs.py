@@ -35,10 +35,15 @@ def test_p_values_are_corrected_within_a_budget() -> None:
 
 
 def test_differences_beyond_chance_are_said_by_their_sign() -> None:
-    rows = shrink.corrected(
-        [row(4, "layer", -0.1, 0.001), row(8, "layer", 0.1, 0.002), row(16, "layer", 0, 0.5)]
+    rows = [row(4, "layer", -0.1, 0.001), row(8, "layer", 0.1, 0.002), row(16, "layer", 0, 0.5)]
+    text = shrink.part({"measured": shrink.corrected(rows), "large": 128, "pictures": 98, "portraits": 34})
+    assert (
+        "nearer than the rank trained alone beyond chance in 1 of 3 rows (KID: 4); farther in 1 (KID: 8)"
+        in text
     )
-    text = shrink.part({"measured": rows, "large": 128, "pictures": 98, "portraits": 34})
-    assert "nearer than the trained one beyond chance in 1 of 3 rows (rank 4 by KID)" in text
-    assert "farther in 1 (rank 8 by KID)" in text
+    assert "rank 4 is the smallest that is by no score farther than the uncut rank 128" in text
     assert "| 4 | 50.0 % | KID | 0.1000 | 0.0000 | −0.1000 (−0.1100 to −0.0900) | 0.003 |" in text
+    text = shrink.part(
+        {"measured": shrink.corrected(rows[1:2]), "large": 128, "pictures": 98, "portraits": 34}
+    )
+    assert "by some score every rank is farther than the uncut rank 128" in text
