@@ -14,7 +14,7 @@ import yaml
 from finished_study import PROMPTS, SMALL, set_parameters
 from shell import run, work_off_queue
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_stages")]
 
 MODELS = ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"]
 BEFORE_TRAINING = {
@@ -32,7 +32,10 @@ AFTER_ALL = {"compare", "select", "report"}
 
 @pytest.fixture(scope="module")
 def finished(
-    tmp_path_factory: pytest.TempPathFactory, copy_of_repository: Callable[[Path], Path], tiny_models: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    copy_of_repository: Callable[[Path], Path],
+    tiny_models: Path,
+    warm_stages: None,
 ) -> tuple[Path, str]:
     """A copy of the repository with tiny models, in which `dvc repro` has run once; and what that printed."""
     folder = tmp_path_factory.mktemp("study") / "laureate"
