@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.files import fresh_folder, sha256_file, write_json
+from laureate.core.system_files import has_system_part
 
 HASHES = "hashes.json"
 PACKAGE = Path(__file__).resolve().parents[1]  # the code that runs, whatever the working folder holds
@@ -47,7 +48,7 @@ def code_of_stage(stage: str, package: Path = PACKAGE) -> str:
     return key_of({
         f"src/{file.relative_to(package.parent).as_posix()}": sha256_file(file)
         for file in files
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file() and not has_system_part(file.relative_to(package))
     })  # fmt: skip
 
 
