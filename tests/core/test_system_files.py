@@ -30,7 +30,7 @@ def litter(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*LEFT, "Icon\r", "@eaDir", "__MACOSX", ".ipynb_checkpoints", "$RECYCLE.BIN"]
+    "name", [*LEFT, "Icon\r", "@eaDir", "__MACOSX", ".ipynb_checkpoints", "$Recycle.bin"]
 )
 def test_names_of_system_files(name: str) -> None:
     assert is_system_file(name)
