@@ -15,6 +15,7 @@ from laureate import __version__
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, DATASET
+from laureate.core.system_files import is_system_file
 from laureate.formats.pictures import read_picture
 from laureate.imaging import paper, png
 from laureate.img2img import pipeline
@@ -238,7 +239,7 @@ def load_control(folder: str | Path) -> Any:
 
 def paper_of(dataset: Path) -> paper.Colour:
     """The paper of the training portraits: the median of their corners. Raises LaureateError without any."""
-    files = sorted((dataset / "train").glob("*.png"))
+    files = sorted(file for file in (dataset / "train").glob("*.png") if not is_system_file(file.name))
     try:
         return paper.colour(read_picture(file, "run `laureate prepare`") for file in files)
     except ValueError:
