@@ -20,12 +20,7 @@ setup: $(READY) ## make .venv with the pinned packages
 
 study: $(READY) ## run every stage that is out of date, then print the table; WORLD=nobel: of that world
 	@$(if $(WORLD),.venv/bin/laureate world $(WORLD))
-	@HF_HUB_OFFLINE=0 .venv/bin/laureate fetch
-	@.venv/bin/dvc repro report select
-	@sed -e 's/ <sub>/ (/g' -e 's/<.sub>/)/g' -e 's/\*\*//g' metrics/comparison.md
-	@echo
-	@.venv/bin/laureate replicate || true # shows it and goes on: new results may well be others
-	@echo "The report: $(CURDIR)/metrics/report/index.html"
+	@HF_HUB_OFFLINE=0 .venv/bin/laureate study
 
 app: $(READY) ## open the study's page for trying, portraits and posters: an address for your browser
 	@.venv/bin/laureate app

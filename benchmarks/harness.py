@@ -95,7 +95,7 @@ def against(seconds: Mapping[str, Sequence[float]], ours: str, peer: str) -> dic
 
 def flops(function: Callable[[], Any]) -> int:
     """Floating point operations of a call, forward and backward, as torch counts them (a product is two)."""
-    from laureate.commands.cost_model import counter
+    from laureate.commands.operation_counts import counter
 
     with counter() as counted:
         function()

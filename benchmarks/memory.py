@@ -72,7 +72,7 @@ def peak(
     """Bytes held at most in a warm step."""
     import torch
 
-    from laureate.commands.cost_model import LiveBytes
+    from laureate.commands.operation_counts import LiveBytes
 
     gc.collect()
     if where.type == "cuda":

@@ -26,6 +26,7 @@ STAGES = {
     "report": "write the HTML report",
 }
 BESIDE = {
+    "study": "run every stage that is out of date, and print the results",
     "world": "list the parameter presets of worlds/, or write one into params.yaml",
     "fetch": "get the base model from the first of base.sources that has it",
     "plan": "estimate time, memory and disk of a study before it is run",
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, alone: bool = False) -> int:
             options = _options(words)
             verb, file, debug = options.pop("verb"), options.pop("params"), options.pop("debug")
             if verb in BESIDE:
-                status = _beside(verb, file, options)
+                status = _beside(verb, file, options, alone)
             else:
                 _stage(verb, file, options, alone)
             sys.stdout.flush()
@@ -106,9 +107,10 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
     import_module(f"laureate.stages.{verb}").run(loaded, **options)
 
 
-def _beside(verb: str, file: str, options: dict[str, object]) -> int:
+def _beside(verb: str, file: str, options: dict[str, object], alone: bool) -> int:
     """Run a command that is not a stage; it gets `params` or their `file` if its `run` takes them. Gives the
     exit status that `run` gives, or 0."""
+    startup.set_up_command(verb, alone)
     command = import_module(MODULES.get(verb, f"laureate.commands.{verb}")).run
     wanted = signature(command).parameters
     if "params" in wanted:

@@ -1,21 +1,24 @@
 """Prepare a process before its stage is imported: threads, glibc's malloc, packages it does not need.
 
-diffusers and transformers import every optional package that is installed: scipy, peft, each other. In a
-stage that uses none of them, these imports are a quarter to a half of the time until its work begins.
+diffusers and transformers import every optional package that is installed: scipy, peft, each other; and for
+one network all networks that they have. Without these imports a stage's work begins in half the time.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate.core import cores
+from laureate.core.lazy_packages import From, Names, make_lazy
 
 if TYPE_CHECKING:
     from laureate.config.params import Params
@@ -40,6 +43,14 @@ def set_up(verb: str, params: Params, alone: bool) -> None:
     keep_freed_memory_beside(params.base.path)
     if alone:
         keep_out(unused(verb, params))
+        import_single_networks(verb == "train" and params.train.compile != "none")
+
+
+def set_up_command(verb: str, alone: bool) -> None:
+    """What a process does before it imports the command `verb`, which is not a stage."""
+    if alone:
+        keep_out(UNUSED if verb in COMMANDS else [])
+        import_single_networks(compiles=False)
 
 
 # of malloc.h; the numbers are part of the interface of glibc
@@ -75,18 +86,70 @@ def keep_freed_memory_beside(base: str | Path) -> bool:
     return keep_freed_memory()
 
 
-# these read and write pictures and run networks; `prepare` needs scipy to compare pictures
+# these read and write pictures and run networks; `prepare` and `evaluate` need scipy
 STAGES = ("encode", "train", "sample")
-UNUSED = ["scipy", "peft", "torchvision"]
+COMMANDS = ("plan", "draw")
+UNUSED = ["scipy", "peft", "torchvision", "boto3"]
+TORCHVISION_JUDGES = ("inception", "lpips-alex", "lpips-vgg")
 
 
 def unused(verb: str, params: Params) -> list[str]:
     """Names of installed packages that the stage `verb` does not need."""
-    if verb not in STAGES:
-        return []
     if verb == "train" and params.train.compile == "none" and not params.train.text_encoder:
         return [*UNUSED, "transformers"]
-    return UNUSED
+    if verb in STAGES:
+        return UNUSED
+    kinds = {judge.kind for judge in params.evaluate.judges.values()}
+    needs_torchvision = {
+        "prepare": params.prepare.captioner == "blip",
+        "evaluate": not kinds.isdisjoint(TORCHVISION_JUDGES),
+    }
+    if verb not in needs_torchvision:
+        return []
+    return ["peft", "boto3", *([] if needs_torchvision[verb] else ["torchvision"])]
+
+
+def _as_it_is(function: Callable[..., Any] | None = None, *_: object, **__: object) -> Any:
+    """A decorator, with or without parameters, that leaves its function as it is."""
+    return _as_it_is if function is None else function
+
+
+CLIP = "models.clip"
+# packages whose __init__ imports, or looks through, all networks of a library; and the names in them that
+# the networks of a study need
+LAZY: dict[str, Names] = {
+    "diffusers.models.autoencoders": {},
+    "diffusers.models.controlnets": {},
+    "diffusers.models.transformers": {},
+    "diffusers.models.unets": {},
+    "transformers.models": {},
+    "transformers": {
+        "AutoImageProcessor": From("models.auto.image_processing_auto"),
+        "BitImageProcessorPil": From("models.bit.image_processing_pil_bit"),
+        "CLIPConfig": From(f"{CLIP}.configuration_clip"),
+        "CLIPImageProcessorPil": From(f"{CLIP}.image_processing_pil_clip"),
+        "CLIPModel": From(f"{CLIP}.modeling_clip"),
+        "CLIPTextConfig": From(f"{CLIP}.configuration_clip"),
+        "CLIPTextModel": From(f"{CLIP}.modeling_clip"),
+        "CLIPTextModelWithProjection": From(f"{CLIP}.modeling_clip"),
+        "CLIPTokenizer": From(f"{CLIP}.tokenization_clip"),
+        "Dinov2Model": From("models.dinov2.modeling_dinov2"),
+        "PreTrainedModel": From("modeling_utils"),
+        "PreTrainedTokenizer": From("tokenization_python"),
+    },
+}
+# torch's compiler, whose decorators say what it must not look into: nothing to say where nothing is compiled
+COMPILER: dict[str, Names] = {
+    "torch._dynamo": dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _as_it_is)
+}
+
+
+def import_single_networks(compiles: bool) -> None:
+    """Let diffusers and transformers import the networks that are used, and torch its compiler if one
+    `compiles`. Whatever is left out is imported when it is asked for."""
+    make_lazy(LAZY if compiles else LAZY | COMPILER)
+    # both libraries look through all installed packages: once is enough
+    metadata.packages_distributions = functools.cache(metadata.packages_distributions)
 
 
 def keep_out(names: list[str]) -> None:

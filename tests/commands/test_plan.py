@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from laureate import startup
-from laureate.commands import cost_model, plan
+from laureate.commands import cost_model, operation_counts, plan, plan_machine, step_cost
 from laureate.config import params
 from laureate.config.params import Train
 from laureate.networks.backends import placement
@@ -60,7 +60,7 @@ def real(
     return trainer, Examples(torch.randn(shape), torch.zeros(shape), text)
 
 
-def estimated(given: dict[str, dict[str, Any]], ranks: list[int], train: Train, side: int) -> cost_model.Cost:
+def estimated(given: dict[str, dict[str, Any]], ranks: list[int], train: Train, side: int) -> step_cost.Cost:
     """The same, counted."""
     adapters = [Adapter(rank, float(rank)) for rank in ranks]
     return cost_model.training(given, adapters, train, side, torch.bfloat16, "plain")
@@ -80,7 +80,7 @@ def test_operations_are_those_of_a_real_update(
 ) -> None:
     given, train = configs(small), Train(batch=batch, min_snr_gamma=5.0, text_encoder=of_text)
     trainer, examples = real(given, ranks, train, small_base.RESOLUTION)
-    with cost_model.counter() as counter:
+    with operation_counts.counter() as counter:
         trainer.step(examples, 0)
     counted = estimated(given, ranks, train, small_base.RESOLUTION)
     assert counted.flops == pytest.approx(counter.get_total_flops(), rel=0.02)
@@ -92,7 +92,7 @@ def test_operations_are_those_of_a_real_update(
 def test_a_rank_between_two_others_costs_what_it_would_alone(small: Path) -> None:
     given, train = configs(small), Train(batch=2)
     low, middle, high = (estimated(given, [rank], train, small_base.RESOLUTION) for rank in (2, 4, 8))
-    guess = cost_model.between(low, high, (4 - 2) / (8 - 2))
+    guess = step_cost.between(low, high, (4 - 2) / (8 - 2))
     assert (guess.flops, guess.weights, guess.adapted) == (middle.flops, middle.weights, middle.adapted)
     assert guess.temporary == pytest.approx(middle.temporary, rel=0.02)
 
@@ -177,7 +177,7 @@ def measure() -> None:
     """Run in a process of its own: estimate, then train two steps, and print both as JSON."""
     startup.keep_freed_memory()  # as the command line does
     given, train, ranks, side = middle(), Train(batch=2), [4, 8], 192
-    cost, process = estimated(given, ranks, train, side), plan.resident()
+    cost, process = estimated(given, ranks, train, side), plan_machine.resident()
     trainer, examples = real(given, ranks, train, side)
     trainer.step(examples, 0)
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LARGE = {"scipy", "peft", "torchvision", "transformers", "torch", "diffusers"}
+LARGE = {
+    "scipy",
+    "peft",
+    "torchvision",
+    "transformers",
+    "torch",
+    "diffusers",
+    "torch._dynamo",
+    "sympy",
+    "boto3",
+    "pandas",
+}
 # runs the command line as `python -m laureate` does
 PROBE = f"""
 import sys

@@ -10,7 +10,7 @@ from trained import changed
 
 torch = pytest.importorskip("torch")
 
-from laureate.commands.cost_model import LiveBytes  # noqa: E402
+from laureate.commands.operation_counts import LiveBytes  # noqa: E402
 from laureate.config import params  # noqa: E402
 from laureate.networks.backends import placement  # noqa: E402
 from laureate.networks.lora.arm import Arm  # noqa: E402

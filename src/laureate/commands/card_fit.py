@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from laureate.commands.base_costs import BaseCosts, Configs
+from laureate.commands.plan_cache import PlanCache
+from laureate.commands.step_cost import Cost
 from laureate.config.params import Params, Train
 from laureate.core.progress import progress
-from laureate.networks.lora.arm import arms_of
-
-if TYPE_CHECKING:
-    from laureate.commands.cost_model import Configs, Cost
 
 GIB = 2**30
 SPARE = 0.95  # of a card: its driver and the screen take the rest
@@ -59,15 +57,18 @@ def candidates(train: Train) -> Iterator[Train]:
             )
 
 
-def fit(params: Params, configs: Configs, gib: float, context: int) -> tuple[Fit | None, Fit]:
+def fit(
+    params: Params, configs: Configs, gib: float, context: int, cache: PlanCache | None = None
+) -> tuple[Fit | None, Fit]:
     """The first candidate that fits a card of `gib` => (it or None, the last one that was tried).
 
-    `context`: bytes of a process on the card before it loads a model.
+    `context`: bytes of a process on the card before it loads a model; `cache`: what was counted before.
     """
+    cache = cache or PlanCache()
     tried, first = list(candidates(params.train)), 0
     last = None
     for train in progress(tried, len(tried), "settings"):
-        costs = costs_of(params.model_copy(update={"train": train}), configs)
+        costs = costs_of(params.model_copy(update={"train": train}), configs, cache)
         operations = sum(cost.flops for cost in costs)
         first = first or operations
         last = Fit(train, max(cost.memory("cuda", context) for cost in costs), operations / first)
@@ -77,31 +78,19 @@ def fit(params: Params, configs: Configs, gib: float, context: int) -> tuple[Fit
     return None, last
 
 
-def costs_of(params: Params, configs: Configs) -> list[Cost]:
+def costs_of(params: Params, configs: Configs, cache: PlanCache | None = None) -> list[Cost]:
     """The cost of one update of every run: of all ranks together, or of each alone."""
-    import torch
-
-    from laureate.commands import cost_model
-    from laureate.training.trainer import adapter
-
-    dtype = torch.float32 if params.train.precision == "float32" else torch.bfloat16
-
-    def counted(*ranks: int) -> Cost:
-        arms = [arm for rank in ranks for arm in arms_of(params.train, rank)]
-        adapters = [adapter(params.train, arm.rank) for arm in arms]
-        side = params.prepare.resolution
-        return cost_model.training(configs, adapters, params.train, side, dtype, "fused", arms)
-
-    low, high = min(params.ranks), max(params.ranks)
-    if params.train.pack or low == high:
-        return [counted(*params.ranks)]
-    ends = counted(low), counted(high)
-    return [cost_model.between(*ends, (rank - low) / (high - low)) for rank in params.ranks]
+    dtype = "float32" if params.train.precision == "float32" else "bfloat16"
+    costs = BaseCosts(configs, dtype, "fused", cache or PlanCache())
+    what = params.train, params.ranks, params.prepare.resolution
+    return [costs.training(*what)] if params.train.pack else list(costs.alone(*what).values())
 
 
-def lines(params: Params, configs: Configs, gib: float, context: int) -> list[str]:
-    """What to set for a card, as lines of text."""
-    found, last = fit(params, configs, gib, context)
+def lines(
+    params: Params, configs: Configs, gib: float, context: int, cache: PlanCache | None = None
+) -> list[str]:
+    """What to set for a card, as lines of text; for the parameters see `fit`."""
+    found, last = fit(params, configs, gib, context, cache)
     if found is None:
         return [
             f"Nothing fits a card of {gib:g} GiB: with a batch in {last.train.gradient_accumulation} parts, "

@@ -232,16 +232,16 @@ def _memory(params: Params, gpus: bool) -> dict[str, int]:
     files = Path(params.base.path).rglob("*.safetensors")
     if gpus or sum(file.stat().st_size for file in files) < LARGE:
         return {}
-    from laureate.commands import plan
-    from laureate.torch_utils import device
+    from laureate.commands import plan, plan_machine
+    from laureate.commands.plan_cache import FILE, PlanCache
 
-    where = device.pick()
-    dtype = device.precision(params.train.precision, where)
-    attention = "plain" if where.type == "cpu" and dtype.itemsize == 2 else "fused"
-    alone, pack = plan.updates(params, plan.shape_of(params), dtype, attention)
-    process = plan.resident()
-    one = max(cost.memory(where.type, process) for cost in alone.values())
-    return {"train": one, "pack": pack.memory(where.type, process)}
+    cache = PlanCache(FILE)
+    machine = plan_machine.of_process(params.train.precision, cache)
+    alone, pack = plan.updates(params, plan.shape_of(params), machine.dtype, machine.attention, cache)
+    cache.save()
+    where, process = machine.kind, machine.process
+    one = max(cost.memory(where, process) for cost in alone.values())
+    return {"train": one, "pack": pack.memory(where, process)}
 
 
 def _resources(node: Mapping[str, float]) -> Resources:

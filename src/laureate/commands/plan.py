@@ -1,6 +1,7 @@
 """`laureate plan`: estimate operations, memory, time and disk of a study before it is run.
 
-Operations and memory are counted on the meta device (`cost_model`), for which configurations are enough.
+Operations and memory are counted on the meta device (`cost_model`), for which configurations are enough, and
+kept (`plan_cache`): for a shape that was counted before nothing is imported.
 """
 
 from __future__ import annotations
@@ -8,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from laureate.commands import card_fit, matrix_speed
+from laureate.commands import card_fit, plan_machine
+from laureate.commands.base_costs import BaseCosts
+from laureate.commands.plan_cache import FILE, PlanCache
+from laureate.commands.plan_machine import CONTEXT, GIB, Machine
+from laureate.commands.step_cost import Cost
 from laureate.config.params import Params
 from laureate.core.paths import DATASET
 from laureate.formats import imagefolder, prompts
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora.arm import arms_of
-from laureate.torch_utils import device
 
-if TYPE_CHECKING:
-    from laureate.commands.cost_model import Cost
-
-GIB, TERA = 2**30, 1e12
+TERA = 1e12
 SHARE = 0.35  # of the speed of a matrix product; UNets on GPUs are reported at 0.3 to 0.5
 # dense bfloat16 products with float32 sums, 1e12 operations a second, as specified
 GPUS = {"RTX 3090": 71.0, "RTX 4090": 165.0, "A100": 312.0, "H100": 989.0}
-CONTEXT = 0.6 * GIB  # GPU memory of a process before it loads a model
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Plan:
     steps: int  # updates of a training
     alone: dict[int, Cost]  # of one update of all arms of a rank
     pack: Cost  # of one update of all ranks together
+    weights: int  # bytes of the base in float32
     encode: int  # operations of the whole stage
     training: int  # operations of all ranks
     sampling: int  # operations of all models
@@ -64,19 +65,17 @@ def run(params: Params, pictures: int | None = None, card: float | None = None) 
 
     Raises LaureateError for prompts that cannot be read and a base that exists but is not valid.
     """
-    shape = shape_of(params)
+    shape, cache = shape_of(params), PlanCache(FILE)
     if card is not None:
-        print("\n".join(card_fit.lines(params, shape.configs, card, int(CONTEXT))))
-        return
-    counts = pictures_of(params, pictures)
-    where = device.pick()
-    dtype = device.precision(params.train.precision, where)
-    attention = "plain" if where.type == "cpu" and dtype.itemsize == 2 else "fused"
-    made = estimate(params, shape, counts, dtype, attention)
-    on_gpu = (made.alone, made.pack) if where.type == "cuda" else gpu_updates(params, shape)
-    speed = matrix_speed.measured(where, dtype)
-    process = int(CONTEXT) if where.type == "cuda" else resident()
-    print("\n".join([*summary(params, made), *costs_of(params, made, on_gpu, where, dtype, speed, process)]))
+        lines = card_fit.lines(params, shape.configs, card, CONTEXT, cache)
+    else:
+        machine = plan_machine.of_process(params.train.precision, cache)
+        counts = pictures_of(params, pictures)
+        made = estimate(params, shape, counts, machine.dtype, machine.attention, cache)
+        on_gpu = (made.alone, made.pack) if machine.kind == "cuda" else gpu_updates(params, shape, cache)
+        lines = [*summary(params, made), *costs_of(made, on_gpu, machine)]
+    cache.save()
+    print("\n".join(lines))
 
 
 def shape_of(params: Params) -> Shape:
@@ -110,29 +109,35 @@ def pictures_of(params: Params, given: int | None) -> tuple[int, int]:
     return train, max(params.prepare.min_holdout, round(train * share / max(1 - share, 0.01)))
 
 
-def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, attention: str) -> Plan:
+def estimate(
+    params: Params,
+    shape: Shape,
+    counts: tuple[int, int],
+    dtype: Any,
+    attention: str,
+    cache: PlanCache | None = None,
+) -> Plan:
     """Count the operations of all stages and the cost of one update.
 
-    `counts`: pictures to train on and held out; `attention`: see `cost_model.training`.
+    `counts`: pictures to train on and held out; `dtype`: torch's, or its name; `attention`: see
+    `cost_model.training`; `cache`: what was counted before.
     """
-    from laureate.commands import cost_model
-    from laureate.training.objective import HOLDOUT_STEPS
-
+    cache = cache or PlanCache()
+    costs = BaseCosts(shape.configs, dtype, attention, cache)
     train, sample = params.train, params.sample
     steps, side = train.steps_for(counts[0]), params.prepare.resolution
-    alone, pack = updates(params, shape, dtype, attention)
-    holdout_loss = cost_model.drawing(shape.configs, 1, side, dtype, attention).flops
-    holdout_loss += cost_model.reading(shape.configs, 1, dtype) if train.text_encoder else 0
-    holdout_loss *= HOLDOUT_STEPS * counts[1]
+    alone, pack = updates(params, shape, dtype, attention, cache)
+    holdout_loss = costs.drawing(side)
+    holdout_loss += costs.reading() if train.text_encoder else 0
+    holdout_loss *= int(cache.value("steps of the held-out loss", None, holdout_steps)) * counts[1]
     arms = sum(len(arms_of(train, rank)) for rank in params.ranks)
     # before the first step all arms of a seed equal the base
     first = len(train.seeds) * (1 if train.pack else len(params.ranks))
     measurements = -(-steps // train.holdout_every) * arms + first
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
-    call = cost_model.drawing(shape.configs, 1, params.drawn_at, dtype, attention).flops
-    picture = call * sample.steps * (2 if sample.guidance != 1 else 1)
-    picture += cost_model.coding(shape.configs, 1, params.drawn_at, "decode").flops
-    encode = cost_model.coding(shape.configs, 1, side, "encode").flops * sum(counts)
+    picture = costs.drawing(params.drawn_at) * sample.steps * (2 if sample.guidance != 1 else 1)
+    picture += costs.coding(params.drawn_at, "decode")
+    encode = costs.coding(side, "encode") * sum(counts)
     together = pack.flops if train.pack else sum(cost.flops for cost in alone.values())
     return Plan(
         shape=shape,
@@ -142,38 +147,36 @@ def estimate(params: Params, shape: Shape, counts: tuple[int, int], dtype: Any, 
         steps=steps,
         alone=alone,
         pack=pack,
+        weights=costs.weights(),
         encode=encode,
         training=together * steps + holdout_loss * measurements,
         sampling=picture * drawn * (1 + len(params.ranks)),
     )
 
 
-def updates(params: Params, shape: Shape, dtype: Any, attention: str) -> tuple[dict[int, Cost], Cost]:
-    """The cost of one update of every rank's arms alone (by rank), and of all ranks together."""
-    from laureate.commands import cost_model
-    from laureate.training.trainer import adapter
+def updates(
+    params: Params, shape: Shape, dtype: Any, attention: str, cache: PlanCache | None = None
+) -> tuple[dict[int, Cost], Cost]:
+    """The cost of one update of every rank's arms alone (by rank), and of all ranks together.
 
-    def counted(*ranks: int) -> Cost:
-        arms = [arm for rank in ranks for arm in arms_of(params.train, rank)]
-        adapters = [adapter(params.train, arm.rank) for arm in arms]
-        return cost_model.training(
-            shape.configs, adapters, params.train, params.prepare.resolution, dtype, attention, arms
-        )
-
-    low, high = min(params.ranks), max(params.ranks)
-    ends = counted(low), counted(high) if high > low else None
-    if ends[1] is None:
-        return {low: ends[0]}, ends[0]
-    alone = {rank: cost_model.between(ends[0], ends[1], (rank - low) / (high - low)) for rank in params.ranks}
-    return alone, counted(*params.ranks)
+    The parameters are those of `estimate`.
+    """
+    costs = BaseCosts(shape.configs, dtype, attention, cache or PlanCache())
+    what = params.train, params.ranks, params.prepare.resolution
+    return costs.alone(*what), costs.training(*what)
 
 
-def gpu_updates(params: Params, shape: Shape) -> tuple[dict[int, Cost], Cost]:
+def gpu_updates(params: Params, shape: Shape, cache: PlanCache) -> tuple[dict[int, Cost], Cost]:
     """`updates` as a GPU computes them, whatever this machine is: `auto` is bfloat16 there, since Ampere."""
-    import torch
+    dtype = "float32" if params.train.precision == "float32" else "bfloat16"
+    return updates(params, shape, dtype, "fused", cache)
 
-    asked = params.train.precision
-    return updates(params, shape, torch.float32 if asked == "float32" else torch.bfloat16, "fused")
+
+def holdout_steps() -> int:
+    """Time steps at which a training takes the loss of every held-out picture."""
+    from laureate.training.objective import HOLDOUT_STEPS
+
+    return HOLDOUT_STEPS
 
 
 def summary(params: Params, plan: Plan) -> list[str]:
@@ -216,25 +219,17 @@ def summary(params: Params, plan: Plan) -> list[str]:
     return lines
 
 
-def costs_of(
-    params: Params,
-    plan: Plan,
-    on_gpu: tuple[dict[int, Cost], Cost],
-    where: Any,
-    dtype: Any,
-    speed: float,
-    process: int,
-) -> list[str]:
+def costs_of(plan: Plan, on_gpu: tuple[dict[int, Cost], Cost], machine: Machine) -> list[str]:
     """Memory per rank as a table, then operations and hours, as lines of text."""
-    here = where.type
+    here, process, speed = machine.kind, machine.process, machine.speed
     lines = ["", f"{'rank':>6} {'weights':>10} {'GFLOP/update':>13} {'GiB here':>9} {'GiB on a GPU':>13}"]
     for rank, cost in plan.alone.items():
-        gpu = on_gpu[0][rank].memory("cuda", int(CONTEXT))
+        gpu = on_gpu[0][rank].memory("cuda", CONTEXT)
         lines.append(
             f"{rank:>6} {cost.adapted:>10,} {cost.flops / 1e9:>13,.0f} "
             f"{cost.memory(here, process) / GIB:>9.1f} {gpu / GIB:>13.1f}"
         )
-    gpu, total = on_gpu[1].memory("cuda", int(CONTEXT)), sum(cost.adapted for cost in plan.alone.values())
+    gpu, total = on_gpu[1].memory("cuda", CONTEXT), sum(cost.adapted for cost in plan.alone.values())
     lines.append(
         f"{'all':>6} {total:>10,} {plan.pack.flops / 1e9:>13,.0f} "
         f"{plan.pack.memory(here, process) / GIB:>9.1f} {gpu / GIB:>13.1f}"
@@ -244,7 +239,7 @@ def costs_of(
     counted = ", ".join(f"{name} {value / TERA:,.0f}" for name, value in parts.items())
     lines.append(f"Operations in units of 1e12: {counted}; {plan.flops / TERA:,.0f} in all")
     lines.append(
-        f"Here ({here}, {device.name_of(dtype)}, a matrix product reaches {speed / TERA:.2f} x 1e12 a second)"
+        f"Here ({here}, {machine.dtype}, a matrix product reaches {speed / TERA:.2f} x 1e12 a second)"
         f": about {duration(plan.flops / (SHARE * speed))}"
     )
     for name, peak in GPUS.items():
@@ -255,24 +250,7 @@ def costs_of(
 
 def weights(params: Params, plan: Plan) -> int:
     """Bytes of the base's files, half as many for the fp16 variant."""
-    import torch
-
-    from laureate.commands import cost_model
-
-    single = sum(
-        cost_model.size_of(cost_model.model(plan.shape.configs, part, torch.float32))
-        for part in base_model.WEIGHTS
-    )
-    return single // (2 if any(source.variant for source in params.base.sources[:1]) else 1)
-
-
-def resident() -> int:
-    """Bytes of memory that this process uses now, with its libraries and without a model."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:  # not Linux: the usual value there
-        return int(0.5 * GIB)
-    return pages * 4096
+    return plan.weights // (2 if any(source.variant for source in params.base.sources[:1]) else 1)
 
 
 def _latents(plan: Plan, side: int) -> int:

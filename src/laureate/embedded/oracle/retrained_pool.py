@@ -43,6 +43,12 @@ class Training:
     adapters: Mapping[int, Path]  # rank => folder
 
 
+def check(params: Params) -> None:
+    """Raise LaureateError, before anything is made, where the encoded portraits are missing or of another
+    base."""
+    trainings_of(params, base_model.expected(params.base), params.ranks, {})
+
+
 def trained(params: Params, seed: int, folder: Path) -> Training:
     """Train all ranks together with a seed, unless that was done before."""
     alone: dict[str, Any] = {"seeds": [seed], "learning_rates": [], "snapshots": []}
