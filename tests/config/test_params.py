@@ -104,7 +104,7 @@ BAD = [
     ("train.seeds", [1, 1], "train.seeds must differ from each other, got [1, 1]"),
     ("train.seed", 42, "train.seed is not a known key (did you mean train.seeds?)"),
     ("train.learning_rates", [1e-3, 0.0], "train.learning_rates[1] must be greater than 0, got 0.0"),
-    ("train.snapshots", [80, 241], "train.snapshots names step 241, but training ends after 240 steps"),
+    ("train.snapshots", [40, 81], "train.snapshots names step 81, but training ends after 80 steps"),
     ("train", {"init": "pissa", "variant": "dora"}, "train.init: pissa goes with train.variant lora or"),
 ]
 

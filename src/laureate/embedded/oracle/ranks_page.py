@@ -8,7 +8,7 @@ from pathlib import Path
 from laureate.core.files import write_text
 
 PAGE = Path("docs/ranks.md")
-PARTS = ("retraining", "shrink", "styles")  # in this order
+PARTS = ("retraining", "trainings", "shrink", "styles")  # in this order
 HEAD = """# Which rank, and how much of it is luck?
 
 Every part below is written by the command that it names; do not edit. All of it is measured in the embedded
