@@ -6,7 +6,18 @@ import subprocess
 import sys
 
 COMPILER = "torch._dynamo.symbolic_convert"  # the heart of torch's compiler
-LARGE = {"scipy", "peft", "torchvision", "transformers", "torch", "diffusers", COMPILER, "sympy", "boto3", "pandas"}
+LARGE = {
+    "scipy",
+    "peft",
+    "torchvision",
+    "transformers",
+    "torch",
+    "diffusers",
+    COMPILER,
+    "sympy",
+    "boto3",
+    "pandas",
+}
 # runs the command line as `python -m laureate` does; a package that waits with its __init__ is imported where
 # one of its submodules is
 PROBE = f"""
