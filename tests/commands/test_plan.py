@@ -214,7 +214,7 @@ def test_the_plan_of_a_study_that_is_there(
     assert "Pictures: 10 to train on, 4 held out, at 32 px" in printed
     assert "14 updates of 2 pictures each (3 epochs), all ranks together" in printed
     assert "Drawing: 4 pictures of each of 3 models at 32 px, 2 steps" in printed
-    assert not (tmp_path / ".work").exists()
+    assert list((tmp_path / ".work").iterdir()) == [tmp_path / ".work/plan.json"]
     asked = params.load()
     asked = asked.model_copy(update={"train": asked.train.model_copy(update={"text_encoder": ["fc1"]})})
     plan.run(asked)
@@ -244,4 +244,4 @@ def test_the_plan_of_stable_diffusion_before_anything_is_fetched(
     smaller = nobel.model_copy(update={"prepare": nobel.prepare.model_copy(update={"resolution": 512})})
     made = plan.estimate(smaller, plan.shape_of(smaller), (200, 20), torch.bfloat16, "fused")
     assert any("trained at 768 px, this study trains at 512" in line for line in plan.summary(smaller, made))
-    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / ".work", tmp_path / "data"]

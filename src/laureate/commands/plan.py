@@ -139,7 +139,7 @@ def estimate(
     first = len(train.seeds) * (1 if train.pack else len(params.ranks))
     measurements = -(-steps // train.holdout_every) * arms + first
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
-    picture = costs.drawing(params.drawn_at) * sample.steps * (2 if sample.guidance != 1 else 1)
+    picture = costs.drawing(params.drawn_at) * (sample.steps + costs.guided_steps(sample))
     picture += costs.coding(params.drawn_at, "decode")
     encode = costs.coding(side, "encode") * sum(counts)
     candidates, chosen_from = choosing.pictures(params, steps)

@@ -157,6 +157,9 @@ def _cross_check(params: Params) -> str | None:
     problem = _check_roles(params.evaluate) or _check_panel(params)
     if problem:
         return problem
+    lowest, highest = params.sample.guidance_interval
+    if lowest >= highest:
+        return f"sample.guidance_interval must be [lowest, highest], got {[lowest, highest]}"
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
     for index, source in enumerate(params.base.sources):

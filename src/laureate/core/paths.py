@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from laureate.core.errors import LaureateError
+
 DATASET = Path("data/dataset")
 ENCODED = Path("data/encoded.safetensors")
 RECONSTRUCTED = Path("data/reconstructed")  # training portraits through the base's VAE
@@ -61,3 +63,11 @@ def machine_file(rank: int) -> Path:
 def choice_file(rank: int) -> Path:
     """metrics/choices/rank-N.json: the learning rate, step and strength that a rank is drawn with."""
     return CHOICES / f"rank-{rank}.json"
+
+
+def in_home(path: str | Path) -> Path:
+    """A path with the home folder in place of `~` or `~NAME`. Raises LaureateError for a user who is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise LaureateError(f"{path}: this machine has no user of that name; write the whole path") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from laureate.core.files import sha256_file
+from laureate.core.system_files import has_system_part
 
 PACKAGE = Path(__file__).resolve().parents[1]  # the code that runs, whatever the working folder holds
 
@@ -35,5 +36,5 @@ def code_of_stage(stage: str, package: Path = PACKAGE) -> str:
     return key_of({
         f"src/{file.relative_to(package.parent).as_posix()}": sha256_file(file)
         for file in files
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file() and not has_system_part(file.relative_to(package))
     })  # fmt: skip

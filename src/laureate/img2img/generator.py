@@ -15,6 +15,7 @@ from laureate import __version__
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, DATASET
+from laureate.core.system_files import is_system_file
 from laureate.formats.pictures import read_picture
 from laureate.imaging import paper, png
 from laureate.img2img import pipeline
@@ -116,12 +117,14 @@ class PortraitGenerator:
             self._captions()
 
     def settings(self, prompt: str, **given: Any) -> Settings:
-        """The study's settings of `sample`, with those of `given` that are not None.
+        """The study's settings of `sample`, but at least `Settings.steps`, with those of `given` that are not
+        None.
 
         Raises LaureateError as `Settings.check` does.
         """
         own = self.params.sample
-        usual = Settings(prompt, guidance=own.guidance, steps=own.steps, negative=own.negative_prompt)
+        steps = max(own.steps, Settings.steps)  # only a share of them is run
+        usual = Settings(prompt, guidance=own.guidance, steps=steps, negative=own.negative_prompt)
         wanted = replace(usual, **{key: value for key, value in given.items() if value is not None})
         wanted.check()
         return wanted
@@ -236,7 +239,7 @@ def load_control(folder: str | Path) -> Any:
 
 def paper_of(dataset: Path) -> paper.Colour:
     """The paper of the training portraits: the median of their corners. Raises LaureateError without any."""
-    files = sorted((dataset / "train").glob("*.png"))
+    files = sorted(file for file in (dataset / "train").glob("*.png") if not is_system_file(file.name))
     try:
         return paper.colour(read_picture(file, "run `laureate prepare`") for file in files)
     except ValueError:

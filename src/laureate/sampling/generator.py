@@ -172,6 +172,7 @@ class Generator:
             "prompt": text,
             "negative": own.negative_prompt,
             "guidance": settings.guidance,
+            "guidance_interval": own.guidance_interval,
             "steps": settings.steps,
             "scheduler": own.scheduler,
             "seed": seed,
