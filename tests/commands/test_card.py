@@ -154,7 +154,7 @@ def test_every_variant_that_can_be_trained_has_a_card(
 
 def test_a_card_needs_torch_alone(study: Path) -> None:
     """diffusers and transformers would take longer than the card itself."""
-    assert imported("card", "--rank", "2") == {"torch"}
+    assert imported("card", "--rank", "2") == set()
 
 
 def test_the_weights_load_in_diffusers(study: Path) -> None:
