@@ -66,9 +66,10 @@ def kohya(state: Mapping[str, Any], adapter: Adapter) -> dict[str, Any]:
     """`unet.NAME.lora_A.weight` => `lora_unet_NAME.lora_down.weight`, `.lora_up.weight` and `.alpha`; and
     `text_encoder.text_model.NAME` => `lora_te_text_model_NAME`; the points in NAME become underscores.
 
-    `.alpha` is a float32 scalar per layer. ComfyUI reads the same names: its loader knows the attention
-    layers of Stable Diffusion 1 and 2 by them, and the layers of their text encoders. Raises LaureateError
-    for an adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
+    `state` may hold tensors or arrays; `.alpha` is a float32 scalar of NumPy per layer. ComfyUI reads the
+    same names: its loader knows the attention layers of Stable Diffusion 1 and 2 by them, and the layers of
+    their text encoders. Raises LaureateError for an adapter with magnitudes (DoRA), which Kohya's
+    networks.lora does not have.
     """
     if adapter.variant == "dora":
         raise LaureateError("an adapter trained with DoRA has no form in Kohya's scripts: use --to diffusers")
