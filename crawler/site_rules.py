@@ -5,6 +5,7 @@ Directives are in the header `X-Robots-Tag`, in `<meta name="robots">`, and in T
 """
 
 import math
+import re
 import zlib
 from collections.abc import Iterable
 from typing import Protocol
@@ -12,6 +13,11 @@ from typing import Protocol
 ROBOTS_LARGEST = 500 * 1024  # bytes that are read of a robots.txt (RFC 9309, section 2.5)
 AGENT = "laureate"  # our name in robots.txt and in directives
 FORBIDDEN = frozenset({"noai", "noimageai", "noimageindex", "noindex", "none"})
+DELAY = re.compile(  # a delay with a comma or a unit, as people write it and the parser does not read it
+    rb"(?im)^([ \t]*crawl[- ]?delay[ \t]*:[ \t]*)(\d+)(?:[.,](\d+))?[ \t]*"
+    rb"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?)?[ \t]*(?=#|$)"
+)
+UNITS = {b"ms": 0.001, b"s": 1.0, b"m": 60.0}  # how a unit begins => seconds
 VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 
 
@@ -28,6 +34,7 @@ class Rules(Protocol):
 def robots_text(body: bytes) -> bytes:
     """A robots.txt in UTF-8, from bytes in UTF-8, in UTF-16 with a byte order mark, or gzipped.
 
+    Delays such as `2,5` and `2 seconds` are given in seconds, and one before the first User-agent is for all.
     Raises ValueError for everything else: web pages, binary data, damaged archives.
     """
     if body.startswith(b"\x1f\x8b"):
@@ -48,7 +55,18 @@ def robots_text(body: bytes) -> bytes:
         raise ValueError("it is a web page")
     if b"\0" in body or sum(byte < 32 and byte not in b"\t\n\r\f" for byte in body[:4096]) > 8:
         raise ValueError("it is no text")
-    return body.removeprefix(b"\xef\xbb\xbf")[:ROBOTS_LARGEST]
+    body = body.removeprefix(b"\xef\xbb\xbf")[:ROBOTS_LARGEST]
+    text = DELAY.sub(_seconds, body.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    for_all = re.match(rb"(?i)(\s|#[^\n]*\n)*crawl[- ]?delay", text)
+    return b"User-agent: *\n" + text if for_all else text
+
+
+def _seconds(delay: re.Match[bytes]) -> bytes:
+    """A line `Crawl-delay: NUMBER UNIT` in seconds."""
+    start, whole, part, unit = delay.groups()
+    unit = (unit or b"s").lower()
+    short = b"ms" if unit.startswith((b"ms", b"milli")) else unit[:1]
+    return start + f"{float(whole + b'.' + (part or b'0')) * UNITS[short]:g}".encode()
 
 
 def delay_of(rules: Rules, agent: str = AGENT) -> float:

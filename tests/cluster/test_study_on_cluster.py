@@ -192,28 +192,35 @@ def test_a_failing_stage_and_other_errors_end_in_a_sentence(case: Case) -> None:
     assert "Traceback" not in printed
 
 
-@pytest.mark.skipif(
-    KILLS < 2, reason="minutes: with LAUREATE_CLUSTER_KILLS only, the other tests have its graph"
-)
 def test_the_small_study(
     nodes: ray_nodes.Nodes,
     tmp_path: Path,
     copy_of_repository: Callable[[Path], Path],
     tiny_models: Path,
 ) -> None:
-    """The study's own stages, with a worker killed in training."""
+    """The study's own stages: while it trains, a worker and the driver are killed and a node is lost."""
     source = tmp_path / "source"
     finished_study.prepare(source, copy_of_repository, tiny_models)
+    finished_study.set_parameters(source, {"train.steps": 60})  # so that it trains for longer than a wait
     run("git", "add", "--all", cwd=source)
     run("git", "commit", "--quiet", "--message", "a small study", cwd=source)
     serial = ray_nodes.clone(source, tmp_path / "serial", tmp_path / "none")
     run("dvc", "repro", cwd=serial)
-    case, since = Case(nodes, source, serial, tmp_path), time.time()
-    folder = case.driver()
+    case, begun = Case(nodes, source, serial, tmp_path), time.time()
+    folder, since = case.driver(), begun
     driver = nodes.drive(folder)
-    nodes.wait_for("train", driver, since)
-    task = nodes.at_work("train")
-    time.sleep(3)
-    ray_nodes.kill(task.parent())
+    for loss in ("worker", "driver", "node"):
+        nodes.wait_for("train", driver, since)
+        task, since = nodes.at_work("train"), time.time()
+        time.sleep(2)
+        if loss == "worker":
+            ray_nodes.kill(task.parent())
+        elif loss == "driver":
+            ray_nodes.kill(driver)
+            driver.communicate()
+            driver = nodes.drive(folder)
+        else:
+            nodes.lose(nodes.raylet_of(task))
+            nodes.add()
     finished(driver)
-    case.check(folder, since)
+    case.check(folder, begun)

@@ -10,7 +10,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from laureate.config import error_messages
+from laureate.config.params import Params
 from laureate.core import secrets
 from laureate.core.errors import LaureateError
 
@@ -58,6 +61,9 @@ def test_it_is_revealed_where_it_is_sent() -> None:
         (f"\ufeff{VALUE}", r"U\+FEFF"),
         (f"{VALUE}\x1b", r"U\+001B"),
         (f"{VALUE[:8]}é", r"U\+00E9"),
+        (f'"{VALUE}"', "quotation marks"),
+        (f"'{VALUE}", "quotation marks"),
+        (f"Bearer {VALUE}", "holds a space"),
     ],
 )
 def test_a_value_that_no_header_may_hold_is_named_by_its_variable(
@@ -102,3 +108,34 @@ def test_lookalikes_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTHER_API_KEY", "value-of-another-key")
     text = "http://user:password@proxy:3128 Authorization: Bearer abcdefgh123 value-of-another-key"
     assert secrets.redact(text) == "http://***@proxy:3128 Authorization: Bearer *** ***"
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "apiKey", "access_token", "sig", "Signature"])
+def test_a_key_in_an_address_is_hidden(name: str) -> None:
+    shown = secrets.redact(f"GET https://a.example/v1?version=2&{name}=abc123&n=1 failed")
+    assert shown == f"GET https://a.example/v1?version=2&{name}=***&n=1 failed"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("key", "sk-abc123def456"),
+        ("key", "hf_AbCdEfGhIjKlMnOpQr"),
+        ("key", "0123456789abcdef0123456789abcdef"),
+        ("key", "AIzaSyA1234567890abcdefg"),
+        ("url", "https://a.example/v1?api_key=abc123def456"),
+    ],
+)
+def test_a_key_in_the_parameters_is_refused_and_not_shown(key: str, name: str) -> None:
+    endpoint = {"url": "https://a.example/v1", "model": "m", key: name}
+    with pytest.raises(ValidationError) as caught:
+        Params.model_validate({"external": {"painter": {"endpoint": endpoint}}})
+    said = error_messages.sentence(caught.value)
+    assert said.startswith(f"external.painter.endpoint.{key} must be")
+    secret = name.rpartition("=")[2]
+    assert not any(secret[i : i + 6] in said for i in range(len(secret) - 5))
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "my_provider_key_1", "KEY2", "ABCDEFGH12345678IJKL", "k"])
+def test_names_of_variables_are_no_keys(name: str) -> None:
+    assert not secrets.is_key_itself(name)

@@ -56,6 +56,29 @@ def test_what_is_no_robots_txt_closes_the_site(tmp_path: Path, data: bytes) -> N
     assert set(log.asked) == {"GET /robots.txt"}
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("User-agent: *\nCrawl-delay: 2,5", 2.5),
+        ("User-agent: *\nCrawl-delay: 2s\n", 2),
+        ("User-agent: *\rCrawl-delay: 2 Seconds # please\r", 2),
+        ("User-agent: *\r\ncrawl-delay : 1 min\r\n", 60),
+        ("User-agent: *\nCrawl-delay: 500ms", 0.5),
+        ("User-agent: laureate\nCrawl-delay: 7\n\nUser-agent: *\nCrawl-delay: 1", 7),
+        ("User-agent: *\nUser-agent: laureate\nCrawl-delay: 5", 5),
+        ("# ours\n\nCrawl-delay: 4\nUser-agent: *\nDisallow:", 4),
+        ("User-agent: *\nRequest-rate: 1/1m", 60),
+        ("User-agent: googlebot\nCrawl-delay: 4", 0),
+        ("User-agent: *\nCrawl-delay: -3", 0),
+        ("User-agent: *\nCrawl-delay: 2 apples", 0),
+        ("User-agent: *\nCrawl-delay: inf", 0),
+    ],
+)
+def test_a_delay_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    rules = Protego.parse(site_rules.robots_text(text.encode()).decode())
+    assert site_rules.delay_of(rules) == seconds
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_reading_of_robots_txt(data: bytes) -> None:
     for given_bytes in (data, gzip.compress(data), b"\xff\xfe" + data):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import fuzzed_requests
 import spoilt_inputs
 from hypothesis import HealthCheck, Phase, given, settings
 from spoilt_inputs import Bytes, lines, spoilt, structured
@@ -22,6 +23,7 @@ from crawler import site_rules
 from crawler.api_responses import LaureatesResponse
 from crawler.pages import FactsPage, PrizeList
 from crawler.parsing import NotFound
+from laureate.commands import endpoint_answers
 from laureate.config import params
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import TextError, decode_text
@@ -118,6 +120,14 @@ def _page(data: bytes, _: Path) -> None:
             continue
 
 
+def _endpoint_answer(data: bytes, _: Path) -> object:
+    words, codes = endpoint_answers.said(data.decode("utf-8", "replace"))
+    assert len(words) <= 200
+    assert {endpoint_answers.refuses(code, words, codes) for code in (200, 403, 429)} <= {True, False}
+    found = endpoint_answers.first_picture(endpoint_answers.parsed(data))[0]
+    return None if found is None else endpoint_answers.decoded(found)
+
+
 READERS: dict[str, Reader] = {
     "decoder": Reader(spoilt(*spoilt_inputs.PICTURES), _examine, (PictureError,)),
     "picture headers": Reader(
@@ -210,6 +220,13 @@ READERS: dict[str, Reader] = {
         ],
         (),
     ),
+    "endpoint answers": Reader(
+        spoilt(spoilt_inputs.ANSWER)
+        | structured(["data", "b64_json", "images", "url", "error", "message", "code"]),
+        _endpoint_answer,
+        (ValueError,),
+    ),
+    "HTTP requests": Reader(fuzzed_requests.requests(), fuzzed_requests.send, (fuzzed_requests.Refused,)),
     "vote files": Reader(spoilt(spoilt_inputs.VOTES), _file("votes.csv", vote_file.read)),
     "one caption": Reader(
         spoilt(b"A man.\r\n  with a hat"),

@@ -146,3 +146,6 @@ COMFY = (
     b'"CLIPTextEncode", "inputs": {"text": "A man."}}}'
 )
 FILE_KEYS = ["file_name", "file", "image", "path", "text", "caption", "year", "id", "gender", "name"]
+ANSWER = (
+    b'{"created": 1, "data": [{"b64_json": "data:image/png;base64,iVBORw0KGgo=", "revised_prompt": "A"}]}'
+)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
+from laureate.commands import endpoint_answers as answers
 from laureate.config.params import Endpoint
 from laureate.core import network, secrets
 from laureate.core.errors import LaureateError
@@ -20,19 +18,6 @@ if TYPE_CHECKING:
 
 MEGAPIXELS = 50.0  # of one picture
 MAX_BYTES = 200_000_000  # of one answer
-REFUSAL_CODES = re.compile(
-    r"(?i)content_?policy|moderation|content_?filter|responsible_?ai|safety|nsfw|prohibited_?content"
-)
-REFUSAL_WORDS = re.compile(
-    r"(?i)safety (system|filter|checker)|content[ _](policy|moderation|filter)|moderation|responsible ai"
-    r"|nsfw|flagged|prohibited content|inappropriate|(usage|content|safety) polic"
-    r"|violat\w* .*(polic|guideline|terms)"
-)
-QUOTA_CODES = re.compile(r"(?i)insufficient_(quota|funds|credit|balance)|billing|quota_exceeded|payment")
-QUOTA_WORDS = re.compile(
-    r"(?i)quota|billing|insufficient (balance|credit|fund)|(out of|no) credits|payment required"
-)
-PASSING = re.compile(r"(?i)(retry|try again) (in|after)|per (second|minute)|rate limit")
 
 
 class Refusal(Exception):
@@ -73,7 +58,8 @@ def _ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
     known = {key: body[key] for key in ("model", "n", "size", "prompt") if key in body}
     extra = {key: value for key, value in body.items() if key not in known}
     try:
-        answer = client.images.generate(**known, extra_body=extra)
+        answer = client.images.with_raw_response.generate(**known, extra_body=extra)
+        value = answers.parsed(answer.content)
     except openai.APITimeoutError:
         raise Fault("timed out", again=True) from None
     except openai.APIConnectionError as error:
@@ -82,92 +68,47 @@ def _ask(client: Any, body: dict[str, Any]) -> dict[str, Any]:
         raise _of_status(error.response, error.status_code, body) from None
     except (openai.OpenAIError, ValueError) as error:
         raise Fault(f"not an answer of the images API: {network.short(error)}") from None
-    first = (getattr(answer, "data", None) or [None])[0]
-    url = getattr(first, "url", None)
-    data = getattr(first, "b64_json", None) or (url if str(url or "").startswith("data:") else None)
-    if not isinstance(data, str):
-        if isinstance(url, str):
-            raise LaureateError("the endpoint answers with URLs; set options: {response_format: b64_json}")
-        raise _without_picture(answer)
-    content = decoded(data)
+    data, revised = answers.first_picture(value)
+    if data is None:
+        raise _without_picture(value)
+    if answers.is_address(data):
+        raise LaureateError("the endpoint answers with URLs; set options: {response_format: b64_json}")
+    try:
+        content = answers.decoded(data)
+    except ValueError as error:
+        raise Fault(f"bytes that are not a picture: {error}") from None
     picture(content)
-    return {
-        "picture": base64.b64encode(content).decode("ascii"),
-        "revised_prompt": getattr(first, "revised_prompt", None),
-    }
+    return {"picture": base64.b64encode(content).decode("ascii"), "revised_prompt": revised}
 
 
 def _of_status(response: Any, status: int, body: dict[str, Any]) -> Exception:
     """What an answer with an error status means."""
-    words, codes = said(response.text)
-    limited = status == 429 and PASSING.search(words)
-    quota = QUOTA_CODES.search(codes) or (QUOTA_WORDS.search(words) and not limited)
-    if quota and status in (400, 402, 403, 429):
+    words, codes = answers.said(response.text)
+    if answers.is_spent(status, words, codes):
         return LaureateError(
-            f"the endpoint answered {status}: {words}; answers so far are kept, run it again to continue"
+            f"the endpoint answered {status}: {words or 'payment required'}; answers so far are kept, run it "
+            "again to continue"
         )
-    refused = REFUSAL_CODES.search(codes) or (status not in (401, 429) and REFUSAL_WORDS.search(words))
-    if refused and status != 401:
-        return Refusal(f"refused: {words}")
+    if answers.refuses(status, words, codes):
+        return Refusal(f"refused: {words or f'status {status}'}")
     if status in (408, 409, 429) or status >= 500:
         told = f": {words}" if words else ""
         return Fault(f"status {status}{told}", again=True, wait=network.retry_after(response.headers))
     if status in (400, 422):
-        cure = "; `size: null` leaves it out" if "size" in body and "size" in words.lower() else ""
+        of_size = "size" in body and answers.SIZE.search(response.text[: answers.LARGEST_ERROR])
+        cure = "; `size: null` leaves it out" if of_size else ""
         return LaureateError(f"the endpoint rejects the request: {words or f'status {status}'}{cure}")
     return LaureateError(
         f"the endpoint answered {status}: {words or 'nothing'}; check url, model and key of the endpoint"
     )
 
 
-def _without_picture(answer: Any) -> Exception:
+def _without_picture(value: Any) -> Exception:
     """What a good status without a picture means: some servers refuse so."""
-    try:
-        text = json.dumps(answer.to_dict())
-    except (AttributeError, TypeError, ValueError):
-        text = ""
-    words, codes = said(text)
-    if REFUSAL_CODES.search(codes) or REFUSAL_WORDS.search(words):
+    words, codes = answers.said(json.dumps(value))
+    if answers.refuses(200, words, codes):
         return Refusal(f"refused: {words}")
     return Fault(f"an answer without a picture{f': {words}' if words else ''}")
-
-
-def said(text: str) -> tuple[str, str]:
-    """The body of an error => its words for people, and its codes and types; both without secrets."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        plain = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)
-        return network.short(plain, 200), ""
-    words, codes = [], []
-    left: list[tuple[str, Any]] = [("error", value)]
-    while left:
-        key, found = left.pop(0)
-        if isinstance(found, dict):
-            left += found.items()
-        elif isinstance(found, list):
-            left += [(key, item) for item in found]
-        elif isinstance(found, str) and key in ("message", "error", "detail", "msg", "title", "reason"):
-            words.append(found)
-        elif isinstance(found, str) and key in ("code", "type", "status", "finish_reason", "error_code"):
-            codes.append(found)
-    return network.short("; ".join(dict.fromkeys(words)), 200), " ".join(codes)
-
-
-def decoded(data: str) -> bytes:
-    """Base64 in any of its forms => bytes: a data URI, with line breaks, in the URL-safe alphabet, unpadded.
-
-    Raises Fault.
-    """
-    if data.startswith("data:"):
-        head, comma, data = data.partition(",")
-        if not comma or not head.endswith(";base64"):
-            raise Fault("bytes that are not a picture: a data URI without base64")
-    data = "".join(unquote(data).split()).translate(str.maketrans("-_", "+/")).rstrip("=")
-    try:
-        return base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise Fault("bytes that are not a picture") from None
 
 
 def picture(content: bytes) -> Image:

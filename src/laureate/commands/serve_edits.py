@@ -74,6 +74,8 @@ async def read(headers: Any, stream: AsyncIterator[bytes], megabytes: float) -> 
         data = await images[0].read()
     finally:
         await form.close()
+        for part in getattr(parser, "_files_to_close_on_error", ()):  # a photo that was cut off is in no form
+            part.close()
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     return data, _checked(fields)
 

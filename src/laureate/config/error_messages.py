@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from laureate.config.model_sources import HIDDEN
 from laureate.config.schema import Params
 from laureate.config.section import Section
 
@@ -19,6 +20,8 @@ def sentence(error: ValidationError) -> str:
         return f"{key} is not a known key{_close(key)}"
     if last["type"] == "missing":
         return f"{key} is missing"
+    if last["type"] == HIDDEN:
+        return f"{key} must be {last['msg']}"
     return f"{key} must be {_wanted(same)}, got {shown(value)}{_hint(value)}"
 
 

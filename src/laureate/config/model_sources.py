@@ -1,10 +1,15 @@
 """Parameters that say where models come from: sources of the base, endpoints of external models."""
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
-from pydantic import Field, model_serializer
+from pydantic import Field, field_validator, model_serializer
+from pydantic_core import PydanticCustomError
 
 from laureate.config.section import Count, Name, Section
+from laureate.core import secrets
+
+HIDDEN = "value_hidden"  # type of errors whose value is not shown
 
 
 class Source(Section):
@@ -65,6 +70,23 @@ class Endpoint(Section):
     retries: int = Field(2, ge=0)  # further tries after a temporary failure
     minutes: float = Field(60.0, gt=0)  # a run sends no request after that
     cap: Count = 120  # maximum number of pictures per run
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _no_key_itself(cls, value: Any) -> Any:
+        """Refuse the key in place of its variable's name; it is not shown."""
+        if isinstance(value, str) and secrets.is_key_itself(value):
+            wanted = "the name of an environment variable that holds the key, not the key itself"
+            raise PydanticCustomError(HIDDEN, wanted)
+        return value
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _no_key_in_address(cls, value: Any) -> Any:
+        """Refuse an address with a key in it: addresses are shown and written to manifests."""
+        if isinstance(value, str) and re.search(r"(?i)[?&]\w*(key|token|secret|signature|sig)=", value):
+            raise PydanticCustomError(HIDDEN, "an address without a key in it; `key` names its variable")
+        return value
 
 
 class External(Section):

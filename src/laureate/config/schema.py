@@ -109,7 +109,12 @@ class OnNetworks(Section):
 
 
 # parameters that change results by rounding only, with the defaults that change nothing
-NEWER = {"kernels": "auto", "gradient_accumulation": 1, "gradient_checkpointing": False}
+NEWER = {
+    "kernels": "auto",
+    "gradient_accumulation": 1,
+    "gradient_checkpointing": False,
+    "long_prompts": "cut",
+}
 
 
 class Train(OnNetworks):
@@ -172,6 +177,8 @@ class Sample(OnNetworks):
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error
     precision: Precision = "auto"
     negative_prompt: str = ""
+    # what the text encoder does not read at once: cut, or encoded in chunks of 75 tokens as other programs do
+    long_prompts: Literal["cut", "chunks"] = "cut"
 
 
 JudgeKind = Literal["vision", "clip", "inception", "dino", "imagenet", "lpips-alex", "lpips-vgg"]

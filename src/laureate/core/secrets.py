@@ -21,6 +21,7 @@ RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^\s/]{16,}")  # values that are no 
 PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)(?!\*)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(\w+://)[^/\s@]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?i)([?&]\w*(?:key|token|secret|signature|sig|password)=)[^&\s\"'#]+"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(hf_|sk-)[A-Za-z0-9_-]{16,}"), HIDDEN),
 )
 
@@ -77,6 +78,8 @@ def from_environment(variable: str) -> Secret | None:
 
 def _problem(value: str) -> str | None:
     """What makes a value unfit for a header, or None."""
+    if value[0] in "\"'`" or value[-1] in "\"'`":
+        return "has quotation marks around its value"
     found = re.search(r"[^\x21-\x7e]", value)
     if found is None:
         return None
@@ -90,6 +93,12 @@ def _problem(value: str) -> str | None:
     return f"{'ends with' if found.end() == len(value) else 'holds'} {kind}"
 
 
+def is_key_itself(name: str) -> bool:
+    """Whether what should be the name of an environment variable looks like a key: long and random."""
+    letters = r"(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[a-z])[A-Za-z0-9]{16,}"
+    return bool(re.search(letters, name) or re.match(r"(sk|hf|gsk|xai|key|pk)[-_][A-Za-z0-9]{6,}", name))
+
+
 def redact(text: str) -> str:
     """`text` with *** in place of secrets: what was read, any part of it of PART characters, and lookalikes.
 
@@ -100,9 +109,7 @@ def redact(text: str) -> str:
         text = pattern.sub(hidden, text)
     for value in _of_environment():
         text = text.replace(value, HIDDEN)
-    random = [
-        value for value in _of_environment() if re.fullmatch(r"(?=.*\d)(?=.*[A-Za-z])[^\s/]{16,}", value)
-    ]
+    random = [value for value in _of_environment() if RANDOM.fullmatch(value)]
     for value in (*_read, *random):
         for form in _forms(value):
             text = _without_parts(text, form)

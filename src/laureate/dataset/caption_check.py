@@ -31,10 +31,25 @@ def check(folder: Path, pictures: Sequence[Path], found: Captions, count: CountT
         yield Finding(
             user_folder.shown(path, folder),
             "looks like captions, and is not read",
-            "name it metadata.csv or .jsonl with the columns file_name and text, write NAME.txt beside the "
-            "pictures, or remove it",
+            _remedy_of_unread(path),
             serious=without > 0,
         )
+    for path in found.mentions if without else ():
+        remedy = "write them to NAME.txt beside the pictures, if it holds captions"
+        yield Finding(
+            user_folder.shown(path, folder), "names pictures, and is not read", remedy, serious=False
+        )
+
+
+def _remedy_of_unread(path: Path) -> str:
+    """What to do about a file that looks like captions and is not read."""
+    other = ""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        other = "name it in prepare.captions if it maps names of pictures to captions, "
+    return (
+        f"{other}name it metadata.csv or .jsonl with the columns file_name and text, write NAME.txt beside "
+        "the pictures, or remove it"
+    )
 
 
 def _check_table(
@@ -53,7 +68,8 @@ def _check_table(
         yield Finding(name, f"has no column of captions ({columns})", "rename the column of captions")
     if not rows and len(table.rows) != 1:
         columns = ", ".join(FILE_KEYS[:4])
-        yield Finding(name, f"no row names a picture (columns {columns})", "correct it, or remove it")
+        remedy = 'correct it, with captions that hold a comma in "", or remove it'
+        yield Finding(name, f"no row names a picture (columns {columns})", remedy)
         return
     for number, row in table.rows:
         where = f"{name}, line {number}"

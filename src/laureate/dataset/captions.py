@@ -15,21 +15,17 @@ from pathlib import Path
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import TextError, decode_text
-from laureate.formats import caption_tables, generation_metadata, portraits
-from laureate.formats.caption_tables import TEXT_KEYS, word_of
+from laureate.dataset.caption_lookalikes import (
+    LONGEST,
+    NOTES,
+    SIDECARS,
+    looks_like_captions,
+    speaks_of_pictures,
+)
+from laureate.formats import caption_tables, generation_metadata
 from laureate.formats.file_names import is_outside, normalized
 from laureate.formats.jsonl import Row
 from laureate.imaging.headers import read_header
-
-SIDECARS = (".txt", ".caption", ".cap", ".captions", ".json")  # in this order, where a picture has several
-TEXTLIKE = frozenset({*SIDECARS, ".tags", ".jsonl", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".toml"})
-TEXTLIKE |= {".xlsx", ".ods", ".md", ".xml", ".lab", ".prompt", ".wd14", ".blip"}
-NOTES = re.compile(r"(?i)(read.?me|licen[cs]e|credits?|notice|notes?|todo|changelog)\b.*")
-# names of files that hold captions; what follows a picture's name in one, as in p01_caption.txt
-SAYS_SO = re.compile(r"(?:.*[_\W])?(captions?|metadata|labels|annotations)\b")
-LIKE_A_PICTURE = re.compile(r"[._-](?=[a-z]*(?:cap|txt|text|tag|prompt|desc|label|blip|wd))")
-NO_CAPTIONS = frozenset({".xmp", ".npz", ".pt", ".safetensors", ".pp3", ".aae"})  # beside pictures too
-LONGEST = 2**20  # bytes of one caption file
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,7 @@ class Captions:
     unread: Sequence[Path] = ()  # look like captions and are not read
     stray: Sequence[Path] = ()  # a caption file without its picture
     beaten: Mapping[Path, Path] = field(default_factory=dict)  # a second caption file => the one that is used
+    mentions: Sequence[Path] = ()  # other texts that name pictures
 
     def sources(self) -> Counter[str]:
         """Where the captions are from, such as '.txt' or 'metadata.csv' => their number."""
@@ -109,12 +106,12 @@ def find(
         found[picture] = Caption(row, None if text is None else one_line(text), source, error)
     stray = _stray(sidecars.values(), used, found)
     named = {name for picture in pictures for name in (picture.name.lower(), picture.stem.lower())}
-    unread = [
-        path
-        for path in others
-        if path not in used and path not in stray and _looks_like_captions(path, named)
+    left = [path for path in others if path not in used and path not in stray]
+    unread = [path for path in left if looks_like_captions(path, named, len(pictures))]
+    mentions = [
+        path for path in left if path not in unread and speaks_of_pictures(path, named, len(pictures))
     ]
-    return Captions(found, tables, unread, stray, beaten)
+    return Captions(found, tables, unread, stray, beaten, mentions)
 
 
 def one_line(text: str) -> str:
@@ -198,19 +195,7 @@ def _sidecar(path: Path) -> tuple[str | None, str | None]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None, None
-    if not isinstance(value, dict):
-        return None, None
-    return next((word_of(value[key]) for key in TEXT_KEYS if word_of(value.get(key))), None), None
-
-
-def _is_text(path: Path) -> bool:
-    """Whether a file is a short text."""
-    try:
-        with path.open("rb") as file:
-            decode_text(file.read(LONGEST))
-    except (OSError, TextError):
-        return False
-    return True
+    return caption_tables.caption_of(value), None
 
 
 def _stray(sidecars: Iterable[Path], used: set[Path], found: Mapping[Path, Caption]) -> list[Path]:
@@ -228,25 +213,3 @@ def _stray(sidecars: Iterable[Path], used: set[Path], found: Mapping[Path, Capti
         and path.suffix.lower() != ".json"
         and not NOTES.fullmatch(path.name)
     )
-
-
-def _looks_like_captions(path: Path, named: set[str]) -> bool:
-    """Whether a file may hold captions: it is named as a picture, or speaks of pictures by name."""
-    suffix = path.suffix.lower()
-    if path.name == portraits.MANIFEST or suffix in NO_CAPTIONS or NOTES.fullmatch(path.name):
-        return False
-    start = LIKE_A_PICTURE.split(path.name.lower(), maxsplit=1)[0]
-    stem = path.stem.lower()
-    if suffix not in TEXTLIKE:
-        return (stem in named or start in named) and _is_text(path)
-    if stem in named or (start in named and suffix in SIDECARS) or SAYS_SO.match(stem):
-        return True
-    if suffix in (".parquet", ".xlsx", ".ods"):
-        return True
-    try:
-        with path.open("rb") as file:
-            text = file.read(LONGEST).decode("utf-8", "replace").lower()
-    except OSError:
-        return False
-    names = [name for name in sorted(named) if len(name) > 4 or "." in name][:500]
-    return any(name in text for name in names)

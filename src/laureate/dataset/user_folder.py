@@ -12,15 +12,20 @@ from laureate.dataset.captions import Captions
 from laureate.formats.caption_tables import number_of, word_of
 from laureate.formats.file_names import normalized, printable
 from laureate.formats.jsonl import Row
-from laureate.imaging.image_io import format_of
+from laureate.imaging.signatures import format_of, other_format_of
 
 SUFFIXES = frozenset({
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo"),
     *(".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".heif", ".avif", ".jxl"),
 })  # fmt: skip
 OTHER = frozenset({  # pictures to people, and not read
-    *(".psd", ".psb", ".xcf", ".svg", ".eps", ".pdf", ".tga", ".jp2", ".j2k", ".exr", ".hdr", ".ico"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw", ".dds", ".ppm", ".pcx"),
+    *(".psd", ".psb", ".xcf", ".kra", ".ora", ".clip", ".procreate", ".afphoto", ".ai", ".svg", ".eps"),
+    *(".tga", ".dds", ".exr", ".hdr", ".ico", ".cur", ".icns", ".pcx", ".sgi", ".qoi", ".dib", ".wmf"),
+    *(".emf", ".pdf"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".fits", ".fit", ".fts", ".dcm", ".djvu", ".pict", ".pct"),
+    *(".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".jxr", ".wdp", ".hdp", ".hif", ".heics", ".heifs", ".avifs"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw", ".raf", ".orf", ".rw2", ".raw"),
+    *(".pef", ".x3f", ".3fr", ".iiq", ".rwl", ".erf", ".kdc", ".dcr", ".mrw"),
 })  # fmt: skip
 MASKS = ("-masklabel", "-condlabel")  # OneTrainer's: they belong to a picture, and are none
 TEXTS = ("name", "category", "credit", "page", "image")  # copied where a table has them
@@ -61,7 +66,7 @@ def listed(folder: Path, known: str | Path | None = None) -> Folder:
             found.unread.append(path)
         elif suffix in SUFFIXES or (not suffix and _kind(path)):
             found.pictures.append(path)
-        elif suffix in OTHER or _kind(path) not in (None, "TIFF"):
+        elif suffix in OTHER or _kind(path) not in (None, "TIFF") or other_format_of(_start(path)):
             found.unread.append(path)
         else:
             found.others.append(path)
@@ -145,8 +150,13 @@ def shown(path: Path, folder: Path) -> str:
 
 def _kind(path: Path) -> str | None:
     """The format that a file's first bytes are of; None for none, and where it cannot be read."""
+    return format_of(_start(path))
+
+
+def _start(path: Path) -> bytes:
+    """The first 16 bytes of a file; none where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return format_of(file.read(16))
+            return file.read(16)
     except OSError:
-        return None
+        return b""

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from laureate.core.text_files import TextError, decode_text
 from laureate.formats import jsonl
 from laureate.formats.jsonl import Row
 
-FILE_KEYS = ("file_name", "file", "image", "path", "filename", "file_path", "image_path")
-TEXT_KEYS = ("text", "caption", "cap", "prompt", "captions", "description")
-KNOWN = frozenset({*FILE_KEYS, *TEXT_KEYS, "id", "name", "gender", "year", "category", "credit", "page"})
+# names of columns, in this order where a table has several; case, blanks and punctuation do not matter
+FILE_KEYS = ("file_name", "file", "image", "path", "file_path", "image_path", "image_file", "image_file_name",
+             "image_name", "img", "img_path", "img_name", "picture", "photo")  # fmt: skip
+TEXT_KEYS = ("text", "caption", "cap", "prompt", "captions", "description", "caption_text", "alt_text", "txt")
+ABOUT = ("id", "name", "gender", "year", "category", "credit", "page")
 STEM = "metadata"
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 LARGEST = 2**28  # bytes of a table
@@ -64,22 +67,55 @@ def parse_table(data: bytes, path: Path) -> list[tuple[int, Row | None]]:
 def with_known_names(row: Mapping[str, Any]) -> Row | None:
     """A row with `file_name` and, where there is a column of captions, `text`; None if it names no file.
 
-    Known names are found in any case: `File_Name` is `file_name`.
+    Known names are found however they are spelt: `File Name` is `file_name`. The caption is the first of
+    `TEXT_KEYS` that is not empty.
     """
-    row = {**{key.lower(): value for key, value in row.items() if key.lower() in KNOWN}, **row}
+    row = {**_spelt(row), **row}
     file = next((row[key] for key in FILE_KEYS if isinstance(row.get(key), (str, dict))), None)
     if isinstance(file, dict):  # an Image of `datasets`
         file = file.get("path")
     if not isinstance(file, str) or not file.strip():
         return None
     found = {**row, "file_name": file.strip()}
-    key = next((key for key in TEXT_KEYS if key in row), None)
-    if key is not None:
-        value = row[key]
-        if isinstance(value, list):  # several captions of one picture: the first
-            value = next(iter(value), None)
-        found["text"] = as_utf8(value) if isinstance(value, str) else None
+    if any(key in row for key in TEXT_KEYS):
+        found["text"] = caption_of(row)
     return found
+
+
+def known_name(column: str) -> str | None:
+    """The known name of a column, such as 'file_name' for 'File Name' and 'fileName'; None for others."""
+    return _SQUEEZED.get(_squeezed(column))
+
+
+def caption_of(value: Any) -> str | None:
+    """The caption in a row of a table or in a JSON file: a text, or the first of `TEXT_KEYS` that has one.
+
+    Of several captions of one picture, a list, the first. None where there is none.
+    """
+    if isinstance(value, str):
+        return word_of(value)
+    if not isinstance(value, Mapping):
+        return None
+    spelt = _spelt(value)
+    for key in TEXT_KEYS:
+        text = spelt.get(key)
+        if isinstance(text, list):
+            text = next(iter(text), None)
+        if (word := word_of(text)) is not None:
+            return word
+    return None
+
+
+def _spelt(row: Mapping[str, Any]) -> Row:
+    """Known name => value of a row; of two columns that are spelt alike the first."""
+    return {known: row[key] for key in reversed(list(row)) if (known := known_name(key))}
+
+
+def _squeezed(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+_SQUEEZED = {_squeezed(name): name for name in (*FILE_KEYS, *TEXT_KEYS, *ABOUT)}
 
 
 def as_utf8(text: str) -> str:
@@ -119,9 +155,14 @@ def _lines(text: str) -> Iterator[tuple[int, Row | None]]:
 
 
 def _csv(text: str) -> Iterator[tuple[int, Row | None]]:
-    """Rows of a CSV table, by comma, semicolon or tab, whichever its first line has most of."""
-    head = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    """Rows of a CSV table, by comma, semicolon, tab or bar, whichever its first line has most of.
+
+    A line `sep=;` before the names of the columns, as Excel has it, says the same.
+    """
+    text = text.lstrip("\r\n")
+    if said := re.match(r"sep=(.)(?:\r\n|\r|\n)+", text):
+        text = text[said.end() :]
+    delimiter = said[1] if said else max(",;\t|", key=re.split(r"[\r\n]", text, maxsplit=1)[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []
     for cells in reader:
@@ -152,7 +193,7 @@ def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
             columns = {
                 name: [_plain(value) for value in table.column(name).to_pylist()]
                 for name in table.column_names
-                if name.lower() in KNOWN
+                if known_name(name)
             }
     except BaseException as error:  # a panic of the reader in Rust is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laureate.core.text_files import TextError, decode_text
 from laureate.formats import generation_metadata
 from laureate.formats.generation_metadata import Generation
 from laureate.imaging.headers import read_header
@@ -73,7 +74,11 @@ def _rows(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, manifest in TABLES.items():
         for table in sorted(folder.rglob(name)):
-            text = table.read_text("utf-8", "replace")
+            data = table.read_bytes()
+            try:
+                text = decode_text(data)
+            except TextError:
+                text = data.decode("utf-8", "replace")
             for row in generation_metadata.table(text, manifest):
                 found.setdefault(_plain(table.parent / row["file_name"]), row)
     return found

@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image
 
 BITS = (8, 10, 12, 14, 16, 32)  # what scanners, cameras and renderers store in 16 or 32 bits
+FLOATS = (1.0, *(2.0**bits - 1 for bits in BITS[:-1]))  # what the largest value of floats may stand for
+BEYOND = 0.1  # share of the range by which resampled floats may lie outside of it; these are cut off
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 DEEP = ("I", "F")  # how Pillow's modes of more than 8 bits begin
 
@@ -19,25 +21,24 @@ def eight_bits(image: Image.Image, clear: object = None) -> tuple[Image.Image, s
     """A picture of a deep mode => (mode L, a note where its range is not that of its mode).
 
     Integers are read as the smallest of `BITS` that holds their largest value, but 16 bits where that is
-    unlikely to be meant: at least 8. Floats are read as 0..1, else as 0..255, else as 0..65535. `clear` is
-    the value that PNG calls transparent: it becomes white.
+    unlikely to be meant: at least 8. Floats are read by the smallest of `FLOATS` that they do not exceed by
+    more than `BEYOND`, and what lies outside of the range is cut off. `clear` is the value that PNG calls
+    transparent: it becomes white.
 
-    Raises ValueError for NaN, infinities and negative values, and for floats above 65535.
+    Raises ValueError for NaN, infinities and negative values, for floats between 0..1 and 0..255 and for
+    those above 65535: nobody can know their range.
     """
     values: Any = np.asarray(image)
     if values.dtype == np.int32 and values.size and values.min() < 0 and _unsigned(image):
         values = values.view(np.uint32)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("some of its values are not numbers (NaN or infinite)")
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
-    if low < 0:
-        raise ValueError(f"its values go from {low:g} to {high:g}, and a picture's start at 0")
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if values.dtype.kind == "f":
-        if high > 65535:
-            raise ValueError(f"its values go up to {high:g}, more than 65535")
-        top = next(limit for limit in (1.0, 255.0, 65535.0) if high <= limit)
-        note = None if top == 1.0 else f"floats of 0..{top:.0f}"
+        top, note = _range_of_floats(low, high)
     else:
+        if low < 0:
+            raise ValueError(f"its values go from {low:g} to {high:g}, and a picture's start at 0")
         bits = next(bits for bits in BITS if high < 2**bits)
         top = float(2**bits - 1)
         note = None if bits == (16 if "16" in image.mode else 32) else f"values of {bits} bits"
@@ -49,6 +50,18 @@ def eight_bits(image: Image.Image, clear: object = None) -> tuple[Image.Image, s
     if isinstance(clear, int):
         scaled[values == clear] = 255
     return Image.fromarray(scaled, "L"), note
+
+
+def _range_of_floats(low: float, high: float) -> tuple[float, str | None]:
+    """The value of white, and a note where that is not 1. Raises ValueError where it cannot be known."""
+    top = next((top for top in FLOATS if high <= top * (1 + BEYOND)), None)
+    if top is None:
+        raise ValueError(f"its values go up to {high:g}, more than 65535")
+    if low < -BEYOND * top:
+        raise ValueError(f"its values go from {low:g} to {high:g}, and a picture's start at 0")
+    if top > 1.0 and high < 16:  # a picture of 0..255 that is almost black, or a scene of more than white
+        raise ValueError(f"its values go up to {high:g}, neither those of 0..1 nor of 0..255")
+    return top, None if top == 1.0 else f"floats of 0..{top:.0f}"
 
 
 def check_wide(image: Image.Image, data: bytes) -> None:

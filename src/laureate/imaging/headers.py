@@ -6,14 +6,15 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from laureate.imaging import png_text
-from laureate.imaging.image_io import FORMATS, PictureError, examine
+from laureate.imaging.image_io import FORMATS, examine
 
 
 def read_header(file: Path) -> tuple[tuple[int, int], dict[str, str]]:
     """(width, height) and the texts of a picture.
 
     PNG text, and for JPEG and WebP the Exif UserComment, where A1111 and Forge put their `parameters`.
-    Raises OSError where the file cannot be read or is no picture, and PictureError where it is damaged.
+    Metadata that is damaged or too large for Pillow does not matter. Raises OSError where the file cannot be
+    read, and PictureError where it is no picture or a damaged one.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged EXIF
@@ -23,12 +24,8 @@ def read_header(file: Path) -> tuple[tuple[int, int], dict[str, str]]:
                 if image.format in ("JPEG", "MPO", "WEBP"):
                     _add_comment(texts, image)
                 return image.size, texts
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001  # Pillow's readers raise anything on broken headers
-            if "text" not in str(error).lower():
-                raise PictureError(f"its header cannot be read: {error}") from None
-            data = file.read_bytes()  # the texts are too large for Pillow
+        except Exception:  # noqa: BLE001  # Pillow's readers raise anything on broken headers
+            data = file.read_bytes()
             return examine(data)[0].size, png_text.texts(data)
 
 

@@ -6,12 +6,16 @@ Bytes that cannot be used raise `PictureError`; its text is the reason that `lef
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from laureate.imaging import depth, png_text
+from laureate.imaging.bare_pictures import bare
+from laureate.imaging.signatures import format_of, other_format_of
 
 # what Pillow logs about damaged files would be printed beside our own words
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -24,13 +28,6 @@ FILTERS = {
     "hamming": Image.Resampling.HAMMING,
 }
 MEGAPIXELS = 50.0
-SIGNATURES = {  # format => how its bytes begin
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (png_text.SIGNATURE,),
-    "WEBP": (b"RIFF",),
-    "TIFF": (b"II*\0", b"MM\0*"),
-    "GIF": (b"GIF87a", b"GIF89a"),
-}
 ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -92,19 +89,38 @@ def decode_still(data: bytes, megapixels: float = MEGAPIXELS) -> Image.Image:
 
 
 def examine(data: bytes, megapixels: float = MEGAPIXELS) -> tuple[ImageInfo, Image.Image]:
-    """What `identify` and `decode` give, with one decoding."""
+    """What `identify` and `decode` give, with one decoding.
+
+    A PNG or JPEG that only its metadata keeps from being decoded is decoded without that.
+    """
     notes: list[str] = []
     try:
         return _examined(data, megapixels, notes)
-    except _LargeTexts:
-        rest, size = png_text.without_texts(data)
-        large = f"more than 1 MB unpacked, {size} bytes in the file"
-        notes[:] = [f"its text, such as a workflow, is what is large ({large}), and is not read"]
-        return _examined(rest, megapixels, notes)
+    except (_LargeTexts, _HeaderError) as error:
+        for rest, note in _with_less(data, error):
+            notes[:] = [note]
+            with suppress(_LargeTexts, _HeaderError):
+                return _examined(rest, megapixels, notes)
+        raise
+
+
+class _HeaderError(PictureError):
+    """What comes before the pixels cannot be read."""
 
 
 class _LargeTexts(PictureError):
     """Pillow refuses a PNG for the size of its texts."""
+
+
+def _with_less(data: bytes, error: PictureError) -> Iterator[tuple[bytes, str]]:
+    """Versions of a picture with less metadata, and what is not read of it."""
+    if isinstance(error, _LargeTexts):
+        rest, size = png_text.without_texts(data)
+        if size:
+            large = f"more than 1 MB unpacked, {size} bytes in the file"
+            yield rest, f"its text, such as a workflow, is what is large ({large}), and is not read"
+    for rest in bare(data):
+        yield rest, "its metadata is damaged or too large, and is not read"
 
 
 def _examined(data: bytes, megapixels: float, notes: list[str]) -> tuple[ImageInfo, Image.Image]:
@@ -129,12 +145,6 @@ def _examined(data: bytes, megapixels: float, notes: list[str]) -> tuple[ImageIn
             except Exception as error:  # noqa: BLE001  # Pillow's conversions raise anything on odd data
                 raise PictureError(f"it cannot be converted to RGB: {error}") from None
     return ImageInfo(kind, size, mode, frames, orientation != 1, tuple(notes)), picture
-
-
-def format_of(start: bytes) -> str | None:
-    """The format that the first 16 bytes of a file are of; None for none of `FORMATS`."""
-    found = next((kind for kind, begins in SIGNATURES.items() if start.startswith(begins)), None)
-    return None if found == "WEBP" and start[8:12] != b"WEBP" else found
 
 
 def square(picture: Image.Image, head: float = 0.0) -> Image.Image:
@@ -169,15 +179,17 @@ def _open(data: bytes, megapixels: float) -> Image.Image:
             cannot = "whose header cannot be read"
             if kind == "TIFF":
                 cannot = "of a kind that cannot be read, such as three channels of floats, or it is damaged"
-            raise PictureError(f"it is a {kind} {cannot}") from None
+            raise _HeaderError(f"it is a {kind} {cannot}") from None
         if start.startswith((b"<!doctype", b"<html")):
             what = "a web page"
         elif start.startswith(b"version https://git-lfs"):
             what = "a Git LFS pointer, not the picture itself: run `git lfs pull`"
-        raise PictureError(f"it is {what} (known: {', '.join(FORMATS)})") from None
+        elif other := other_format_of(data[:16]):
+            what = f"{other}, no picture of a known format"
+        raise _HeaderError(f"it is {what} (known: {', '.join(FORMATS)})") from None
     except Exception as error:  # noqa: BLE001  # Pillow's readers raise anything on broken headers
         _raise_large_texts(error)
-        raise PictureError(f"its header cannot be read: {error}") from None
+        raise _HeaderError(f"its header cannot be read: {error}") from None
     width, height = image.size
     if width * height > megapixels * 1e6:
         raise PictureError(f"it has {width} x {height} pixels, more than {megapixels:g} million")

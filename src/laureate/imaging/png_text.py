@@ -12,7 +12,7 @@ LONGEST = 16 * 2**20  # bytes of one text; longer ones are cut
 def texts(data: bytes) -> dict[str, str]:
     """Keyword => text of a PNG; empty for other bytes. What is damaged is left out."""
     found: dict[str, str] = {}
-    for kind, body, _ in _chunks(data):
+    for kind, body, _ in chunks(data):
         if kind in KINDS:
             keyword, _, rest = body.partition(b"\0")
             text = _text(kind, rest)
@@ -24,14 +24,14 @@ def texts(data: bytes) -> dict[str, str]:
 def without_texts(data: bytes) -> tuple[bytes, int]:
     """(a PNG without its text chunks, the number of bytes that these had)."""
     kept = [SIGNATURE]
-    for kind, _, whole in _chunks(data):
+    for kind, _, whole in chunks(data):
         if kind not in KINDS:
             kept.append(whole)
     rest = b"".join(kept)
     return rest, len(data) - len(rest)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """(kind, body, the whole chunk) of a PNG, up to the first that is cut off."""
     place = len(SIGNATURE)
     if not data.startswith(SIGNATURE):

@@ -38,18 +38,18 @@ CURVE = {"step": "Int64", "loss": "Float64", "holdout_loss": "Float64"}  # colum
 
 def score_panel(table: pd.DataFrame, score: score_catalog.ScoreColumn) -> str:
     """One score against the rank, with 95 % intervals, baseline, noise floor and VAE ceiling. => SVG"""
-    with _style():
-        figure, axes = _canvas(1, 1, (3.9, 2.7))
+    with chart_style():
+        figure, axes = canvas(1, 1, (3.9, 2.7))
         _score_axes(axes[0], table, score)
-        return _svg(figure)
+        return svg(figure)
 
 
 def scores_by_rank(table: pd.DataFrame, columns: int = 4) -> str:
     """Every score against the rank, in one figure. => SVG"""
     scores = results_table.scores_with_values(table)
     count = max(1, len(scores))
-    with _style():
-        figure, axes = _canvas(-(-count // columns), columns, (3.2 * columns, 2.7 * -(-count // columns)))
+    with chart_style():
+        figure, axes = canvas(-(-count // columns), columns, (3.2 * columns, 2.7 * -(-count // columns)))
         for panel, score in zip(axes, scores, strict=False):
             _score_axes(panel, table, score)
         for panel in axes[len(scores) :]:
@@ -57,7 +57,7 @@ def scores_by_rank(table: pd.DataFrame, columns: int = 4) -> str:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
         figure.set_facecolor(PAPER)  # a file of its own, also seen on dark pages
-        return _svg(figure)
+        return svg(figure)
 
 
 def losses(curves: Mapping[str, pd.DataFrame], highlighted: str) -> str:
@@ -65,8 +65,8 @@ def losses(curves: Mapping[str, pd.DataFrame], highlighted: str) -> str:
 
     `curves`: name => table with the columns of `CURVE`; missing values are left out.
     """
-    with _style():
-        figure, axes = _canvas(1, 2, (9.6, 3.5))
+    with chart_style():
+        figure, axes = canvas(1, 2, (9.6, 3.5))
         shades = _shades(len(curves))
         for (name, curve), shade in zip(curves.items(), shades, strict=True):
             look: dict[str, Any] = {"color": shade, "linewidth": 1.1, "zorder": 2}
@@ -82,7 +82,7 @@ def losses(curves: Mapping[str, pd.DataFrame], highlighted: str) -> str:
             panel.grid(axis="y", color=RULE, linewidth=0.6)
         if curves:
             axes[1].legend(frameon=False, fontsize=11, loc="center left", bbox_to_anchor=(1.01, 0.5))
-        return _svg(figure)
+        return svg(figure)
 
 
 def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColumn) -> None:
@@ -133,7 +133,7 @@ def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColum
     axes.grid(axis="y", color=RULE, linewidth=0.6)
 
 
-def _canvas(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def canvas(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     """A figure and its panels, row by row, without the state that pyplot keeps."""
     from matplotlib.figure import Figure
 
@@ -141,7 +141,7 @@ def _canvas(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figur
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
     """SVG text with letters as outlines, so that it looks the same everywhere, and no date."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -149,7 +149,7 @@ def _svg(figure: Figure) -> str:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def chart_style() -> Iterator[None]:
     """Matplotlib's settings for the charts drawn inside, and for no others."""
     import matplotlib
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laureate.evaluation import score_catalog
-from laureate.reporting.charts import GOLD, GREY, INK, PAPER, RULE, _canvas, _style, _svg
+from laureate.reporting.charts import GOLD, GREY, INK, PAPER, RULE, canvas, chart_style, svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ def pareto(table: pd.DataFrame, sizes: Mapping[str, int]) -> str:
     distance = by_key["kid_imagenet" if table["kid_imagenet"].notna().any() else "kid"]
     adapters = table[(table["rank"].fillna(0) > 0) & table[distance.key].notna()]
     drifting = adapters[adapters["drift"].notna()]
-    with _style():
-        figure, axes = _canvas(1, 2, (9.6, 3.8))
+    with chart_style():
+        figure, axes = canvas(1, 2, (9.6, 3.8))
         ends = [drifting[f"drift{end}"].to_numpy(float) for end in ("", "_low", "_high")]
         _panel(axes[0], drifting, distance, ends[0], (ends[0] - ends[1], ends[2] - ends[0]))
         axes[0].set_xlabel("drift (LPIPS to the base's picture, without the style phrase)")
@@ -45,7 +45,7 @@ def pareto(table: pd.DataFrame, sizes: Mapping[str, int]) -> str:
         axes[1].xaxis.set_minor_locator(ticker.NullLocator())
         axes[1].set_title("gold: no other is both nearer and cheaper", pad=10, fontsize=12, color=GREY)
         figure.set_facecolor(PAPER)  # a file of its own, also seen on dark pages
-        return _svg(figure)
+        return svg(figure)
 
 
 def front(costs: np.ndarray, distances: np.ndarray) -> list[bool]:

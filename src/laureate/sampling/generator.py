@@ -16,7 +16,7 @@ from laureate.core.files import sha256_file
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS
 from laureate.formats import prompts
 from laureate.imaging import png
-from laureate.networks.diffusion import base_model, encoding, prompt_length
+from laureate.networks.diffusion import base_model, prompt_length
 from laureate.sampling import pipeline
 
 if TYPE_CHECKING:
@@ -127,14 +127,14 @@ class Generator:
         )
         with self._lock:
             (unet, encoder), (tokenizer, _, vae) = self._model(model, settings.strength), self._shared()
-            embedded = encoding.embed(tokenizer, encoder, [own.negative_prompt, text])
+            (states,), negatives = pipeline.conditions(tokenizer, encoder, [text], own)
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [pipeline.starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
             batches = pipeline.solve(
                 self.found,
                 unet,
-                embedded[1:].expand(len(seeds), -1, -1),
-                embedded[:1],
+                states.expand(len(seeds), -1, -1),
+                negatives[len(states)],
                 torch.stack(noise),
                 own,
                 min(own.batch, len(seeds)),
@@ -172,6 +172,8 @@ class Generator:
         """What the text encoder reads of a prompt, and a sentence on the rest; None if all is read."""
         with self._lock:
             tokenizer = self._shared()[0]
+            if self.params.sample.long_prompts == "chunks":
+                return text, None
             cut = prompt_length.sentence(tokenizer, text, "of this request", self.params.prepare.style)
             return prompt_length.split(tokenizer, text)[0], cut
 

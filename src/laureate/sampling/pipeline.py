@@ -1,6 +1,7 @@
 """Draw pictures from prompts and noise, with the base or with an adapter merged into it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,10 @@ def draw(
 def latents(
     base: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
 ) -> "Iterator[Tensor]":
-    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order."""
+    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order.
+
+    A batch has prompts of one number of chunks, so that a picture depends on its own prompt only.
+    """
     import torch
 
     from laureate.networks.lora import adapter_files
@@ -40,15 +44,38 @@ def latents(
     texts = list(dict.fromkeys(prompt.text for prompt, _ in pairs))
     loaded = adapter_files.load(adapter, settings.strength) if adapter else None
     encoder = load_text_encoder(base, loaded)
-    embedded = encoding.embed(base.tokenizer(), encoder, [settings.negative_prompt, *texts])
+    states, negatives = conditions(base.tokenizer(), encoder, texts, settings)
     del encoder  # before the UNet takes its memory
-    rows = [1 + texts.index(prompt.text) for prompt, _ in pairs]
+    of_pairs = [states[texts.index(prompt.text)] for prompt, _ in pairs]
     unet = load_unet(base, loaded, settings)
     side = params.drawn_at // base.downscale
     noise = torch.stack(
         [starting_noise(prompt.id, seed, (unet.config.in_channels, side, side)) for prompt, seed in pairs]
     )
-    yield from solve(base, unet, embedded[rows], embedded[:1], noise, settings, settings.batch)
+    for tokens, group in groupby(range(len(pairs)), key=lambda place: len(of_pairs[place])):
+        places = list(group)
+        text = torch.stack([of_pairs[place] for place in places])
+        yield from solve(base, unet, text, negatives[tokens], noise[places], settings, settings.batch)
+
+
+def conditions(
+    tokenizer: Any, encoder: Any, texts: Sequence[str], settings: Sample
+) -> "tuple[list[Tensor], dict[int, Tensor]]":
+    """Embeddings of texts, (tokens, width) each, and number of tokens => that of the negative prompt, (1,
+    tokens, width).
+
+    With `sample.long_prompts: chunks`, a text has as many chunks as it or the negative prompt needs; chunks
+    of the empty text fill up the shorter one.
+    """
+    if settings.long_prompts == "cut":
+        found = encoding.embed(tokenizer, encoder, [settings.negative_prompt, *texts])
+        return list(found[1:]), {found.shape[1]: found[:1]}
+    empty, negative, *chunked = encoding.embed_chunks(
+        tokenizer, encoder, ["", settings.negative_prompt, *texts]
+    )
+    states = [encoding.filled(text, empty, max(len(text), len(negative))) for text in chunked]
+    negatives = {len(text): encoding.filled(negative, empty, len(text))[None] for text in states}
+    return states, negatives
 
 
 def load_unet(base: base_model.Base, loaded: "Loaded | None", settings: Sample) -> Any:

@@ -70,8 +70,8 @@ def _name_long_prompts(asked: Sequence[str], wanted: Prepare) -> None:
     for text in asked:
         if (tokens := count(text)) > MAX_TOKENS:
             print(
-                f"the prompt {text[:60]!r}... has {tokens} tokens, the text encoder reads {MAX_TOKENS}: its "
-                "end is not read; shorten it",
+                f"the prompt {text[:60]!r}... has {tokens} tokens, the text encoder reads {MAX_TOKENS} at "
+                "once: its end is not read, unless sample.long_prompts is chunks; shorten it",
                 file=sys.stderr,
             )
 

@@ -36,8 +36,9 @@ def run(params: Params, model: str) -> None:
     found = base_model.expected(params.base)
     adapters = adapters_of(params, model, found)
     texts = {prompt.id: prompt.text for prompt in asked}
-    for line in prompt_length.sentences(found.tokenizer(), texts, params.prepare.style):
-        print(line, file=sys.stderr)
+    if params.sample.long_prompts == "cut":
+        for line in prompt_length.sentences(found.tokenizer(), texts, params.prepare.style):
+            print(line, file=sys.stderr)
     pairs = [(prompt, seed) for prompt in asked for seed in params.sample.seeds]
     shares = dict(zip(texts, shares_of(params, adapters, len(asked)), strict=True))
     without = prompts.plain(asked, params.prepare.style, params.sample.plain)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -> Tensor:
     """Texts => (n, tokens, width) float32: the last hidden state, as StableDiffusionPipeline takes it.
 
-    Texts longer than the tokenizer's `model_max_length` (77) are cut; `count_cut` says how many.
+    Texts longer than the tokenizer's `model_max_length` (77) are cut; `count_cut` says how many, and
+    `embed_chunks` embeds them whole.
     """
     import torch
 
@@ -23,6 +24,45 @@ def embed(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -
             ids = token_ids(tokenizer, texts[start : start + batch])
             parts.append(encoder(ids.to(device, torch.int64))[0].float().cpu())
     return torch.cat(parts).clone()
+
+
+def embed_chunks(tokenizer: Any, encoder: Any, texts: Sequence[str], batch: int = 64) -> list[Tensor]:
+    """Texts => one (77 * k, width) float32 each, where k is the number of the text's chunks.
+
+    The tokens of a text are cut into chunks of 75, each with marks of start and end, and encoded by
+    themselves; their last hidden states follow each other. This is what AUTOMATIC1111, ComfyUI and the
+    community pipeline `lpw_stable_diffusion` do. A text of one chunk is embedded as by `embed`.
+    """
+    import torch
+
+    ids = [chunk_ids(tokenizer, text) for text in texts]
+    device = next(encoder.parameters()).device
+    parts, rows = [], torch.cat(ids)
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch):
+            parts.append(encoder(rows[start : start + batch].to(device, torch.int64))[0].float().cpu())
+    chunks = torch.cat(parts).split([len(of_text) for of_text in ids])
+    return [states.flatten(0, 1).clone() for states in chunks]
+
+
+def chunk_ids(tokenizer: Any, text: str) -> Tensor:
+    """A text => (chunks, 77) int32, the text encoder's input; at least one chunk, the last one padded."""
+    import torch
+
+    size = tokenizer.model_max_length - 2  # without start and end
+    words = tokenizer(text, truncation=False, add_special_tokens=False, verbose=False).input_ids
+    rows = []
+    for start in range(0, max(len(words), 1), size):
+        chunk = [tokenizer.bos_token_id, *words[start : start + size], tokenizer.eos_token_id]
+        rows.append(chunk + [tokenizer.pad_token_id] * (size + 2 - len(chunk)))
+    return torch.tensor(rows, dtype=torch.int32)
+
+
+def filled(embedded: Tensor, empty: Tensor, tokens: int) -> Tensor:
+    """(77 * k, width) => (tokens, width): chunks of the empty text, (77, width), follow."""
+    import torch
+
+    return torch.cat([embedded, *[empty] * ((tokens - len(embedded)) // len(empty))])
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> Tensor:

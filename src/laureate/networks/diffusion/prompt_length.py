@@ -29,7 +29,8 @@ def sentence(tokenizer: Any, text: str, name: str, style: str) -> str | None:
     style_lost = f"; with it the style phrase {style!r} is lost" if lost else ""
     return (
         f"the prompt {name} has {count} tokens, and the text encoder reads {tokenizer.model_max_length}: "
-        f"{cut!r} is not read{style_lost}; shorten the prompt"
+        f"{cut!r} is not read{style_lost}; shorten the prompt, or set "
+        "sample.long_prompts to chunks"
     )
 
 
