@@ -83,6 +83,30 @@ def study(encoded: Path, working_copy: Callable[[Path], Path]) -> "Params":
     return params.load()
 
 
+@pytest.fixture(scope="session")
+def warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a program `laureate` that starts in milliseconds; see the module `warm_server`."""
+    import warm_server
+
+    folder = tmp_path_factory.mktemp("warm")
+    server = warm_server.install(folder)
+    yield folder
+    server.communicate()  # closes its standard input, upon which it ends
+
+
+@pytest.fixture(scope="module")
+def warm_stages(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`laureate` on the PATH, as DVC starts it too, is that of `warm_server`; not where coverage is measured,
+    which knows no forks."""
+    if any(name.startswith("COVERAGE_PROCESS") for name in os.environ):
+        yield
+        return
+    folder = request.getfixturevalue("warm_server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_dvc_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """DVC's settings and state of this machine stay out of the tests, and the tests' out of the machine."""

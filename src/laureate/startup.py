@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +40,15 @@ def set_up(verb: str, params: Params, alone: bool) -> None:
     that packages which the stage does not need can be kept out."""
     cores.share_cores(params.threads, os.environ)
     keep_freed_memory_beside(params.base.path)
-    if alone:
+    if alone and verb not in WITHOUT_NETWORKS:
         keep_out(unused(verb, params))
         import_single_networks(verb == "train" and params.train.compile != "none")
 
 
 def set_up_command(verb: str, alone: bool) -> None:
     """What a process does before it imports the command `verb`, which is not a stage."""
-    if alone:
-        keep_out(UNUSED if verb in COMMANDS else [])
+    if alone and verb in COMMANDS:
+        keep_out(UNUSED if verb in ("plan", "draw") else [])
         import_single_networks(compiles=False)
 
 
@@ -88,14 +87,27 @@ def keep_freed_memory_beside(base: str | Path) -> bool:
 
 # these read and write pictures and run networks; `prepare` and `evaluate` need scipy
 STAGES = ("encode", "train", "sample")
-COMMANDS = ("plan", "draw")
+WITHOUT_NETWORKS = ("crawl", "compare", "select", "report")
+COMMANDS = (
+    "plan",
+    "draw",
+    "cluster",
+    "score",
+    "serve",
+    "app",
+    "portrait",
+    "price",
+    "doctor",
+)  # have networks
 UNUSED = ["scipy", "peft", "torchvision", "boto3"]
 TORCHVISION_JUDGES = ("inception", "lpips-alex", "lpips-vgg")
 
 
 def unused(verb: str, params: Params) -> list[str]:
     """Names of installed packages that the stage `verb` does not need."""
-    if verb == "train" and params.train.compile == "none" and not params.train.text_encoder:
+    train = params.train
+    needs = train.compile != "none" or train.text_encoder or train.optimizer == "adafactor"
+    if verb == "train" and not needs:
         return [*UNUSED, "transformers"]
     if verb in STAGES:
         return UNUSED
@@ -138,15 +150,16 @@ LAZY: dict[str, Names] = {
         "PreTrainedTokenizer": From("tokenization_python"),
     },
 }
-# torch's compiler, whose decorators say what it must not look into: nothing to say where nothing is compiled
-COMPILER: dict[str, Names] = {
-    "torch._dynamo": dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _as_it_is)
-}
+# torch's compiler: what its decorators and marks say to it means nothing where nothing is compiled
+MARKS = ("allow_in_graph", "assume_constant_result", "disable", "graph_break")
+COMPILER: dict[str, Names] = {"torch._dynamo": dict.fromkeys(MARKS, _as_it_is)}
 
 
 def import_single_networks(compiles: bool) -> None:
     """Let diffusers and transformers import the networks that are used, and torch its compiler if one
     `compiles`. Whatever is left out is imported when it is asked for."""
+    from importlib import metadata
+
     make_lazy(LAZY if compiles else LAZY | COMPILER)
     # both libraries look through all installed packages: once is enough
     metadata.packages_distributions = functools.cache(metadata.packages_distributions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+COMPILER = "torch._dynamo.symbolic_convert"  # the heart of torch's compiler
 LARGE = {
     "scipy",
     "peft",
@@ -12,17 +13,22 @@ LARGE = {
     "transformers",
     "torch",
     "diffusers",
-    "torch._dynamo",
+    COMPILER,
     "sympy",
     "boto3",
     "pandas",
 }
-# runs the command line as `python -m laureate` does
+# runs the command line as `python -m laureate` does; a package that waits with its __init__ is imported where
+# one of its submodules is
 PROBE = f"""
 import sys
 from laureate.cli import program
+from laureate.core.lazy_packages import is_waiting
 status = program()
-print(*(name for name in {sorted(LARGE)} if sys.modules.get(name)))
+def used(name):
+    module = sys.modules.get(name)
+    return module and not (is_waiting(module) and not any(n.startswith(name + ".") for n in sys.modules))
+print(*filter(used, {sorted(LARGE)}))
 sys.exit(status)
 """
 

@@ -46,7 +46,19 @@ def test_what_is_trained_or_compiled_decides_what_training_needs(study: params.P
     assert "transformers" not in unused("train", changed(study, text_encoder=["q_proj"]))
     assert "transformers" not in unused("train", changed(study, compile="default"))
     assert "transformers" not in unused("sample", study)
-    assert unused("prepare", study) == unused("evaluate", study) == []
+    assert unused("compare", study) == []
+
+
+def test_the_captioner_and_the_judges_decide_whether_torchvision_is_needed(study: params.Params) -> None:
+    for verb in ("prepare", "evaluate"):
+        assert "torchvision" in unused(verb, study)
+        assert "scipy" not in unused(verb, study)
+    blip = study.prepare.model_copy(update={"captioner": "blip"})
+    assert "torchvision" not in unused("prepare", study.model_copy(update={"prepare": blip}))
+    for kind in ("inception", "lpips-alex", "lpips-vgg"):
+        judges = {**study.evaluate.judges, "one": params.Judge(kind=kind, source="models/x", sha256=None)}
+        evaluate = study.evaluate.model_copy(update={"judges": judges})
+        assert "torchvision" not in unused("evaluate", study.model_copy(update={"evaluate": evaluate}))
 
 
 def test_a_package_that_is_kept_out_looks_as_if_it_were_not_installed() -> None:

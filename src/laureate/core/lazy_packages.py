@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -42,6 +41,8 @@ class LazyPackage(ModuleType):
         if isinstance(told, From):
             return getattr(importlib.import_module(f"{self.__name__}.{told.submodule}"), name)
         if name == "__version__":
+            from importlib import metadata
+
             return metadata.version(self.__name__)
         if not (name.startswith("__") and name != "__all__"):
             if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__) is not None:
@@ -60,13 +61,13 @@ class _Loader(importlib.abc.Loader):
 
     def __init__(self, own: importlib.abc.Loader, names: Names) -> None:
         self.own, self.names = own, names
-        self._lock, self._opened = threading.RLock(), False
+        self._lock, self.is_open = threading.RLock(), False
 
     def open(self, package: ModuleType) -> None:
         """Run its `__init__`, unless it has run or is running."""
         with self._lock:
-            if not self._opened:
-                self._opened = True
+            if not self.is_open:
+                self.is_open = True
                 self.own.exec_module(package)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -99,6 +100,15 @@ class Finder(importlib.abc.MetaPathFinder):
             return None
         spec.loader = _Loader(spec.loader, self.packages[fullname])
         return spec
+
+
+def is_waiting(module: ModuleType) -> bool:
+    """Whether it is a package whose `__init__` has not run."""
+    return (
+        isinstance(module, LazyPackage)
+        and isinstance(module.__loader__, _Loader)
+        and not module.__loader__.is_open
+    )
 
 
 def make_lazy(packages: Mapping[str, Names]) -> None:

@@ -10,6 +10,7 @@ RECONSTRUCTED = Path("data/reconstructed")  # training portraits through the bas
 ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")
+CHOICES = Path("metrics/choices")  # learning rate, step and strength of every rank
 SAMPLES = Path("data/samples")
 PLAIN = Path("data/plain")  # pictures of prompts without the style phrase
 EVIDENCE = Path("data/evidence")
@@ -57,6 +58,11 @@ def curve_file(rank: int) -> Path:
 def machine_file(rank: int) -> Path:
     """metrics/machines/rank-N.json: where the adapter was trained, with which precision, and at what cost."""
     return MACHINES / f"rank-{rank}.json"
+
+
+def choice_file(rank: int) -> Path:
+    """metrics/choices/rank-N.json: the learning rate, step and strength that a rank is drawn with."""
+    return CHOICES / f"rank-{rank}.json"
 
 
 def in_home(path: str | Path) -> Path:
