@@ -64,19 +64,46 @@ def draw(pipe: Any, adapter: Path | None, pairs: Pairs, params: Params, batch: i
         noise = torch.stack([pipeline.starting_noise(prompt.id, seed, shape) for prompt, seed in part])
         drawn.extend(
             pipe(
-                [prompt.text for prompt, _ in part],
-                negative_prompt=[params.sample.negative_prompt] * len(part),
                 latents=noise.to(pipe.device, pipe.unet.dtype),
                 num_inference_steps=params.sample.steps,
-                guidance_scale=params.sample.guidance,
                 height=params.drawn_at,
                 width=params.drawn_at,
+                **guided(pipe, [prompt.text for prompt, _ in part], params),
                 **more,
             ).images
         )
     if adapter:
         pipe.unload_lora_weights()
     return drawn
+
+
+def guided(pipe: Any, texts: list[str], params: Params) -> dict[str, Any]:
+    """Texts and guidance as arguments of the pipeline.
+
+    It has no interval of guidance; its own way to change guidance between steps is a callback.
+    """
+    own = params.sample
+    asked = {
+        "prompt": texts,
+        "negative_prompt": [own.negative_prompt] * len(texts),
+        "guidance_scale": own.guidance,
+    }
+    if own.guidance == 1 or own.guidance_interval == [0, 1]:
+        return asked
+    pipe.scheduler.set_timesteps(own.steps)
+    steps = [sampler.is_guided(t, pipe.scheduler, own.guidance_interval) for t in pipe.scheduler.timesteps]
+    given, without = pipe.encode_prompt(texts, pipe.device, 1, True, asked["negative_prompt"])
+
+    def before_next(pipe: Any, step: int, t: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        following = steps[step + 1] if step + 1 < len(steps) else False
+        pipe._guidance_scale = own.guidance if following else 1.0
+        return {"prompt_embeds": torch.cat([without, given]) if following else given}
+
+    return asked | {
+        "guidance_scale": own.guidance if steps[0] else 1.0,
+        "callback_on_step_end": before_next,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+    }
 
 
 def compare(found: Base, adapter: Path | None, pairs: Pairs, params: Params, batch: int) -> dict[str, float]:

@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks import harness, memory
 
 COLUMNS = {"part": "part", "outcome": "outcome", "seconds": "seconds"}
+PEERS = ["one picture per call", "the same batches", "stacked"]  # guidance is throughout
 LAST_LINES = 3  # of what a part printed before it failed
 
 
@@ -32,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def parts(script: Path | None) -> dict[str, list[str]]:
     """Part => the words of its benchmark."""
+    drawing = ["sample", "--steps", "12", "--interval", "0", "1", "--peers", *PEERS, "--resolution"]
     found = {
         "pack": ["pack"],
         "train": ["train"],
         "train-compiled": ["train", "--compile", "default"],
         "train-cuda-graphs": ["train", "--compile", "reduce-overhead"],
-        "sample-512": ["sample", "--resolution", "512"],
-        "sample-768": ["sample", "--resolution", "768"],
+        "sample-512": [*drawing, "512"],
+        "sample-768": [*drawing, "768"],
         "memory": ["memory"],
         "repeat": ["repeat"],
     }

@@ -86,7 +86,7 @@ def peak(
         return int(torch.cuda.max_memory_allocated() - before)
     unet = trainer.objective.unet
     held = [*unet.parameters(), *unet.buffers(), *trainer.flat.weights, *trainer.flat.tensors]
-    held += [value for state in trainer.optimizer.state.values() for value in state.values()]
+    held += trainer.optimizer.tensors()
     storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in held}
     with LiveBytes(held) as live:
         step()

@@ -2,9 +2,11 @@
 
 Ours is what `laureate sample` does after its imports, arm by arm: load the networks anew, embed the prompts
 once, merge the adapter, draw in batches. The peer is one pipeline that is loaded once and goes through the
-arms, in the same precision, with the same solver, steps, guidance and starting noise: one picture per call,
-as the documentation of load_lora_weights shows it, and in our batches. `stacked` is no peer but the other way
-of ours that was tried: all arms in one batch, their adapters beside the weights instead of merged into them.
+arms, in the same precision, with the same solver and starting noise. With the same steps and guidance: one
+picture per call, as the documentation of load_lora_weights shows it, and in our batches; and in our batches
+with the steps that the pipeline needs for the same quality (benchmarks/guidance.py) and guidance in all of
+them, which is what it has without a callback. `stacked` is no peer but the other way of ours that was tried:
+all arms in one batch, their adapters beside the weights instead of merged into them.
 """
 
 from __future__ import annotations
@@ -21,15 +23,18 @@ from benchmarks.pack import RANKS, TARGETS
 
 if TYPE_CHECKING:
     from benchmarks.gate import Pairs
-    from laureate.config.params import Params
+    from laureate.config.params import Params, Sample
     from laureate.networks.diffusion.base_model import Base
 
+PEERS = ["one picture per call", "the same batches", "guidance throughout", "stacked"]
 RESOLUTION = {"embedded": 128, "sd21-random": 512}
 COLUMNS = {
     "peer": "peer",
     "precision": "precision",
     "arms": "arms",
     "pictures": "pictures each",
+    "ours_settings": "our steps",
+    "peer_settings": "peer's steps",
     "ours_seconds": "ours s",
     "peer_seconds": "peer s",
     "ratio": "ratio",
@@ -46,12 +51,19 @@ GATE = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--ranks, --adapters, --pictures, --steps, --batch, --resolution, --precision."""
+    """--ranks, --adapters, --pictures, --steps, --interval, --peers, --batch, --resolution, --precision."""
     harness.add_common(parser)
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS, metavar="N")
     parser.add_argument("--adapters", type=Path, metavar="DIR", help="rank-N folders; made up without")
     parser.add_argument("--pictures", type=int, default=7, metavar="N", help="per arm (default: 7)")
-    parser.add_argument("--steps", type=int, default=12, metavar="N", help="default: 12")
+    parser.add_argument("--steps", type=int, metavar="N", help="default: those of params.yaml")
+    parser.add_argument(
+        "--interval", type=float, nargs=2, metavar="X", help="of guidance (default: that of params.yaml)"
+    )
+    parser.add_argument(
+        "--throughout", type=int, default=12, metavar="N", help="steps of the peer with guidance"
+    )
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, metavar="NAME", help="some only")
     parser.add_argument("--batch", type=int, default=14, metavar="N", help="pictures at once (default: 14)")
     parser.add_argument("--resolution", type=int, metavar="PIXELS")
     parser.add_argument("--precision", default="auto", help="of what is timed (default: auto)")
@@ -60,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Time seven arms, then hold the gate for one of them in float32 and in the precision that was timed."""
     from benchmarks import gate
-    from laureate.config.params import Params, Prepare, Sample
+    from laureate.config.params import Params, Prepare, load
     from laureate.formats import prompts
     from laureate.torch_utils import device
 
@@ -69,12 +81,17 @@ def run(options: argparse.Namespace) -> None:
     count = 2 if options.quick else options.pictures
     pairs = [(asked[n // 2 % len(asked)], 1001 + n % 2) for n in range(count)]
     resolution = options.resolution or RESOLUTION.get(options.base, 128)
-    settings = Sample(
-        steps=2 if options.quick else options.steps,
-        batch=min(options.batch, count),
-        precision=options.precision,
-    )
+    own = load().sample
+    values = {
+        "steps": 2 if options.quick else options.steps or own.steps,
+        "guidance_interval": options.interval or own.guidance_interval,
+        "batch": min(options.batch, count),
+        "precision": options.precision,
+    }
+    settings = own.model_copy(update=values)
     params = Params(sample=settings, prepare=Prepare(resolution=resolution))
+    values = {"steps": 2 if options.quick else options.throughout, "guidance_interval": [0.0, 1.0]}
+    throughout = params.model_copy(update={"sample": settings.model_copy(update=values)})
     where = device.pick()
     precision = device.name_of(device.precision(options.precision, where))
     with tempfile.TemporaryDirectory() as folder:
@@ -85,11 +102,14 @@ def run(options: argparse.Namespace) -> None:
             "ours": lambda: merged(found, arms, pairs, params),
             "one picture per call": lambda: theirs(found, arms, pairs, params, 1),
             "the same batches": lambda: theirs(found, arms, pairs, params, settings.batch),
+            "guidance throughout": lambda: theirs(found, arms, pairs, throughout, settings.batch),
             "stacked": lambda: stacked(found, adapters, pairs, params),
         }
+        work = {name: work[name] for name in ["ours", *options.peers]}
         seconds = harness.interleaved(work, options.repeats, warm=0 if where.type == "cpu" else 1)
         rows = [
             {"peer": name, "precision": precision, "arms": len(arms), "pictures": count}
+            | described(settings, throughout.sample if name == "guidance throughout" else settings)
             | harness.against(seconds, "ours", name)
             for name in list(work)[1:]
         ]
@@ -100,6 +120,17 @@ def run(options: argparse.Namespace) -> None:
                 far = gate.compare(found, arm, pairs[: settings.batch], here, settings.batch)
                 held.append({"precision": asked_for, "arm": arm.name if arm else "baseline", **far})
     harness.report("sample", options, rows, COLUMNS, beside={"gate": (held, GATE)})
+
+
+def described(ours: Sample, peer: Sample) -> dict[str, str]:
+    """Steps and interval of guidance of both, in words."""
+
+    def of(own: Sample) -> str:
+        low, high = own.guidance_interval
+        where = "" if (low, high) == (0, 1) else f", guidance in {low:g} to {high:g}"
+        return f"{own.steps}{where}"
+
+    return {"ours_settings": of(ours), "peer_settings": of(peer)}
 
 
 def made_up(found: Base, ranks: Sequence[int], folder: Path) -> Path:
@@ -166,15 +197,20 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
     shape = (unet.config.in_channels, side, side)
     noise = torch.stack([pipeline.starting_noise(prompt.id, seed, shape) for prompt, seed in pairs]).to(where)
     vae = placement.place(found.vae(), where, torch.float32)
-    count = len(adapters)
+    count, rows = len(adapters), 0
 
     def predict(x: Any, t: Any, encoder_hidden_states: Any) -> Any:
-        """The sampler puts the halves of guidance one after the other; the stack wants adapter by adapter."""
-        x, text = (_inner(tensor.to(unet.dtype), count) for tensor in (x, encoder_hidden_states))
+        """The sampler puts the halves of guidance one after the other; the stack wants adapter by adapter.
+        Without guidance they are adapter by adapter."""
+        x, text = (tensor.to(unet.dtype) for tensor in (x, encoder_hidden_states))
+        if len(x) == rows:
+            return SimpleNamespace(sample=unet(x, t, encoder_hidden_states=text).sample)
+        x, text = (_inner(tensor, count) for tensor in (x, text))
         return SimpleNamespace(sample=_outer(unet(x, t, encoder_hidden_states=text).sample, count))
 
     for start in range(0, len(pairs), settings.batch):
         part = slice(start, start + settings.batch)
+        rows = count * len(noise[part])
         drawn = sampler.sample(
             predict,
             sampler.solver(found.scheduler, settings.scheduler),
@@ -183,7 +219,8 @@ def stacked(found: Base, adapters: Sequence[Path], pairs: Pairs, params: Params)
             noise[part].repeat(count, 1, 1, 1),
             steps=settings.steps,
             guidance=settings.guidance,
-            batch=count * len(noise[part]),
+            batch=rows,
+            interval=settings.guidance_interval,
         )
         for latents in drawn:
             encoding.decode(vae, latents, found.scaling_factor)

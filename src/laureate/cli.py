@@ -19,6 +19,7 @@ STAGES = {
     "prepare": "crop, caption and split the portraits into a data set",
     "encode": "compute VAE moments and text embeddings of the data set",
     "train": "train the LoRA adapter of one rank",
+    "choose": "choose the learning rate, step and strength of one rank",
     "sample": "draw every prompt with every seed with one model",
     "evaluate": "score one model's pictures against the held-out portraits",
     "compare": "test differences between the models and write the table",
@@ -99,7 +100,7 @@ def _stage(verb: str, file: str, options: dict[str, object], alone: bool) -> Non
 
     loaded = params.load(file)
     startup.set_up(verb, loaded, alone)
-    if verb == "train":
+    if verb in ("train", "choose"):
         params.check_rank(loaded, int(str(options["rank"])))
     if verb in ("sample", "evaluate"):
         known = loaded.models if verb == "evaluate" else ["baseline", *loaded.adapters]
@@ -147,7 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     crawl("--api", metavar="URL", help="URL before /laureates, instead of crawl.api")
     crawl("--out", metavar="DIR", help="output folder (default: data/raw)")
     crawl("--dry-run", action="store_true", help="print the first requests and send none")
-    commands["train"].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
+    for verb in ("train", "choose"):
+        commands[verb].add_argument("--rank", type=int, required=True, metavar="N", help="one of ranks")
     for verb in ("sample", "evaluate"):
         names = "baseline or rank-N"
         if verb == "evaluate":

@@ -105,7 +105,9 @@ TORCHVISION_JUDGES = ("inception", "lpips-alex", "lpips-vgg")
 
 def unused(verb: str, params: Params) -> list[str]:
     """Names of installed packages that the stage `verb` does not need."""
-    if verb == "train" and params.train.compile == "none" and not params.train.text_encoder:
+    train = params.train
+    needs = train.compile != "none" or train.text_encoder or train.optimizer == "adafactor"
+    if verb == "train" and not needs:
         return [*UNUSED, "transformers"]
     if verb in STAGES:
         return UNUSED

@@ -20,7 +20,9 @@ from laureate.commands import adapter_choice, export  # noqa: E402
 from laureate.config import params  # noqa: E402
 from laureate.core import paths  # noqa: E402
 from laureate.core.errors import LaureateError  # noqa: E402
+from laureate.core.files import write_json  # noqa: E402
 from laureate.networks.lora import adapter_files, shrink  # noqa: E402
+from laureate.sampling.choosing import choice  # noqa: E402
 from laureate.stages import train  # noqa: E402
 from laureate.torch_utils import safetensors_io  # noqa: E402
 
@@ -36,7 +38,13 @@ def made(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         train.run(params.load(), 4)
+        choose({"learning_rate": 0.1, "step": 14, "strength": 1.0})
     return folder
+
+
+def choose(content: dict[str, Any]) -> None:
+    """Write a choice of rank 4."""
+    write_json(paths.choice_file(4), content)
 
 
 @pytest.fixture
@@ -81,6 +89,29 @@ def test_without_options_it_is_the_main_arm_after_its_last_step(study: Path) -> 
     exported = safetensors_io.load("exports/rank-4-diffusers.safetensors")
     for name, tensor in adapter_files.load(paths.adapter_folder(4))[0].items():
         assert torch.equal(exported[name], tensor)
+
+
+def test_without_options_it_is_what_was_chosen(study: Path) -> None:
+    choose({"learning_rate": 0.1, "step": 5, "strength": 0.7})
+    loaded = params.load()
+    loaded = loaded.model_copy(update={"choose": params.Choose(strengths=[0.7])})
+    chosen = choice.read(loaded, 4)
+    one = adapter_choice.choose(4, chosen=chosen)
+    assert (one.folder, one.name, one.strength) == (paths.adapter_folder(4) / "step-5", "rank-4", 0.7)
+    assert adapter_choice.choose(4, step=5, chosen=chosen) == one
+    other = adapter_choice.choose(4, arm="main", strength=1.0, chosen=chosen)
+    assert (other.folder, other.name, other.chosen) == (paths.adapter_folder(4), "rank-4_main", False)
+    assert adapter_choice.choose(4, step=14, chosen=chosen).name == "rank-4_strength-0.7"
+    export.run(loaded, 4, "diffusers")
+    header = safetensors_io.metadata("exports/rank-4-diffusers.safetensors")
+    assert (header["laureate.step"], header["laureate.strength"]) == ("5", "0.7")
+    shorter = paths.adapter_folder(4) / "step-5"
+    torch.testing.assert_close(
+        outputs(Path("exports/rank-4-diffusers.safetensors").absolute()),
+        outputs(merged=adapter_files.load(shorter, 0.7)),
+        atol=1e-4,
+        rtol=0,
+    )
 
 
 @pytest.mark.parametrize(

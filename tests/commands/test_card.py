@@ -114,7 +114,7 @@ def test_the_card_says_step_and_strength_and_which_weights_were_measured(study: 
     text = (card.run(several, 2, step=5, strength=0.5) / "README.md").read_text()
     assert "- **Weights:** after step 5 of 14, strength 0.5, which α holds already\n" in text
     assert "rank 2, α 1," in text
-    assert "the main training after its last step, at strength 1." in text
+    assert "made with other weights of this rank: those that `laureate choose` chose." in text
     assert "pictures of 2 trainings of its rank" in text
     assert not huggingface_hub.ModelCard(text).data.eval_results, "they are not of these weights"
     assert "| rank 2 | 98 |" in text

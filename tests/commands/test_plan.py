@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_rank_between_two_others_costs_what_it_would_alone(small: Path) -> Non
 
 
 def test_arms_cost_what_as_many_adapters_do_and_the_plan_counts_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Operations: what is shared is shared by the arms of a seed alone."""
     small_base.study(tmp_path)
@@ -111,6 +112,7 @@ def test_arms_cost_what_as_many_adapters_do_and_the_plan_counts_them(
             )
         }
     )
+    shutil.copy(root / "data/prompts-choose.yaml", "data")
     shape = plan.shape_of(single)
     one, many = (plan.updates(each, shape, torch.float32, "fused")[1] for each in (single, several))
     assert many.adapted == 6 * one.adapted
@@ -118,8 +120,13 @@ def test_arms_cost_what_as_many_adapters_do_and_the_plan_counts_them(
     made = [plan.estimate(each, shape, (10, 4), torch.float32, "fused") for each in (single, several)]
     assert 5 * made[0].training < made[1].training < 6 * made[0].training
     assert made[0].sampling == made[1].sampling, "pictures are shared out over the seeds"
+    assert (made[0].choosing, made[0].candidates) == (0, 1)
+    assert made[1].chosen_from == 2 * 36 * (1 + 4), "two ranks, all candidates for three rounds at most"
+    assert made[1].choosing / made[1].chosen_from == made[1].sampling / (made[1].drawn * 3)
     plan.run(several)
-    assert "all ranks together, with 3 seeds and 2 rates" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "all ranks together, with 3 seeds and 2 rates" in printed
+    assert "Choosing: 4 candidates of a rank (learning rate, step, strength), at most 360 pictures" in printed
 
 
 def test_the_text_encoder_counts_where_it_is_trained(small: Path) -> None:

@@ -29,9 +29,11 @@ def test_settings_as_they_are_come_first_and_every_candidate_is_another() -> Non
     train = params.Train(batch=6)
     found = list(card_fit.candidates(train))
     assert found[0] == train
-    assert len({repr(one) for one in found}) == len(found) == 4 * 4  # parts 1, 2, 4 and 6
-    alone = list(card_fit.candidates(params.Train(batch=1, pack=False, gradient_checkpointing=True)))
-    assert len(alone) == 1
+    # parts 1, 2, 4 and 6, and at last another optimiser
+    assert len({repr(one) for one in found}) == len(found) == 4 * 4 + 1
+    assert [one.optimizer for one in found[-2:]] == ["adamw", "adafactor"]
+    given = params.Train(batch=1, pack=False, gradient_checkpointing=True, optimizer="adamw8bit")
+    assert list(card_fit.candidates(given)) == [given]
 
 
 def test_less_memory_asks_for_more_settings(configs: card_fit.Configs) -> None:
@@ -46,6 +48,15 @@ def test_less_memory_asks_for_more_settings(configs: card_fit.Configs) -> None:
     assert "gradient_accumulation" in less.changes(study.train)
     assert less.bytes < 0.8 * plain * card_fit.GIB
     assert less.price == pytest.approx(1, abs=0.06)
+    every = list(card_fit.candidates(study.train))
+    held = [
+        max(
+            cost.memory("cuda", 0)
+            for cost in card_fit.costs_of(study.model_copy(update={"train": one}), configs)
+        )
+        for one in every[-2:]
+    ]
+    assert held[1] < held[0], "the moments of AdamW are gone"
     none, last = card_fit.fit(study, configs, 1e-3, 0)
     assert none is None
     assert last.train.gradient_checkpointing
@@ -58,3 +69,17 @@ def test_it_is_said_in_words(configs: card_fit.Configs) -> None:
         "A card of 64 GiB has room for train as it is"
     )
     assert card_fit.lines(small(), configs, 1e-3, 0)[0].startswith("Nothing fits a card of 0.001 GiB: ")
+
+
+@pytest.mark.parametrize("kind", ["adafactor", "adamw8bit"])
+def test_an_optimiser_of_less_memory_is_counted(configs: card_fit.Configs, kind: str) -> None:
+    """Eight bytes less of every weight, but for what it keeps itself; without the package as well."""
+    study = small()
+    plain, less = (
+        card_fit.costs_of(study.model_copy(update={"train": train}), configs)[0]
+        for train in (study.train, study.train.model_copy(update={"optimizer": kind}))
+    )
+    kept = {"adafactor": 0.25, "adamw8bit": 0.27}[kind]  # share of AdamW's moments
+    saved = plain.weights - less.weights
+    assert 8 * plain.adapted * (1 - kept) < saved < 8 * plain.adapted
+    assert plain.flops == less.flops

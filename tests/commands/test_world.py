@@ -72,7 +72,7 @@ def test_there_and_back_gives_the_same_bytes(study: Path, capsys: pytest.Capture
 
 
 def test_own_values_stay(study: Path) -> None:
-    study.write_text(study.read_text().replace("steps: 240", "steps: 7 # few"))
+    study.write_text(study.read_text().replace("steps: 80", "steps: 7 # few"))
     own = "max_grad_norm: 0.5 # mine"
     study.write_text(study.read_text().replace("max_grad_norm: 1.0", own))
     assert cli.main(["world", "nobel"]) == 0

@@ -44,6 +44,18 @@ def test_equal_ranks_are_seldom_called_worse_across_trainings(luck: float) -> No
         assert wrong[False] > 40
 
 
+def test_a_judge_that_sees_every_adapter_has_its_say_however_much_they_differ() -> None:
+    """One training of three that went half wrong hides the mean of others to come, but not that these
+    adapters draw other pictures than the base."""
+    told = {0.0: 0, 10.0: 0}  # how far the ranks are from the portraits; the base is 10 away
+    for seed in range(40):
+        for far in told:
+            ranks, base, resamples = study({4: far, 8: far}, 0.0 if far else 3.0, seed)
+            told[far] += rank_selection.advise(ranks, base, resamples).rank is not None
+    assert told[0.0] == 40
+    assert told[10.0] <= 6  # 5 % of 40 are 2, of the better of two ranks some more
+
+
 def test_a_rank_that_is_worse_in_every_training_is_found() -> None:
     ranks, base, resamples = study({4: 3.0, 8: 0.0}, luck=0.05)
     advice = rank_selection.advise(ranks, base, resamples)

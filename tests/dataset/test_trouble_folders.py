@@ -62,6 +62,16 @@ def test_a_source_that_is_no_folder_is_named(
     assert "crawl" not in str(raised.value)
 
 
+@pytest.mark.parametrize("source", ["~no-such-user-1/pictures", "$HOME/pictures", "~/pictures/none"])
+def test_a_path_that_a_shell_would_expand_is_no_error_of_ours(
+    tmp_path: Path, wanted: Callable[..., Params], source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(LaureateError, match="pictures"):
+        prepare.run(wanted(source=source), out=tmp_path / "dataset")
+    assert cli.main(["doctor", source]) == 1
+    assert "unexpected" not in capsys.readouterr().err
+
+
 def test_a_source_in_the_home_folder_is_found(
     folder: Path,
     prepared: Callable[..., Rows],

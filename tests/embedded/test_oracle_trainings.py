@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from laureate import cli
 from laureate.config import params
+from laureate.core import paths
 from laureate.core.errors import LaureateError
 from laureate.embedded.oracle import (
     coverage,
     luck_of_training,
+    ranks_page,
     resampled_studies,
     retrained_pool,
     retraining_report,
@@ -102,15 +104,16 @@ def test_the_command_trains_draws_and_writes_its_page(study: params.Params) -> N
     size = retraining_study.Sizes(4, prompts=9, references=12, studies=3, study_references=4, draws=20)
     retraining_study.run(study, simulation_study.FOLDER, size, 1)
     found = json.loads(retraining_study.METRICS.read_text())
-    assert set(found["kinds"]) == {"one training", "3 trainings"}
+    assert set(found["kinds"]) == {"one training", "3 trainings", "3 trainings, 27 prompts"}
     assert set(found["luck"]["kid"]) == {"rank-2", "rank-4"}
-    assert retraining_study.PAGE.read_text() == retraining_report.page(found)
+    shown = ranks_page.part_of(ranks_page.PAGE.read_text(), "retraining")
+    assert shown == retraining_report.part(found).strip()
     adapters = list((simulation_study.FOLDER / "adapters").iterdir())
     assert len(adapters) == 4 * 2
     times = {path: path.stat().st_mtime_ns for path in simulation_study.FOLDER.rglob("*.npy")}
-    before = retraining_study.PAGE.read_bytes()
+    before = ranks_page.PAGE.read_bytes()
     retraining_study.run(study, simulation_study.FOLDER, size, 1)  # nothing is trained or drawn again
-    assert retraining_study.PAGE.read_bytes() == before
+    assert ranks_page.PAGE.read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in times} == times
     seeds = range(retrained_pool.FIRST_SEED, retrained_pool.FIRST_SEED + 2)
     one, other = (retrained_pool.trained(study, seed, simulation_study.FOLDER) for seed in seeds)
@@ -126,12 +129,13 @@ def test_too_few_trainings_are_refused(study: params.Params, capsys: pytest.Capt
 
 def test_the_page_in_docs_is_made_from_the_metrics_beside_it(root: Path) -> None:
     results = json.loads((root / "metrics/retraining.json").read_text(encoding="utf-8"))
-    assert (root / "docs/ranks.md").read_text(encoding="utf-8") == retraining_report.page(results)
+    page = (root / "docs/ranks.md").read_text(encoding="utf-8")
+    assert ranks_page.with_part(page, "retraining", retraining_report.part(results)) == page
 
 
 def test_the_page_says_the_command_that_made_it(root: Path) -> None:
     results = json.loads((root / "metrics/retraining.json").read_text(encoding="utf-8"))
-    (line,) = [line for line in retraining_report.page(results).splitlines() if line.startswith("    ")]
+    (line,) = [line for line in retraining_report.part(results).splitlines() if line.startswith("    ")]
     given = vars(cli._parser().parse_args(line.split()[1:]))
     asked = results["sizes"] | {"study_prompts": results["sizes"]["prompts"]}
     assert all(given[name] == value for name, value in asked.items() if name != "prompts")
@@ -140,3 +144,22 @@ def test_the_page_says_the_command_that_made_it(root: Path) -> None:
 def test_the_sizes_of_a_study_are_those_of_the_command(study: params.Params) -> None:
     with pytest.raises(LaureateError, match="needs prompts of at least 9, got 5"):
         simulation_study.run(study, trainings=4, study_prompts=5, study_references=4)
+
+
+def test_missing_portraits_are_named_before_anything_is_made(study: params.Params) -> None:
+    paths.ENCODED.unlink()
+    with pytest.raises(LaureateError, match=r"data/encoded\.safetensors"):
+        simulation_study.run(study, trainings=4, study_prompts=9, study_references=4)
+    assert not simulation_study.FOLDER.exists()
+
+
+@given(st.permutations(ranks_page.PARTS), st.lists(st.sampled_from(["a", "b | c", "## d\n\ne"]), min_size=3))
+def test_parts_of_the_page_keep_their_places_and_their_text(order: list[str], texts: list[str]) -> None:
+    page, known = "", {}
+    for name, text in zip(order, texts, strict=False):
+        page, known = ranks_page.with_part(page, name, text), known | {name: text}
+        assert {each: ranks_page.part_of(page, each) for each in known} == known
+    assert ranks_page.with_part(page, order[0], texts[0]) == page
+    places = [page.index(f"<!-- {name} -->") for name in ranks_page.PARTS if name in known]
+    assert places == sorted(places)
+    assert page.startswith(ranks_page.HEAD)

@@ -18,6 +18,7 @@ SMALL: dict[str, Any] = {
     "prepare.holdout": 0.5,
     "prepare.min_train": 4,
     "prepare.min_holdout": 4,
+    "train.seeds": [42],
     "train.steps": 3,
     "train.batch": 2,
     "train.learning_rate": 0.05,  # so that more steps are seen in the pictures

@@ -189,10 +189,12 @@ def test_train_has_a_share_and_a_profile(bench: Any) -> None:
     assert 0 < sum(row["share"] for row in result["beside"]["profile"]["rows"]) <= 1.001
 
 
-def test_sample_times_three_ways_and_holds_its_gate(bench: Any) -> None:
+def test_sample_times_four_ways_and_holds_its_gate(bench: Any) -> None:
     result = bench("sample", "--ranks", "2", "4", "--repeats", "1", "--resolution", "32")
     check(result, "sample")
-    assert [row["peer"] for row in result["rows"]] == ["one picture per call", "the same batches", "stacked"]
+    ways = ["one picture per call", "the same batches", "guidance throughout", "stacked"]
+    assert [row["peer"] for row in result["rows"]] == ways
+    assert {row["peer_settings"] for row in result["rows"] if row["peer"] == "guidance throughout"} == {"2"}
     held = {(row["precision"], row["arm"]): row for row in result["beside"]["gate"]["rows"]}
     for arm in ("baseline", "rank-4"):
         assert held["float32", arm]["latent_error"] < 1e-3

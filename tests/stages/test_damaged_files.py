@@ -37,6 +37,7 @@ COMMANDS = {
     "replicate": ("replicate", "drawn"),
     "encode": ("encode", "trained"),
     "train": ("train --rank 4", "trained"),
+    "choose": ("choose --rank 2", "trained"),
     "sample": ("sample --model rank-2", "trained"),
     "export": ("export --rank 2 --to kohya", "trained"),
     "card": ("card --rank 2", "trained"),

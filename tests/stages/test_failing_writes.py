@@ -49,6 +49,7 @@ CASES = {
     "report": Case("report", "drawn"),
     "encode": Case("encode", "trained"),
     "train": Case("train --rank 4", "trained", forget=True),
+    "choose": Case("choose --rank 2", "trained"),
     "sample": Case("sample --model rank-2", "trained"),
     "export": Case("export --rank 2 --to kohya", "trained"),
     "export for diffusers": Case("export --rank 2 --to diffusers", "trained"),

@@ -26,7 +26,7 @@ BEFORE_TRAINING = {
     "evaluate-portraits@noise-floor",
     "evaluate-portraits@vae-ceiling",
 }
-OF_A_RANK = ("train", "sample", "evaluate")
+OF_A_RANK = ("train", "choose", "sample", "evaluate")
 AFTER_ALL = {"compare", "select", "report"}
 
 
@@ -161,6 +161,32 @@ def test_pictures_drawn_elsewhere_get_a_row_and_leave_it(study: Path) -> None:
     assert stages_run(run("dvc", "repro", cwd=study)) == AFTER_ALL - {"select"}
     with (study / "metrics/comparison.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == MODELS
+
+
+def test_its_largest_adapter_is_cut_and_scored_beside_the_trained_ones(study: Path) -> None:
+    options = ["--page", "page.md", "--out", "shrink.json"]
+    run("python", "-m", "benchmarks", "shrink", *options, cwd=study)
+    found = json.loads((study / "shrink.json").read_text())
+    rows = {(row["rank"], row["budget"], row["key"]): row for row in found["measured"]}
+    assert {key[:2] for key in rows} == {(4, "layer"), (4, "global")}
+    assert found["large"] == 16
+    for model, title in (("rank-4", "trained"), ("rank-16", "uncut")):
+        scores = json.loads((study / f"metrics/models/{model}.json").read_text())
+        assert rows[4, "layer", "kid"][title] == pytest.approx(scores["kid"], rel=1e-5)
+    assert "| 4 |" in (study / "page.md").read_text()
+    assert run("git", "status", "--porcelain", cwd=study).splitlines() == ["?? page.md", "?? shrink.json"]
+
+
+def test_what_the_further_judges_and_pictures_add_is_timed_stage_by_stage(study: Path) -> None:
+    run("python", "-m", "benchmarks", "additions", "--quick", "--out", "additions.json", cwd=study)
+    found = json.loads((study / "additions.json").read_text())
+    rows = {row["stage"]: row for row in found["rows"]}
+    assert set(rows) == {"sample", "evaluate, portraits", "evaluate, a model", "evaluate, VAE ceiling",
+                         "encode, decode again"}  # fmt: skip
+    assert rows["evaluate, a model"]["times"] == 2
+    assert found["added"] == pytest.approx(sum(row["added"] for row in rows.values()))
+    assert all(row["ours_seconds"] > 0 for row in rows.values())
+    assert run("git", "status", "--porcelain", cwd=study).splitlines() == ["?? additions.json"]
 
 
 def test_a_version_of_the_adapter_can_be_got_by_its_tag(study: Path, tmp_path: Path) -> None:

@@ -185,6 +185,37 @@ def test_the_pictures_are_those_of_diffusers_pipeline(
     assert far["peer_psnr"] == 99, "in float32 the peer is compared with itself"
 
 
+@pytest.mark.parametrize("interval", [[0.3, 0.9], [0.0, 0.5], [0.6, 1.0]])
+def test_an_interval_of_guidance_is_a_callback_of_diffusers_pipeline(
+    study: params.Params, interval: list[float]
+) -> None:
+    """The same pictures as the pipeline whose guidance a callback turns on and off between steps; and others
+    than with guidance throughout."""
+    here = changed(study, steps=6, guidance_interval=interval, negative_prompt="A hat.")
+    pairs = [(prompt, 1) for prompt in prompts.load(here.sample.prompts)]
+    found, adapter = base_model.find("base"), paths.ADAPTERS / "rank-2"
+    far = gate.compare(found, adapter, pairs, here, batch=2)
+    assert far["latent_error"] < 1e-4
+    assert far["psnr"] > 60
+    throughout = changed(here, guidance_interval=[0.0, 1.0])
+    one, other = (torch.cat(list(pipeline.latents(found, adapter, pairs, own))) for own in (here, throughout))
+    assert float((one - other).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_batch_does_not_show_without_guidance_either(study: params.Params, precision: str) -> None:
+    """As `test_the_batch_does_not_show`, where most steps have half the rows."""
+    here = changed(study, precision=precision, guidance_interval=[0.4, 0.6])
+    sample.run(here, model="rank-2")
+    before = pictures("rank-2")
+    for batch in (1, 3, 7):
+        sample.run(changed(here, batch=batch), model="rank-2")
+        for name, picture in pictures("rank-2").items():
+            away = np.abs(picture.astype(int) - before[name])
+            assert away.max() <= (1 if precision == "float32" else 64)
+            assert away.mean() <= (0.01 if precision == "float32" else 4)
+
+
 def test_the_gate_sees_another_picture(study: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the adapter, or from other noise, the numbers are bad."""
     pairs = [(prompt, 1) for prompt in prompts.load(study.sample.prompts)]

@@ -46,7 +46,7 @@ def command(wanted: Wanted) -> str:
         words += ["--model", model]
     given = wanted.settings
     for name, value in (("strength", given.strength), ("guidance", given.guidance), ("steps", given.steps)):
-        words += [f"--{name}", f"{value:g}"]
+        words += [] if value is None else [f"--{name}", f"{value:g}"]
     words += ["--seed", str(wanted.seed), *(["--"] if wanted.prompt.startswith("-") else []), wanted.prompt]
     return shlex.join(words)
 
@@ -96,8 +96,8 @@ def draw(resources: Resources, session: Session, *fields: Any) -> Iterator[tuple
             data = loaded.png(picture, model, wanted.prompt, wanted.seed, wanted.settings)
             given = wanted.settings
             detail = f"seed {wanted.seed}, guidance {given.guidance:g}, {given.steps} steps"
-            if model != BASELINE and given.strength != 1:
-                detail = f"strength {given.strength:g}, {detail}"
+            if model != BASELINE and loaded.strength(model, given) != 1:
+                detail = f"strength {loaded.strength(model, given):g}, {detail}"
             name = generator.file_name(wanted.prompt, model, wanted.seed)
             alt = f"{title_of(model)}: {wanted.prompt}"
             made = Made("drawing", data, name, title_of(model), detail, alt)
@@ -146,7 +146,11 @@ def build(resources: Resources) -> None:
                 stop = gr.Button("Stop", elem_id="try-stop")
             with gr.Accordion("Settings", open=False):
                 strength = gr.Slider(
-                    0, MOST_STRENGTH, own.strength, step=0.05, label="Strength of the adapters"
+                    0,
+                    MOST_STRENGTH,
+                    resources.generator.strength(chosen[-1]),
+                    step=0.05,
+                    label="Strength of the adapters",
                 )
                 guidance = gr.Slider(1, MOST_GUIDANCE, own.guidance, step=0.5, label="Guidance")
                 steps = gr.Slider(1, MOST_STEPS, own.steps, step=1, label="Steps", elem_id="try-steps")

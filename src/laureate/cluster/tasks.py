@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 # the verbs that use a model; the others need one core and no GPU
-HEAVY = ("prepare", "encode", "train", "sample", "evaluate")
+HEAVY = ("prepare", "encode", "train", "choose", "sample", "evaluate")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.commands.plan_cache import PlanCache
 from laureate.commands.step_cost import Cost, between
-from laureate.config.params import Train
+from laureate.config.params import Sample, Train
 from laureate.networks.diffusion.base_model import WEIGHTS
 from laureate.networks.lora.arm import arms_of
 
@@ -61,6 +61,19 @@ class BaseCosts:
             return cost_model.drawing(self.configs, 1, side, self._torch_dtype(), self.attention).flops
 
         return int(self._known("drawing", side, count))
+
+    def guided_steps(self, sample: Sample) -> int:
+        """How many steps of a drawing have guidance, and so a second call of the UNet."""
+        if sample.guidance == 1:
+            return 0
+        settings = sample.scheduler, sample.steps, sample.guidance_interval
+
+        def count() -> int:
+            from laureate.sampling import sampler
+
+            return sampler.guided_steps(self.configs["scheduler"], *settings)
+
+        return int(self._known("guided steps", settings, count))
 
     def reading(self) -> int:
         """Operations of the text encoder for one caption."""

@@ -52,11 +52,12 @@ def run(
     for an adapter that is missing or of another base, and for a table without its row.
     """
     from laureate.networks.lora import adapter_state
+    from laureate.sampling.choosing import choice as choices
     from laureate.sampling.pipeline import check_adapter
 
     base = base_model.expected(params.base)
     check_adapter(adapter_folder(rank), base)
-    choice = adapter_choice.choose(rank, arm, step, strength)
+    choice = adapter_choice.choose(rank, arm, step, strength, choices.read(params, rank))
     rows = results_table.read_csv(COMPARISON)
     if f"rank-{rank}" not in rows.index:
         raise LaureateError(f"{COMPARISON} has no row for rank-{rank}; run `laureate compare`")
@@ -124,7 +125,7 @@ def card(
 
     name = f"rank-{choice.rank}"
     row = results_table.metrics_of(rows, name)
-    measured = choice.trained_as_usual and choice.strength == params.sample.strength
+    measured = choice.chosen  # sample drew that
     results = [  # none for weights that were not measured
         EvalResult(
             task_type="text-to-image", dataset_type="laureate", dataset_name="held-out portraits",
@@ -148,7 +149,6 @@ def card(
         name=name,
         choice=choice,
         measured=measured,
-        strength=params.sample.strength,
         trainings=len(params.train.seeds),
         rank=config["rank"],
         adapter=adapter,

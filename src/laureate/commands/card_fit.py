@@ -2,7 +2,7 @@
 
 They are tried from the cheapest to the dearest: a batch in parts does the same operations in smaller
 products; checkpointing computes activations twice; one rank after the other does what a pack does once for
-all ranks anew for each.
+all ranks anew for each. Adafactor comes last: its moments take next to no memory, but it learns otherwise.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ def candidates(train: Train) -> Iterator[Train]:
     ]
     for pack, checkpointing in ways:
         for part in parts:
-            yield train.model_copy(
-                update={
-                    "pack": pack,
-                    "gradient_checkpointing": checkpointing,
-                    "gradient_accumulation": part,
-                }
-            )
+            values = {
+                "pack": pack,
+                "gradient_checkpointing": checkpointing,
+                "gradient_accumulation": part,
+            }
+            yield train.model_copy(update=values)
+    if train.optimizer == "adamw":
+        yield train.model_copy(update={**values, "optimizer": "adafactor"})
 
 
 def fit(
@@ -94,7 +95,7 @@ def lines(
     if found is None:
         return [
             f"Nothing fits a card of {gib:g} GiB: with a batch in {last.train.gradient_accumulation} parts, "
-            f"checkpointing and one rank after the other a step still holds {last.bytes / GIB:.1f} GiB; "
+            f"checkpointing, one rank after the other and Adafactor a step holds {last.bytes / GIB:.1f} GiB; "
             "lower prepare.resolution, or leave out the largest of ranks"
         ]
     changes = found.changes(params.train)
@@ -104,11 +105,13 @@ def lines(
     price = (
         f"{100 * (found.price - 1):.0f} % more operations" if found.price > 1.005 else "the same operations"
     )
+    same = "The adapters are the same but for rounding."
+    if "optimizer" in changes:
+        same = "Adafactor learns otherwise than AdamW: the adapters differ."
     smaller = ", in smaller products" if "gradient_accumulation" in changes else ""
     return [
         f"For a card of {gib:g} GiB set in train: {written}",
-        f"A step then holds {found.bytes / GIB:.1f} GiB and takes {price}{smaller}. The adapters are "
-        "the same but for rounding.",
+        f"A step then holds {found.bytes / GIB:.1f} GiB and takes {price}{smaller}. {same}",
     ]
 
 

@@ -20,10 +20,16 @@ def add(commands: Mapping[str, argparse.ArgumentParser]) -> None:
         which(
             "--arm",
             metavar="NAME",
-            help="another training of the rank, such as seed-43 (default: the main one)",
+            help="another training of the rank, such as seed-43, or main (default: the chosen one)",
         )
-        which("--step", type=int, metavar="N", help="one of train.snapshots (default: the last step)")
-        which("--strength", type=float, metavar="X", help="merged into the weights' alpha (default: 1)")
+        which(
+            "--step",
+            type=int,
+            metavar="N",
+            help="one of train.snapshots (default: the chosen step; with --arm the last)",
+        )
+        words = "merged into the weights' alpha (default: the chosen one)"
+        which("--strength", type=float, metavar="X", help=words)
     for verb in ("card", "push"):
         words = "who permits the use of the training pictures"
         commands[verb].add_argument("--rights", default="", metavar="TEXT", help=words)
@@ -132,7 +138,7 @@ def _draw(parser: argparse.ArgumentParser) -> None:
     add("prompt", metavar="PROMPT", help="what the picture shows, such as 'A woman with a bun.'")
     model = "baseline, rank-N or a folder below models/lora/rank-N; again for each (default: params.selected)"
     add("--model", action="append", default=[], metavar="NAME", dest="models", help=model)
-    add("--strength", type=float, metavar="X", help="of the adapter, from 0 to 2 (default: 1)")
+    add("--strength", type=float, metavar="X", help="of the adapter, from 0 to 2 (default: the chosen one)")
     add("--guidance", type=float, metavar="X", help="default: params.sample.guidance")
     add("--steps", type=int, metavar="N", help="default: params.sample.steps")
     add("--seed", type=int, default=1, metavar="N", help="of the first picture's noise (default: 1)")

@@ -78,14 +78,12 @@ def training(
         text=text,
     )
     trainer.restore(trainer.state(), 1)  # creates the optimiser's moments, as after one update
-    for state in trainer.optimizer.state.values():
-        state["step"] = torch.tensor(1.0)  # its value is read
     held = sum(weight.numel() for weight in trainer.flat.weights)
-    # bytes of a weight's gradient, two moments, and copy in the base's precision
-    each = 12 + (0 if dtype == torch.float32 else dtype.itemsize)
+    # bytes of a weight's gradient and copy in the base's precision
+    each = 4 + (0 if dtype == torch.float32 else dtype.itemsize)
+    moments = sum(tensor.nbytes for tensor in trainer.optimizer.tensors())
     products = sum(tensor.nbytes for group in trainer.flat.groups for tensor in group.tensors)
-    excluded = [value for state in trainer.optimizer.state.values() for value in state.values()]
-    excluded += trainer.flat.tensors
+    excluded = [*trainer.optimizer.tensors(), *trainer.flat.tensors]
     if encoder is not None:
         excluded += [*encoder.parameters(), *encoder.buffers()]
         encoder.set_attn_implementation("eager" if attention == "plain" else "sdpa")
@@ -98,11 +96,11 @@ def training(
     padded *= len(adapters) * max(adapter.rank for adapter in adapters)
     return Cost(
         flops=counted.flops,
-        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held + products,
+        weights=size_of(unet) + (size_of(encoder) if encoder else 0) + each * held + moments + products,
         temporary=counted.peak,
         large=counted.large_at_peak,
         adapted=sum(weight.numel() for pair in weights for weight in pair),
-        padding=(4 + each) * max(0, padded - held),
+        padding=(4 + each + trainer.optimizer.padding_bytes()) * max(0, padded - held),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from laureate.core.errors import LaureateError
+from laureate.core.paths import in_home
 from laureate.core.progress import progress
 from laureate.dataset import folder_check, layouts, mended_copy, user_folder
 
@@ -18,15 +19,15 @@ def run(path: str, file: str = "params.yaml", fix: str | None = None) -> None:
     from laureate.config import params
 
     loaded = params.load(file) if Path(file).is_file() else params.Params()
-    folder, settings = Path(path).expanduser(), loaded.prepare
+    folder, settings = in_home(path), loaded.prepare
     there = user_folder.listed(folder, settings.captions)
     found = user_folder.captions_of(there, settings.embedded_prompts)
     print(layouts.summary(there, found))
     if fix is not None:
         megapixels = loaded.crawl.megapixels
-        changes = mended_copy.write(there, found, Path(fix).expanduser(), settings.near, megapixels)
+        changes = mended_copy.write(there, found, in_home(fix), settings.near, megapixels)
         print("\n".join([f"{fix}: {len(changes)} corrections", *(f"  {change}" for change in changes)]))
-        folder = Path(fix).expanduser()
+        folder = in_home(fix)
         there = user_folder.listed(folder)
         found = user_folder.captions_of(there)
     findings = folder_check.check_listed(

@@ -42,11 +42,12 @@ def run(
     LaureateError as that does, and for an adapter that is missing or was trained on another base.
     """
     from laureate.networks.lora import adapter_state
+    from laureate.sampling.choosing import choice as choices
     from laureate.sampling.pipeline import check_adapter
 
     base = base_model.expected(params.base)
     check_adapter(adapter_folder(rank), base)
-    choice = adapter_choice.choose(rank, arm, step, strength)
+    choice = adapter_choice.choose(rank, arm, step, strength, choices.read(params, rank))
     state, adapter = adapter_state.load_arrays(choice.folder, choice.strength)
     path = Path(out) if out else EXPORTS / f"{choice.name}-{to}.safetensors"
     metadata = origin(choice, base)

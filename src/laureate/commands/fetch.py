@@ -17,6 +17,7 @@ from laureate.config.params import Base, Params, Source
 from laureate.core import network, secrets
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_json
+from laureate.core.system_files import files_in
 from laureate.networks.diffusion import base_model
 from laureate.networks.sources.http_download import ExpectedFile, Unavailable, UnexpectedContent, download
 
@@ -278,7 +279,7 @@ def _link(source: Path, target: Path) -> None:
     """
     if not source.is_dir():
         raise Unavailable(f"there is no folder {source}")
-    files = sorted(source.rglob("*"))
+    files = sorted(files_in(source))
     for path in files:
         if path.is_file() and network.is_lfs_pointer(path):
             raise Unavailable(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in {source}")

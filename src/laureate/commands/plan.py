@@ -21,6 +21,7 @@ from laureate.core.paths import DATASET
 from laureate.formats import imagefolder, prompts
 from laureate.networks.diffusion import base_model
 from laureate.networks.lora.arm import arms_of
+from laureate.sampling.choosing import cost as choosing
 
 TERA = 1e12
 SHARE = 0.35  # of the speed of a matrix product; UNets on GPUs are reported at 0.3 to 0.5
@@ -52,11 +53,14 @@ class Plan:
     encode: int  # operations of the whole stage
     training: int  # operations of all ranks
     sampling: int  # operations of all models
+    candidates: int  # of every rank, to choose from
+    chosen_from: int  # pictures of all ranks that choosing draws at most
+    choosing: int  # operations of these
 
     @property
     def flops(self) -> int:
         """Operations of the three stages."""
-        return self.encode + self.training + self.sampling
+        return self.encode + self.training + self.sampling + self.choosing
 
 
 def run(params: Params, pictures: int | None = None, card: float | None = None) -> None:
@@ -135,9 +139,10 @@ def estimate(
     first = len(train.seeds) * (1 if train.pack else len(params.ranks))
     measurements = -(-steps // train.holdout_every) * arms + first
     drawn = len(prompts.load(sample.prompts)) * len(sample.seeds)
-    picture = costs.drawing(params.drawn_at) * sample.steps * (2 if sample.guidance != 1 else 1)
+    picture = costs.drawing(params.drawn_at) * (sample.steps + costs.guided_steps(sample))
     picture += costs.coding(params.drawn_at, "decode")
     encode = costs.coding(side, "encode") * sum(counts)
+    candidates, chosen_from = choosing.pictures(params, steps)
     together = pack.flops if train.pack else sum(cost.flops for cost in alone.values())
     return Plan(
         shape=shape,
@@ -151,6 +156,9 @@ def estimate(
         encode=encode,
         training=together * steps + holdout_loss * measurements,
         sampling=picture * drawn * (1 + len(params.ranks)),
+        candidates=candidates,
+        chosen_from=chosen_from,
+        choosing=picture * chosen_from,
     )
 
 
@@ -199,6 +207,11 @@ def summary(params: Params, plan: Plan) -> list[str]:
         f"Drawing: {plan.drawn} pictures of each of {models} models at {params.drawn_at} px, {sample.steps} "
         f"steps, guidance {sample.guidance:g}",
     ]
+    if plan.candidates > 1:
+        lines.append(
+            f"Choosing: {plan.candidates} candidates of a rank (learning rate, step, strength), at most "
+            f"{plan.chosen_from} pictures of all ranks"
+        )
     own = int(plan.shape.configs["unet"].get("sample_size") or 0) * _downscale(plan)
     if own and own != params.prepare.resolution:
         lines.append(
@@ -236,6 +249,7 @@ def costs_of(plan: Plan, on_gpu: tuple[dict[int, Cost], Cost], machine: Machine)
     )
     lines.append("")
     parts = {"encode": plan.encode, "train": plan.training, "sample": plan.sampling}
+    parts |= {"choose": plan.choosing} if plan.choosing else {}
     counted = ", ".join(f"{name} {value / TERA:,.0f}" for name, value in parts.items())
     lines.append(f"Operations in units of 1e12: {counted}; {plan.flops / TERA:,.0f} in all")
     lines.append(

@@ -19,7 +19,7 @@ EXPORTS = Path("exports")
 
 
 def run(params: Params, rank: int, to: int, budget: Budget = "layer", out: str | None = None) -> Path:
-    """models/lora/rank-N => a folder with an adapter of rank `to`, by default exports/rank-N-to-M.
+    """The chosen weights of rank N => a folder with an adapter of rank `to`, by default exports/rank-N-to-M.
 
     Its config.json is that of the larger adapter with the new rank and, under `cut`, what it was cut from.
     Raises LaureateError for an adapter that is missing, of another base or with DoRA, and ParameterError for
@@ -27,11 +27,12 @@ def run(params: Params, rank: int, to: int, budget: Budget = "layer", out: str |
     """
     from laureate.networks.lora import adapter_files, shrink
     from laureate.networks.lora.adapter import TEXT, UNET, Adapter
+    from laureate.sampling.choosing import choice
     from laureate.sampling.pipeline import check_adapter
 
-    folder = adapter_folder(rank)
-    check_adapter(folder, base_model.expected(params.base))
-    state, adapter = adapter_files.load(folder)
+    check_adapter(adapter_folder(rank), base_model.expected(params.base))
+    folder, strength = choice.weights_of(params, f"rank-{rank}")
+    state, adapter = adapter_files.load(folder, strength)
     if not 0 < to < adapter.rank:
         raise ParameterError(f"--to {to} must be above 0 and below the rank of the adapter, {adapter.rank}")
     suffix = "-global" if budget == "global" else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from laureate.comparison import drift_guard, rank_selection
+from laureate.comparison import choices, drift_guard, rank_selection
 from laureate.comparison.way_to_ceiling import Share, share_of_way
 from laureate.core.errors import LaureateError
 from laureate.evaluation import score_catalog, scoring
@@ -22,12 +22,16 @@ PRICES = ("content", "clip_content", "plain_content", "copies")
 
 
 def advise(
-    params: Params, models: Mapping[str, ScoredModel], ceiling: ScoredModel | None = None
+    params: Params,
+    models: Mapping[str, ScoredModel],
+    ceiling: ScoredModel | None = None,
+    chosen: choices.Choices | None = None,
 ) -> dict[str, Any]:
     """Recommend one of the adapters of a study => JSON: rank, sentences, findings, prices.
 
-    `ceiling`: the model vae-ceiling. Raises LaureateError where an adapter has pictures of other prompts or
-    seeds than the baseline, or where a judge of the panel has no score.
+    `ceiling`: the model vae-ceiling; `chosen`: as `choices.read` gives it. Raises LaureateError where an
+    adapter has pictures of other prompts or seeds than the baseline, or where a judge of the panel has no
+    score.
     """
     base, criterion = models["baseline"], params.compare.criterion
     ranks = {rank: models[f"rank-{rank}"] for rank in params.ranks}
@@ -63,7 +67,7 @@ def advise(
         name: ways_to_ceiling(key, ranks, base, ceiling) for name, key in keys.items()
     }  # fmt: skip
     leaks = drift_guard.leaks_of(ranks, base)
-    return as_json(advice, criterion, params.compare.margin, keys, ways, leaks)
+    return as_json(advice, criterion, params.compare.margin, keys, ways, leaks, chosen or {})
 
 
 def panel_keys(params: Params) -> dict[str, str]:
@@ -111,14 +115,16 @@ def as_json(
     keys: Mapping[str, str] | None = None,
     ways: Mapping[str, Mapping[int, Share]] | None = None,
     leaks: Sequence[Leak] = (),
+    chosen: choices.Choices | None = None,
 ) -> dict[str, Any]:
     """Advice as JSON values; numbers have six digits.
 
     `keys`: judge => column of the table, where it is not the criterion; `ways`: judge => rank => share;
-    `leaks`: of every rank, as `drift_guard` gives them.
+    `leaks`: of every rank, as `drift_guard` gives them; `chosen`: as `choices.read` gives it.
     """
     agreement = advice.agreement
     further = [
+        *choices.sentences(chosen or {}, advice.rank),
         *meaning_of_tied(advice, margin),
         *ceiling_sentences(advice, ways or {}),
         *price_sentences(advice),
@@ -144,6 +150,7 @@ def as_json(
         "answer": advice.answer,
         "open_questions": advice.open_questions,
         "details": further,
+        "choices": {str(rank): dict(one) for rank, one in (chosen or {}).items()},
         "findings": [_finding(finding) for finding in advice.findings],
         "judges": {
             name: {

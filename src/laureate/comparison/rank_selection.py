@@ -66,9 +66,10 @@ def advise_panel(
     and judges: is a rank worse than the best, and is it within the margin of it? The margin, a share of the
     way from base to best, is part of the second test, so its own uncertainty is too.
 
-    A judge that cannot tell even its best rank from the base (Holm across judges) has no say. Where no rank
-    is best or tied for all, the recommendation is the leading judge's, of the ranks that no judge finds
-    worse if it has any. Raises LaureateError without ranks or for a margin outside 0 to 1.
+    A judge that cannot tell the adapters of even its best rank from the base (Holm across judges) has no say:
+    that asks what it sees, so trainings count as they are; all else is said of further trainings, too. Where
+    no rank is best or tied for all, the recommendation is the leading judge's, of the ranks that no judge
+    finds worse if it has any. Raises LaureateError without ranks or for a margin outside 0 to 1.
     """
     names = list(panel)
     ranks = sorted(panel[names[0]][0]) if names else []
@@ -151,7 +152,8 @@ def _measure(
     return _Measured(
         {rank: ranks[rank]() for rank in ranks},
         best,
-        estimate(_SignedDifference(base, ranks[best], sign), resamples),
+        # whether a judge sees these adapters, whatever others would be like
+        estimate(_SignedDifference(base, ranks[best], sign), resamples, these_trainings=True),
         {rank: estimate(_SignedDifference(ranks[rank], ranks[best], sign), resamples) for rank in others},
         {
             rank: estimate(_MarginExcess(ranks[rank], ranks[best], base, margin, sign), resamples)

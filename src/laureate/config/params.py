@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from laureate.config.choosing import Choose
 from laureate.config.error_messages import sentence, shown
 from laureate.config.model_sources import SOURCES, Base, Endpoint, External, Source
 from laureate.config.schema import (
@@ -34,6 +35,7 @@ from laureate.core.text_files import TextError, decode_text
 __all__ = [
     "REFERENCES",
     "Base",
+    "Choose",
     "Compare",
     "Coverage",
     "Crawl",
@@ -155,6 +157,9 @@ def _cross_check(params: Params) -> str | None:
     problem = _check_roles(params.evaluate) or _check_panel(params)
     if problem:
         return problem
+    lowest, highest = params.sample.guidance_interval
+    if lowest >= highest:
+        return f"sample.guidance_interval must be [lowest, highest], got {[lowest, highest]}"
     if len(set(params.sample.seeds)) != len(params.sample.seeds):
         return f"sample.seeds must differ from each other, got {params.sample.seeds}"
     for index, source in enumerate(params.base.sources):
@@ -164,6 +169,16 @@ def _cross_check(params: Params) -> str | None:
     for index, prompts in enumerate(params.sample.prompts):
         if not Path(prompts).is_file():
             return f"sample.prompts[{index}]: there is no file {prompts}"
+    return _check_choose(params)
+
+
+def _check_choose(params: Params) -> str | None:
+    """Check the values that a choice depends on => what is wrong, or None."""
+    choose = params.choose
+    for key in ("seeds", "strengths"):
+        values = getattr(choose, key)
+        if len(set(values)) != len(values):
+            return f"choose.{key} must differ from each other, got {values}"
     return None
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from laureate.config.choosing import Choose
 from laureate.config.model_sources import Base, External
 from laureate.config.section import (
     Count,
@@ -108,12 +109,14 @@ class OnNetworks(Section):
         return {key: value for key, value in values.items() if key not in NEWER or value != NEWER[key]}
 
 
-# parameters that change results by rounding only, with the defaults that change nothing
+# parameters that were added later, with the defaults that change nothing
 NEWER = {
     "kernels": "auto",
     "gradient_accumulation": 1,
     "gradient_checkpointing": False,
+    "optimizer": "adamw",
     "long_prompts": "cut",
+    "guidance_interval": [0.0, 1.0],
 }
 
 
@@ -128,6 +131,8 @@ class Train(OnNetworks):
     batch: Count = 8
     gradient_accumulation: Count = 1  # parts that a batch is trained on in turn: less memory
     gradient_checkpointing: bool = False  # compute activations again for the gradients: less memory, slower
+    # adafactor and adamw8bit hold less memory; the latter needs the package bitsandbytes
+    optimizer: Literal["adamw", "adafactor", "adamw8bit"] = "adamw"
     learning_rate: dict[Rank, Positive] | Positive = 1.0e-3
     learning_rates: list[Positive] = []  # further rates: every rank is trained with each of them as well
     warmup: int = Field(20, ge=0)  # steps over which the learning rate rises from 0
@@ -170,6 +175,8 @@ class Sample(OnNetworks):
     plain: int = Field(32, ge=0)  # prompts drawn without the style phrase too, with the first seed; 0: none
     steps: Count = 12
     guidance: float = Field(4.0, ge=1)
+    # lowest and highest noise level with guidance: 0 none, 1 nothing but noise; the text alone at the others
+    guidance_interval: list[Fraction] = Field([0.0, 1.0], min_length=2, max_length=2)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
     batch: Count = 14  # pictures generated at once
     strength: float = Field(1.0, ge=0, le=2)  # factor on the adapter's update of the base; 0: the base alone
@@ -274,6 +281,7 @@ class Params(Section):
     base: Base = Base()
     encode: Encode = Encode()
     train: Train = Train()
+    choose: Choose = Choose()
     sample: Sample = Sample()
     evaluate: Evaluate = Evaluate()
     compare: Compare = Compare()

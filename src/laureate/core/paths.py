@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from laureate.core.errors import LaureateError
+
 DATASET = Path("data/dataset")
 ENCODED = Path("data/encoded.safetensors")
 RECONSTRUCTED = Path("data/reconstructed")  # training portraits through the base's VAE
 ADAPTERS = Path("models/lora")
 CURVES = Path("metrics/train")
 MACHINES = Path("metrics/machines")
+CHOICES = Path("metrics/choices")  # learning rate, step and strength of every rank
 SAMPLES = Path("data/samples")
 PLAIN = Path("data/plain")  # pictures of prompts without the style phrase
 EVIDENCE = Path("data/evidence")
@@ -55,3 +58,16 @@ def curve_file(rank: int) -> Path:
 def machine_file(rank: int) -> Path:
     """metrics/machines/rank-N.json: where the adapter was trained, with which precision, and at what cost."""
     return MACHINES / f"rank-{rank}.json"
+
+
+def choice_file(rank: int) -> Path:
+    """metrics/choices/rank-N.json: the learning rate, step and strength that a rank is drawn with."""
+    return CHOICES / f"rank-{rank}.json"
+
+
+def in_home(path: str | Path) -> Path:
+    """A path with the home folder in place of `~` or `~NAME`. Raises LaureateError for a user who is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise LaureateError(f"{path}: this machine has no user of that name; write the whole path") from None

@@ -82,7 +82,7 @@ def _rows(path: Path) -> list[Any]:
     import yaml
 
     try:
-        rows = yaml.safe_load(read_text(path, "sample.prompts in params.yaml names it"))
+        rows = yaml.safe_load(read_text(path, "sample.prompts or choose.prompts in params.yaml names it"))
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date that there is not
         raise LaureateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if rows is None:

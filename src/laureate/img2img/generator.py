@@ -15,6 +15,7 @@ from laureate import __version__
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError, ParameterError
 from laureate.core.paths import ADAPTER_WEIGHTS, ADAPTERS, DATASET
+from laureate.core.system_files import is_system_file
 from laureate.formats.pictures import read_picture
 from laureate.imaging import paper, png
 from laureate.img2img import pipeline
@@ -97,7 +98,13 @@ class PortraitGenerator:
         if model not in known:
             raise ParameterError(f"--model {model} is unknown: choose one of {', '.join(known)}")
         if model != BASELINE:
-            check_adapter(ADAPTERS / model, self.found)
+            check_adapter(self._weights(model)[0], self.found)
+
+    def _weights(self, model: str) -> tuple[Path, float]:
+        """The folder and the strength of the weights that were chosen for a rank."""
+        from laureate.sampling.choosing import choice
+
+        return choice.weights_of(self.params, model)
 
     def caption(self, photo: Photo) -> str:
         """What a photo shows, as a prompt."""
@@ -110,12 +117,14 @@ class PortraitGenerator:
             self._captions()
 
     def settings(self, prompt: str, **given: Any) -> Settings:
-        """The study's settings of `sample`, with those of `given` that are not None.
+        """The study's settings of `sample`, but at least `Settings.steps`, with those of `given` that are not
+        None.
 
         Raises LaureateError as `Settings.check` does.
         """
         own = self.params.sample
-        usual = Settings(prompt, guidance=own.guidance, steps=own.steps, negative=own.negative_prompt)
+        steps = max(own.steps, Settings.steps)  # only a share of them is run
+        usual = Settings(prompt, guidance=own.guidance, steps=steps, negative=own.negative_prompt)
         wanted = replace(usual, **{key: value for key, value in given.items() if value is not None})
         wanted.check()
         return wanted
@@ -156,7 +165,7 @@ class PortraitGenerator:
     ) -> dict[str, Any]:
         from laureate.core.files import sha256_file
 
-        adapter = None if model == BASELINE else sha256_file(ADAPTERS / model / ADAPTER_WEIGHTS)
+        adapter = None if model == BASELINE else sha256_file(self._weights(model)[0] / ADAPTER_WEIGHTS)
         wanted = asdict(settings)
         control = {key: wanted.pop(key) for key in ("control_scale", "control_end")}
         return {
@@ -194,7 +203,7 @@ class PortraitGenerator:
             where, found = device.pick(), self.found
             unet, encoder = found.unet(), found.text_encoder()
             if model != BASELINE:
-                state, adapter = adapter_files.load(ADAPTERS / model, self.params.sample.strength)
+                state, adapter = adapter_files.load(*self._weights(model))
                 adapter_files.merge(unet, state, adapter)
                 adapter_files.merge(encoder, state, adapter, TEXT)
             pipe = pipeline.build(
@@ -230,7 +239,7 @@ def load_control(folder: str | Path) -> Any:
 
 def paper_of(dataset: Path) -> paper.Colour:
     """The paper of the training portraits: the median of their corners. Raises LaureateError without any."""
-    files = sorted((dataset / "train").glob("*.png"))
+    files = sorted(file for file in (dataset / "train").glob("*.png") if not is_system_file(file.name))
     try:
         return paper.colour(read_picture(file, "run `laureate prepare`") for file in files)
     except ValueError:

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laureate import __version__
@@ -18,6 +19,7 @@ from laureate.formats import prompts
 from laureate.imaging import png
 from laureate.networks.diffusion import base_model, prompt_length
 from laureate.sampling import pipeline
+from laureate.sampling.choosing import choice
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +38,7 @@ class Settings:
 
     guidance: float
     steps: int
-    strength: float = 1.0  # of the adapter's update; 0 is the base
+    strength: float | None = None  # of the adapter's update; 0 is the base; None: the chosen one of its rank
 
     def check(self) -> None:
         """Raise LaureateError for values outside their range."""
@@ -44,15 +46,15 @@ class Settings:
             raise LaureateError(f"guidance is {self.guidance:g}: it must be from 1 to {MOST_GUIDANCE:g}")
         if not 1 <= self.steps <= MOST_STEPS:
             raise LaureateError(f"steps is {self.steps}: it must be from 1 to {MOST_STEPS}")
-        if not 0 <= self.strength <= MOST_STRENGTH:
+        if self.strength is not None and not 0 <= self.strength <= MOST_STRENGTH:
             raise LaureateError(f"strength is {self.strength:g}: it must be from 0 to {MOST_STRENGTH:g}")
 
 
 class Generator:
     """Draws with the base and the trained adapters of a study; a lock lets one request draw at a time.
 
-    A model is `baseline`, `rank-16`, or a folder below an adapter's that has weights too, such as
-    `rank-16/step-80`.
+    A model is `baseline`, `rank-16`, which stands for the weights and the strength that `choose` chose, or a
+    folder below an adapter's that has weights too, such as `rank-16/step-80`.
     """
 
     def __init__(self, params: Params) -> None:
@@ -92,7 +94,7 @@ class Generator:
         """
         own = self.params.sample
         wanted = {key: value for key, value in given.items() if value is not None}
-        settings = replace(Settings(own.guidance, own.steps, own.strength), **wanted)  # type: ignore[arg-type]
+        settings = replace(Settings(own.guidance, own.steps), **wanted)  # type: ignore[arg-type]
         settings.check()
         return settings
 
@@ -102,7 +104,13 @@ class Generator:
         if rank not in self.models or model not in self.variants(rank):
             raise LaureateError(f"there is no model {model!r}; choose one of {', '.join(self.models)}")
         if model != BASELINE:
-            pipeline.check_adapter(ADAPTERS / model, self.found)
+            pipeline.check_adapter(choice.weights_of(self.params, model)[0], self.found)
+
+    def strength(self, model: str, settings: Settings | None = None) -> float:
+        """The strength that a model is drawn with: that of `settings`, else the chosen one of its rank."""
+        if settings is not None and settings.strength is not None:
+            return settings.strength
+        return 1.0 if model == BASELINE else choice.weights_of(self.params, model)[1]
 
     def draw(
         self,
@@ -126,7 +134,10 @@ class Generator:
             update={"guidance": settings.guidance, "steps": settings.steps}
         )
         with self._lock:
-            (unet, encoder), (tokenizer, _, vae) = self._model(model, settings.strength), self._shared()
+            (unet, encoder), (tokenizer, _, vae) = (
+                self._model(model, self.strength(model, settings)),
+                self._shared(),
+            )
             (states,), negatives = pipeline.conditions(tokenizer, encoder, [text], own)
             shape = (unet.config.in_channels, *(side // self.found.downscale for side in reversed(size)))
             noise = [pipeline.starting_noise(self.ids.get(text, text), seed, shape) for seed in seeds]
@@ -155,12 +166,13 @@ class Generator:
             "base": {"sha256": self.found.fingerprint, "source": self.found.source},
             "adapter": {
                 "name": model,
-                "sha256": None if base else sha256_file(ADAPTERS / model / ADAPTER_WEIGHTS),
-                "strength": None if base else settings.strength,
+                "sha256": None if base else sha256_file(self._weights(model) / ADAPTER_WEIGHTS),
+                "strength": None if base else self.strength(model, settings),
             },
             "prompt": text,
             "negative": own.negative_prompt,
             "guidance": settings.guidance,
+            "guidance_interval": own.guidance_interval,
             "steps": settings.steps,
             "scheduler": own.scheduler,
             "seed": seed,
@@ -197,12 +209,16 @@ class Generator:
                 self._models.popitem(last=False)
             loaded, encoder = None, self._shared()[1]
             if model != BASELINE:
-                loaded = adapter_files.load(ADAPTERS / model, strength)
+                loaded = adapter_files.load(self._weights(model), strength)
                 if adapter_files.has(loaded[0], TEXT):
                     encoder = pipeline.load_text_encoder(self.found, loaded)
             self._models[key] = pipeline.load_unet(self.found, loaded, self.params.sample), encoder
         self._models.move_to_end(key)
         return self._models[key]
+
+    def _weights(self, model: str) -> Path:
+        """The folder of a model's weights."""
+        return choice.weights_of(self.params, model)[0]
 
     def _shared(self) -> tuple[Any, Any, Any]:
         """Tokenizer, text encoder and VAE of the base, loaded when the first picture is asked for."""

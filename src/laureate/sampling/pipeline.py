@@ -134,6 +134,7 @@ def solve(
         steps=settings.steps,
         guidance=settings.guidance,
         batch=batch,
+        interval=settings.guidance_interval,
         on_step=on_step,
     )
 

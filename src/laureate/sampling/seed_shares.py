@@ -22,12 +22,12 @@ def folders_of_seeds(train: Train, rank: int) -> dict[int, Path]:
 
 
 def failures(folders: Mapping[int, Path]) -> dict[int, str]:
-    """Training seed => why its training failed, for those that did. The first, the main arm's, never does.
+    """Training seed => why its training failed, for those that did; `folders`: of whole trainings.
 
     Raises LaureateError for an arm without a readable configuration.
     """
     found = {}
-    for seed, folder in list(folders.items())[1:]:
+    for seed, folder in folders.items():
         failed = adapter_config.read(folder).get("failed")
         if failed:
             found[seed] = str(failed["reason"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laureate.comparison import published_results, results_table
+from laureate.comparison import choices, published_results, results_table
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_json, write_text
@@ -17,13 +17,14 @@ METRICS = Path("metrics")
 
 
 def run(params: Params) -> None:
-    """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`.
+    """metrics/models/NAME.json and data/evidence/NAME.safetensors of the models in `params`, metrics/choices.
 
     => comparison.csv and comparison.md, differences.csv, adviser.json and judges.json in metrics/.
     Raises LaureateError naming a file that is missing, or models scored by different judges.
     """
     reported = published_results.load(params.compare.published)
     table = results_table.read_metrics(METRICS / "models", params.models)
+    chosen = choices.read(params)
     from laureate.comparison import paired_tests, rank_recommendation
     from laureate.evaluation import evidence  # late: a missing file has stopped us by now
 
@@ -36,7 +37,7 @@ def run(params: Params) -> None:
         if name not in results_table.REFERENCES
     }
     ceiling = paired_tests.ScoredModel(evidences[results_table.CEILING], references, params.evaluate)
-    advice = rank_recommendation.advise(params, models, ceiling)
+    advice = rank_recommendation.advise(params, models, ceiling, chosen)
     tests = []
     for score in progress(score_catalog.SCORES, len(score_catalog.SCORES), "compare"):
         tests += paired_tests.compare(score, table, models)

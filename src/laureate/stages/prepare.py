@@ -11,6 +11,7 @@ from PIL import Image
 from laureate.config.params import Params, Prepare
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, write_bytes
+from laureate.core.paths import in_home
 from laureate.core.progress import progress
 from laureate.dataset import filters, folder_check, layouts, manual_captions, split, user_folder
 from laureate.dataset.clip_captioner import MAX_TOKENS, AttributeClassifier, caption, check_tokens
@@ -32,7 +33,7 @@ def run(params: Params, raw: str | Path | None = None, out: str | Path = OUT) ->
     differ, when `laureate doctor` finds a serious problem in a user's folder, when there are too few
     pictures, when one is in both parts, and when a prompt is a training caption.
     """
-    wanted, raw, out = params.prepare, Path(raw or params.prepare.source).expanduser(), Path(out)
+    wanted, raw, out = params.prepare, in_home(raw or params.prepare.source), Path(out)
     vocabulary = load_vocabulary(wanted.vocabulary)
     asked = [prompt.text for prompt in prompts.load(params.sample.prompts)]
     prompts.check_enough(len(asked), len(params.sample.seeds))

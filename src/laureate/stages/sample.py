@@ -12,18 +12,20 @@ from typing import Any
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import fresh_folder, sha256_file
-from laureate.core.paths import ADAPTER_WEIGHTS, PLAIN, SAMPLES
+from laureate.core.paths import ADAPTER_WEIGHTS, PLAIN, SAMPLES, adapter_folder
 from laureate.core.progress import progress
 from laureate.formats import prompts, samples
 from laureate.imaging.blank import is_blank
 from laureate.networks.diffusion import base_model, prompt_length
 from laureate.sampling import seed_shares
+from laureate.sampling.choosing import choice
 from laureate.sampling.pipeline import check_adapter, draw
 from laureate.torch_utils import device
 
 
 def run(params: Params, model: str) -> None:
-    """models/lora/MODEL (nothing for `baseline`) => data/samples/MODEL: PROMPT_SEED.png and manifest.json.
+    """models/lora/MODEL and its choice in metrics/choices (nothing for `baseline`) => data/samples/MODEL:
+    PROMPT_SEED.png and manifest.json. Learning rate, step and strength are the chosen ones.
 
     data/plain/MODEL has the same of `sample.plain` prompts without their style phrase, from the same noise:
     what an adapter changes in pictures that nobody asked the style for.
@@ -34,7 +36,7 @@ def run(params: Params, model: str) -> None:
     """
     asked = prompts.load(params.sample.prompts)
     found = base_model.expected(params.base)
-    adapters = adapters_of(params, model, found)
+    params, adapters = chosen_of(params, model, found)
     texts = {prompt.id: prompt.text for prompt in asked}
     if params.sample.long_prompts == "cut":
         for line in prompt_length.sentences(found.tokenizer(), texts, params.prepare.style):
@@ -89,24 +91,29 @@ def draw_set(
     samples.write(folder, manifest)
 
 
-def adapters_of(params: Params, model: str, found: base_model.Base) -> dict[int, Path]:
-    """Training seed => folder of its adapter; nothing for `baseline`. Says which seeds have failed.
+def chosen_of(params: Params, model: str, found: base_model.Base) -> tuple[Params, dict[int, Path]]:
+    """The parameters with the chosen strength, and training seed => folder of the chosen weights; nothing for
+    `baseline`. Says which seeds have failed.
 
-    Raises LaureateError for an adapter that is missing or was trained on another base.
+    Raises LaureateError for a choice that is not made, and an adapter that is missing or was trained on
+    another base.
     """
     if model == "baseline":
-        return {}
-    folders = seed_shares.folders_of_seeds(params.train, int(model.removeprefix("rank-")))
-    check_adapter(next(iter(folders.values())), found)
-    for seed, reason in seed_shares.failures(folders).items():
+        return params, {}
+    rank = int(model.removeprefix("rank-"))
+    check_adapter(adapter_folder(rank), found)
+    chosen = choice.read(params, rank)
+    failed = seed_shares.failures({arm.seed: adapter_folder(rank) / arm.place for arm in chosen.arms})
+    for seed, reason in failed.items():
         print(
             f"{model}: training seed {seed} has failed ({reason}); the others draw its prompts",
             file=sys.stderr,
         )
-        del folders[seed]
+    folders = {arm.seed: chosen.folder(arm) for arm in chosen.arms if arm.seed not in failed}
     for folder in folders.values():
         check_adapter(folder, found)
-    return folders
+    sample = params.sample.model_copy(update={"strength": chosen.candidate.strength})
+    return params.model_copy(update={"sample": sample}), folders
 
 
 def shares_of(params: Params, adapters: Mapping[int, Path], count: int) -> Sequence[int | None]:

@@ -16,6 +16,7 @@ from laureate.networks.diffusion import base_model
 from laureate.networks.lora.arm import Arm
 from laureate.torch_utils import device, safetensors_io
 from laureate.torch_utils.distributed import Team
+from laureate.training import optimisers
 from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.loss_curves import Curves
 from laureate.training.observer import Announcer, Observer, Several
@@ -66,6 +67,7 @@ def train(
     )
     data, adapters = _examples(encoded, objective), [adapter(params.train, arm.rank) for arm in arms]
     # errors before the first pass over the held-out pictures
+    optimisers.check(params.train)
     injection.fitting(objective.unet, adapters, params.train.targets)
     if objective.encoder:
         injection.fitting(objective.encoder, adapters, params.train.text_encoder, TEXT)

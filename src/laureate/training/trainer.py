@@ -1,4 +1,4 @@
-"""One training step of a stack of adapters: learning rate, gradients, clipping, AdamW, state to resume."""
+"""One training step of a stack of adapters: learning rate, gradients, clipping, state to resume."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from laureate.networks.lora.arm import Arm, main_arm
 from laureate.networks.lora.flat_parameters import FlatParameters
 from laureate.networks.lora.low_rank_matmul import InputGroups
 from laureate.torch_utils import rng
+from laureate.training import optimisers
 from laureate.training.objective import Draw, Examples, Objective
-
-MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 
 
 def learning_rate_factor(train: Train, step: int) -> float:
@@ -76,14 +75,8 @@ class Trainer:
             self.layers |= injection.attach(encoder, adapters, train.text_encoder, seeds, TEXT, runs)
         injection.share_start(unet, self.groups, text=not encoder)
         self.flat = FlatParameters(self.layers, objective.dtype, self._multiplies_out)
-        rates = torch.tensor([arm.learning_rate for arm in self.arms])
-        self.rate = float(rates.max())
-        self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(self.device)
-        # on the meta device, where a step is counted and not done, there is no fused kernel
-        fused = self.device.type != "meta"
-        self.optimizer = torch.optim.AdamW(
-            self.flat.weights, lr=self.rate, weight_decay=train.weight_decay, fused=fused
-        )
+        rates = [arm.learning_rate for arm in self.arms]
+        self.optimizer = optimisers.build(self.flat, train, rates)
         if train.compile != "none":
             objective.predict = torch.compile(unet, mode=train.compile)
 
@@ -133,25 +126,17 @@ class Trainer:
     def state(self) -> dict[str, Tensor]:
         """Weights and moments of the optimiser by name, adapter by adapter without the stack's padding, as
         views where they exist already: with the steps done, all that a resumed run needs."""
-        weights = self.flat.weights
-        kinds = {"weight": [weight.detach() for weight in weights]}
-        for kind in MOMENTS:
-            known = [self.optimizer.state[weight].get(kind) for weight in weights]
-            kinds[kind] = [
-                torch.zeros_like(weight) if moment is None else moment
-                for moment, weight in zip(known, weights, strict=True)
-            ]
-        return {
-            f"{self.arms[index].key}.{layer}.{part}.{kind}": values
-            for kind, stacks in kinds.items()
-            for layer, part, index, values in self.flat.own(stacks)
+        weights = [weight.detach() for weight in self.flat.weights]
+        state = {
+            f"{self.arms[index].key}.{layer}.{part}.weight": values
+            for layer, part, index, values in self.flat.own(weights)
         }
+        stored = self.optimizer.stored()
+        return state | {f"{self.arms[index].key}.{name}": values for index, name, values in stored}
 
     def restore(self, tensors: dict[str, Tensor], steps: int) -> None:
         """Go on from `state()` after `steps` steps. Raises KeyError or RuntimeError for another stack's."""
-        for weight in self.flat.weights:
-            moments = {kind: torch.zeros_like(weight) for kind in MOMENTS}
-            self.optimizer.state[weight] = {"step": torch.tensor(float(steps), device=self.device), **moments}
+        self.optimizer.prepare(steps)
         for key, part in self.state().items():
             part.copy_(tensors[key])
 
@@ -174,17 +159,9 @@ class Trainer:
         return rng.generator("dropout", seed, step, layer, *part, device=self.device)
 
     def _update(self, factor: float) -> None:
-        """One step of AdamW at a factor of each adapter's learning rate."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * factor
-        weights = self.flat.weights
-        before = [] if self.shares is None else [weight.detach().clone() for weight in weights]
-        self.optimizer.step()
+        """One step of the optimiser at a factor of each adapter's learning rate."""
+        self.optimizer.step(factor)
         self.flat.mark_gradients_stale()
-        if self.shares is not None:
-            with torch.no_grad():  # AdamW's change of a weight is a multiple of the learning rate
-                for weight, old, part in zip(weights, before, self.flat.per_run(self.shares), strict=True):
-                    weight.copy_(torch.lerp(old, weight, part))
 
     def _clip(self) -> None:
         """Scale every adapter's gradient down to `max_grad_norm`, each by its own norm over all layers."""

@@ -83,3 +83,19 @@ def test_intervals_cover_across_trainings(luck: float) -> None:
             covers[kind] += found.low <= 0 <= found.high
     assert covers["several"] >= 0.93 * 300
     assert covers["single"] <= {0.0: 300, 0.2: 0.9 * 300, 1.0: 0.4 * 300}[luck]
+
+
+@given(st.floats(0, 5), st.integers(0, 50))
+def test_these_trainings_are_no_sample_of_others(luck: float, seed: int) -> None:
+    """However far the trainings lie apart, the error is that of the prompts within them."""
+    rng = np.random.default_rng(seed)
+    prompts, drawn_by = labels(3)
+    noise = rng.normal(size=len(prompts))
+    resamples = scores.resample(prompts, 4, 100, trainings=drawn_by)
+    alike = scores.estimate(scores.mean_over_pictures(noise), resamples, these_trainings=True)
+    apart = scores.mean_over_pictures(noise + luck * rng.normal(size=3)[np.asarray(drawn_by)])
+    found = scores.estimate(apart, resamples, these_trainings=True)
+    assert found.error == pytest.approx(alike.error)
+    assert found.from_trainings == 0
+    assert found.freedom == pytest.approx(alike.freedom)
+    assert found.freedom > 2

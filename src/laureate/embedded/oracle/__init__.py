@@ -18,5 +18,6 @@ With --trainings every rank is trained many times, and the luck of a training is
     retrained_pool     adapters of many trainings and pictures by each
     luck_of_training   its share of a score's variance
     retraining_study   the studies: input, output and progress
-    retraining_report  docs/ranks.md
+    retraining_report  its part of docs/ranks.md
+    ranks_page         the parts of that page
 """

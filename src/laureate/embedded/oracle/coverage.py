@@ -148,6 +148,7 @@ def recommendations(
 
 
 PANEL = "all judges"  # the recommendation that holds for the whole panel
+ATTRIBUTES = "style and content"  # as they are read in all pictures of the pool
 
 
 def panel_recommendations(
@@ -190,13 +191,15 @@ def by_truth(
     keys: Mapping[str, str],
     margin: float = rank_selection.MARGIN,
 ) -> dict[str, Any]:
-    """How often a recommended rank is right by each judge's truth, and by all; its true style and content.
+    """How often a recommended rank is right by each judge's truth, by what is known of the pictures, and by
+    all judges; its true style and content.
 
-    right_by: judge (and `PANEL`) => share of studies; style_read, content: means of the true values of the
-    recommended ranks, None where none was recommended.
+    right_by: judge (and `PANEL`, `ATTRIBUTES`) => share of studies; style_read, content: means of the true
+    values of the recommended ranks, None where none was recommended.
     """
     right = {name: tied(true_values, key, margin)[1] for name, key in keys.items()}
     right[PANEL] = set.intersection(*right.values())
+    right[ATTRIBUTES] = tied_in_attributes(true_values, margin)
     ranks = [one.rank for one in recommended]
     named = [f"rank-{rank}" for rank in ranks if rank is not None]
     return {
@@ -204,4 +207,18 @@ def by_truth(
     } | {
         key: float(np.mean([true_values[name][key] for name in named])) if named else None
         for key in ("style_read", "content")
+    }
+
+
+def tied_in_attributes(true_values: Mapping[str, Mapping[str, float]], margin: float) -> set[int]:
+    """The ranks whose true style lies within the margin of the best, of the way from the base to it, and
+    whose true content within the margin of the best content."""
+    style = {model: values["style_read"] for model, values in true_values.items()}
+    content = {model: values["content"] for model, values in true_values.items() if model != "baseline"}
+    best = max(value for model, value in style.items() if model != "baseline")
+    limit = best - margin * (best - style["baseline"])
+    return {
+        int(model.removeprefix("rank-"))
+        for model, value in content.items()
+        if style[model] >= limit and value >= (1 - margin) * max(content.values())
     }

@@ -39,6 +39,7 @@ PICTURE_PARAMETERS = {
     "seeds",
     "steps",
     "guidance",
+    "guidance_interval",
     "scheduler",
     "precision",
     "kernels",

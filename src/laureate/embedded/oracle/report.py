@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from laureate.embedded.oracle.coverage import PANEL
+from laureate.embedded.oracle.coverage import ATTRIBUTES, PANEL
 from laureate.evaluation import score_catalog
 
 LABELS = {column.key: column.label for column in score_catalog.SCORES}
@@ -119,19 +119,21 @@ def _panel(by_judge: dict[str, dict[str, Any]]) -> str:
     """Each judge alone and all together; empty for results that have no panel."""
     if not by_judge:
         return ""
-    truths = sorted(by_judge, key=lambda name: (name == PANEL, name))  # JSON keeps no order of its own
+    names = sorted(by_judge, key=lambda name: (name == PANEL, name))  # JSON keeps no order of its own
+    truths = [*names, ATTRIBUTES]
     rows = [
         [name, *(percent(one["right_by"][truth]) for truth in truths), percent(one["cannot_tell"]),
          percent(one["settled"]),
          *("–" if one[key] is None else percent(one[key]) for key in ("style_read", "content"))]
-        for name, one in ((truth, by_judge[truth]) for truth in truths)
+        for name, one in ((name, by_judge[name]) for name in names)
     ]  # fmt: skip
     head = ["who recommends", *(f"right to {truth}" for truth in truths), "cannot tell", "settled"]
     lines = table([*head, "true style", "true content"], rows)
     return f"""
 By KID, each judge alone and all of them together. *Right to* a judge: the rank is truly best by that judge's
-KID, or within the margin of it. *True style* and *content*: shares read back in the pool's pictures of the
-recommended ranks.
+KID, or within the margin of it. *Right to style and content*: its true style lies within the margin of the
+best, of the way from the base to it, and its true content within the margin of the best content. *True style*
+and *content*: shares read back in the pool's pictures of the recommended ranks, mean over studies.
 
 {lines}
 """
@@ -174,6 +176,8 @@ def _choices(results: dict[str, Any]) -> str:
         for key, one in in_order(results["advice"]).items()
     )
     lines.append(f"- **Score of the adviser.** {each}. The study uses KID, which covers the whole picture.")
+    if results.get("panel"):
+        lines.append(_who_recommends(results["panel"]))
     designs = {(one["prompts"], one["seeds"]): one for one in results["designs"]}
     k, per = size["study_prompts"], size["per_prompt"]
     current, spread = designs[(k, per)], designs.get((k * per, 1))
@@ -185,6 +189,21 @@ def _choices(results: dict[str, Any]) -> str:
             "measured."
         )
     return "\n".join(lines)
+
+
+def _who_recommends(by_judge: dict[str, dict[str, Any]]) -> str:
+    """Why the whole panel is asked, or that it would be better not to."""
+    right = {name: one["right_by"][PANEL] for name, one in by_judge.items()}
+    alone = {name: share for name, share in right.items() if name != PANEL}
+    each = ", ".join(f"{name} {percent(alone[name])}" for name in sorted(alone))
+    best = max(sorted(alone), key=alone.__getitem__)
+    default = "The study asks the whole panel"
+    if right[PANEL] < alone[best]:
+        default += f", although {best} alone is right more often: of a new style nobody knows that beforehand"
+    return (
+        "- **Who recommends.** A rank that is truly best or tied for every judge is named by one judge alone "
+        f"in {each} of the studies, by all together in {percent(right[PANEL])}. {default}."
+    )
 
 
 def _true_values(by_score: dict[str, dict[str, dict[str, float]]]) -> str:

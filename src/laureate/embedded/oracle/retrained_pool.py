@@ -32,6 +32,7 @@ FIRST_SEED = 9000  # of the trainings; the study's own is another
 TRAINING_PARAMETERS = (
     "steps", "batch", "learning_rate", "warmup", "schedule", "alpha", "dropout", "variant", "init", "targets",
     "text_encoder", "weight_decay", "max_grad_norm", "caption_dropout", "min_snr_gamma", "precision",
+    "optimizer",
 )  # fmt: skip
 
 
@@ -41,6 +42,12 @@ class Training:
 
     seed: int
     adapters: Mapping[int, Path]  # rank => folder
+
+
+def check(params: Params) -> None:
+    """Raise LaureateError, before anything is made, where the encoded portraits are missing or of another
+    base."""
+    trainings_of(params, base_model.expected(params.base), params.ranks, {})
 
 
 def trained(params: Params, seed: int, folder: Path) -> Training:

@@ -1,4 +1,4 @@
-"""docs/ranks.md from the results of `laureate oracle --trainings N`."""
+"""A part of docs/ranks.md from the results of `laureate oracle --trainings N`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from laureate.embedded.oracle.coverage import PANEL
 from laureate.embedded.oracle.report import LABELS, in_order, percent, table
 
 
-def page(results: dict[str, Any]) -> str:
-    """The page. `results`: what `retraining_study.simulate` returns, and the parameters of training."""
+def part(results: dict[str, Any]) -> str:
+    """The part. `results`: what `retraining_study.simulate` returns, and the parameters of training."""
     size, train = results["sizes"], results["train"]
-    kinds = sorted(results["kinds"], key=lambda name: name != "one training")
-    return f"""# How much is luck?
+    kinds = sorted(results["kinds"], key=lambda name: (name != "one training", name))
+    return f"""## How much is luck?
 
 Written by the command below, with `train.steps={train["steps"]}`, `train.batch={train["batch"]}`,
-`train.learning_rate={train["learning_rate"]:g}` and `train.warmup={train["warmup"]}` in params.yaml; do not
-edit.
+`train.learning_rate={train["learning_rate"]:g}` and `train.warmup={train["warmup"]}` in params.yaml.
 
     {_command(size)}
 
@@ -27,7 +26,7 @@ learning rate {train["learning_rate"]:g}). Each training drew {size["prompts"]} 
 picture each, and was scored against {size["references"]:,} new portraits. What all trainings of a rank
 score on average counts as the truth about that rank.
 
-## One training against the next
+### One training against the next
 
 Standard deviation of a score in a study of one training with {size["prompts"]} pictures and
 {size["study_references"]} portraits, by what it comes from; mean over ranks. *Training*: with the 95 %
@@ -35,22 +34,23 @@ intervals' ends, mean over ranks. *Ratio*: trainings to prompts and portraits to
 
 {_luck(results["luck"])}
 
-## Do the intervals know it?
+### Do the intervals know it?
 
-{size["studies"]} studies of each kind were drawn from the pool, all of {size["prompts"]} pictures a rank and
-{size["study_references"]} portraits: of one training, and of several that share the prompts. How often does
-the 95 % interval cover the truth about the rank? Mean over ranks, and the rank with the least coverage.
+{size["studies"]} studies of each kind were drawn from the pool, of {size["prompts"]} pictures a rank, where
+no other number is said, and {size["study_references"]} portraits: of one training, and of several that share
+the prompts. How often does the 95 % interval cover the truth about the rank? Mean over ranks, and the rank
+with the least coverage.
 
 {_coverage(results["kinds"], kinds)}
 
-## Is the recommended rank right?
+### Is the recommended rank right?
 
 Right: truly best by that judge, or truly within {100 * results["margin"]:g} % of the way from the base to the
 best; for all judges together, by every judge. Truly tied: {_tied(results["tied"])}.
 
 {_advice(results["kinds"], kinds)}
 
-## True values
+### True values
 
 {_true(results["true"])}
 """

@@ -1,8 +1,8 @@
 """`laureate oracle --trainings N`: how much the luck of a training matters, and whether the answer knows it.
 
 Every rank is trained N times. What all trainings of a rank score on average is the truth about that rank.
-Small studies are drawn from them: of one training with all its prompts, as a study with one seed is, and of
-several trainings that share the same number of prompts.
+Small studies are drawn from them: of one training with all its prompts, as a study with one seed is, of
+several trainings that share the same number of prompts, and of several with all their prompts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 from laureate.comparison import rank_selection
 from laureate.config.params import Params
 from laureate.core.errors import LaureateError
-from laureate.core.files import write_json, write_text
+from laureate.core.files import write_json
 from laureate.core.progress import progress
 from laureate.embedded.oracle import (
     coverage,
     luck_of_training,
     picture_pool,
+    ranks_page,
     resampled_studies,
     retrained_pool,
     retraining_report,
@@ -31,7 +32,7 @@ from laureate.embedded.oracle.pool_features import Judges, PoolFeatures, pool_fe
 from laureate.evaluation import feature_extraction, scores
 from laureate.formats import prompts
 
-METRICS, PAGE = Path("metrics/retraining.json"), Path("docs/ranks.md")
+METRICS = Path("metrics/retraining.json")
 KEYS = ("kid", "kid_clip", "cmmd", "style", "style_read", "content", "clip", "clip_content")
 SHARED_BY = 3  # trainings of a study that shares its prompts out
 
@@ -63,8 +64,8 @@ def run(params: Params, folder: Path, size: Sizes, processes: int) -> None:
     results = simulate(make_pool(params, folder, size, processes), size)
     results["train"] = params.train.model_dump(include=set(retrained_pool.TRAINING_PARAMETERS))
     write_json(METRICS, results)
-    write_text(PAGE, retraining_report.page(results))
-    print(f"{PAGE} and {METRICS} are written")
+    ranks_page.write("retraining", retraining_report.part(results))
+    print(f"{ranks_page.PAGE} and {METRICS} are written")
 
 
 def make_pool(params: Params, folder: Path, size: Sizes, processes: int) -> resampled_studies.Pool:
@@ -73,6 +74,7 @@ def make_pool(params: Params, folder: Path, size: Sizes, processes: int) -> resa
     fresh = picture_pool.fresh_prompts(size.trainings * size.prompts, known)
     blocks = [fresh[start : start + size.prompts] for start in range(0, len(fresh), size.prompts)]
     judges = Judges(params)
+    retrained_pool.check(params)
     portraits = picture_pool.portraits(params, size.references, folder, processes)
     parts: dict[str, list[picture_pool.Part]] = {}
     for number, block in enumerate(progress(blocks, len(blocks), "trainings")):
@@ -107,12 +109,12 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
     true_values = resampled_studies.true_values(pool)
     keys = list(dict.fromkeys([*KEYS, *pool.panel.values()]))
     kinds: dict[str, Any] = {}
-    for name, trainings in (("one training", 1), (f"{SHARED_BY} trainings", SHARED_BY)):
+    for name, (trainings, count) in kinds_of(size).items():
         label = f"studies of {name}"
 
-        def drawn(of: int = trainings, said: str = label) -> Any:
+        def drawn(of: int = trainings, asked: int = count, said: str = label) -> Any:
             studies = resampled_studies.retrained_studies(
-                pool, size.studies, size.prompts, of, size.study_references, size.seed
+                pool, size.studies, asked, of, size.study_references, size.seed
             )
             return progress(studies, size.studies, said)
 
@@ -135,6 +137,15 @@ def simulate(pool: resampled_studies.Pool, size: Sizes) -> dict[str, Any]:
             judge: sorted(coverage.tied(true_values, key, rank_selection.MARGIN)[1])
             for judge, key in pool.panel.items()
         },
+    }
+
+
+def kinds_of(size: Sizes) -> dict[str, tuple[int, int]]:
+    """Kind of study => trainings, and prompts of all of them together."""
+    return {
+        "one training": (1, size.prompts),
+        f"{SHARED_BY} trainings": (SHARED_BY, size.prompts),
+        f"{SHARED_BY} trainings, {SHARED_BY * size.prompts} prompts": (SHARED_BY, SHARED_BY * size.prompts),
     }
 
 

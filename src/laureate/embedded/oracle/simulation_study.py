@@ -20,6 +20,8 @@ from laureate.embedded.oracle import coverage, picture_pool, report, resampled_s
 from laureate.embedded.oracle.pool_features import Judges, ReferenceLayers, pool_features
 from laureate.evaluation import feature_extraction, scores
 from laureate.formats import prompts
+from laureate.networks.diffusion import base_model
+from laureate.sampling import pipeline
 
 FOLDER = WORK / "oracle"
 METRICS, PAGE = Path("metrics/oracle.json"), Path("docs/oracle.md")
@@ -74,8 +76,10 @@ def run(params: Params, trainings: int = 0, **sizes: int) -> None:
 def make_pool(params: Params, size: Sizes) -> resampled_studies.Pool:
     """Pictures and their features: made, or read where an earlier run has stored them."""
     pool_prompts = picture_pool.fresh_prompts(size.prompts, prompts.load(params.sample.prompts))
+    names, base = ["baseline", *params.adapters], base_model.expected(params.base)
+    for model in params.adapters:  # before the portraits, which take minutes
+        pipeline.check_adapter(ADAPTERS / model, base)
     portraits = picture_pool.portraits(params, size.references, FOLDER, _cores())
-    names = ["baseline", *params.adapters]
     drawn = {
         model: picture_pool.generated(
             params, model, pool_prompts, FOLDER, None if model == "baseline" else ADAPTERS / model

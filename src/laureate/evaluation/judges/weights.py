@@ -15,6 +15,7 @@ from laureate.core import network
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
 from laureate.core.os_errors import DENIED, DISK_FULL
+from laureate.core.system_files import is_system_file
 
 HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 WEIGHTS = "model.safetensors"
@@ -35,7 +36,11 @@ class JudgeFiles:
         """File name => SHA-256 of every file that the features depend on."""
         if self.path == self.weights:
             return {self.weights.name: self.sha256}
-        others = sorted(p for p in self.path.iterdir() if p.suffix in (".json", ".txt") and p.is_file())
+        others = sorted(
+            p
+            for p in self.path.iterdir()
+            if p.suffix in (".json", ".txt") and p.is_file() and not is_system_file(p.name)
+        )
         return {p.name: sha256_file(p) for p in others} | {self.weights.name: self.sha256}
 
 

@@ -146,25 +146,30 @@ class Estimate:
         return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
 
 
-def estimate(score: Score, resamples: Resamples, level: float = LEVEL) -> Estimate:
+def estimate(
+    score: Score, resamples: Resamples, level: float = LEVEL, *, these_trainings: bool = False
+) -> Estimate:
     """A score over all pictures, with its interval from the cluster bootstrap.
 
     Repeats in a resample bias a distance upwards, so the draws are moved to have the estimate as their mean.
     With few prompts a percentile interval is too narrow, so its quantiles are moved outwards as Student's t
     requires: the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
     Trainings are too few to be drawn from: where there are several, the draws are stretched until their
-    standard deviation is the standard error of `jackknife`.
+    standard deviation is the standard error of `jackknife`. `these_trainings`: the question is about the
+    adapters that there are, and not about what further trainings would give: only prompts and references
+    vary.
     low ≤ value ≤ high up to skew; NaN where the score is. Raises LaureateError for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise LaureateError(f"an interval needs a level between 0 and 1, got {level}")
     value = float(score.resampled(np.ones((1, resamples.pictures)), np.ones((1, resamples.references)))[0])
-    parts = jackknife(score, resamples)
+    parts = jackknife(score, resamples, these_trainings=these_trainings)
+    several = len(resamples.trainings) > 1 and not these_trainings
     low = high = float("nan")
     draws = resamples.draws(score)
     draws = draws[np.isfinite(draws)]
     if len(draws) and np.isfinite(value):
-        low, high = value + _tails(draws - draws.mean(), parts, (1 - level) / 2, len(resamples.trainings) > 1)
+        low, high = value + _tails(draws - draws.mean(), parts, (1 - level) / 2, several)
         low, high = float(min(low, value)), float(max(high, value))
     return Estimate(
         value, low, high, parts.from_prompts, parts.from_references, parts.freedom, parts.from_trainings
@@ -211,14 +216,15 @@ class VarianceParts:
         return float(np.sqrt(self.total) * stdtrit(self.freedom, (1 + LEVEL) / 2))
 
 
-def jackknife(score: Score, resamples: Resamples) -> VarianceParts:
+def jackknife(score: Score, resamples: Resamples, *, these_trainings: bool = False) -> VarianceParts:
     """Variance of a score by leaving out one prompt, then one reference, at a time (Efron and Stein 1981,
     Annals of Statistics 9). Degrees of freedom of the sum by Welch and Satterthwaite.
 
     Where there are several trainings, one of them is left out at a time too. As each draws prompts of its
     own, that shows the luck of prompts and trainings together, but only as well as so few trainings can: with
     three, by a t distribution of two degrees of freedom. That interval covers whatever the trainings' share
-    is. The variance is taken from it, unless the prompts alone make a wider one.
+    is. The variance is taken from it, unless the prompts alone make a wider one, or `these_trainings` are not
+    to be taken for a sample of others.
     """
     g, m, n = len(resamples.groups), resamples.references, resamples.pictures
     left = score.resampled(resamples.of_pictures(1 - np.eye(g)), np.ones((g, m))) if g > 1 else np.zeros(g)
@@ -228,7 +234,7 @@ def jackknife(score: Score, resamples: Resamples) -> VarianceParts:
         references = _variance_left(score.resampled(np.ones((m, n)), 1 - np.eye(m)), (np.arange(m),))
     found = _sum_of((prompts, g - max(1, len(resamples.trainings))), (references, m - 1))
     count = len(resamples.trainings)
-    if count < 2:
+    if count < 2 or these_trainings:
         return found
     left = score.resampled(resamples.without_training, np.ones((count, m)))
     both = _variance_left(left, (np.arange(count),))

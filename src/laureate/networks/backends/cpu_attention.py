@@ -110,6 +110,8 @@ class AttentionProcessor:
     def __init__(self, products: bool) -> None:
         """`products`: as two products and a softmax, not as torch's fused attention."""
         self.products = products
+        # by its identity a text with its keys and values, while these are kept (`placement.drawing`)
+        self.kept: dict[int, tuple[Tensor, Tensor, Tensor]] | None = None
 
     def __call__(
         self,
@@ -126,10 +128,8 @@ class AttentionProcessor:
         layers, last = (attn.to_q, attn.to_k, attn.to_v), attn.to_out[0]
         heads = attn.heads if self.products else 1  # torch's own attention takes heads side by side
         if not all(isinstance(layer, LoraLinear) and layer.update for layer in (*layers, last)):
-            q, k, v = (
-                to_heads(layer(of), len(of), heads)
-                for layer, of in zip(layers, (x, others, others), strict=True)
-            )
+            q = to_heads(attn.to_q(x), len(x), heads)
+            k, v = self._keys_and_values(attn, others, heads, keep=others is not x)
             attended = from_heads(self._attended(q, k, v, attn), len(x), heads)
             return last(attended)
         anchor = layers[0].a[0]
@@ -139,6 +139,15 @@ class AttentionProcessor:
             (q,) = ProjectToHeads.apply(x, layers[:1], heads, anchor)
             k, v = ProjectToHeads.apply(others, layers[1:], heads, anchor)
         return JoinHeads.apply(self._attended(q, k, v, attn), last, heads, anchor)
+
+    def _keys_and_values(self, attn: Any, of: Tensor, heads: int, keep: bool) -> tuple[Tensor, Tensor]:
+        """Keys and values of an input (n, tokens, in), (n * heads, tokens, width) each."""
+        if self.kept is not None and keep and id(of) in self.kept:
+            return self.kept[id(of)][1:]
+        k, v = (to_heads(layer(of), len(of), heads) for layer in (attn.to_k, attn.to_v))
+        if self.kept is not None and keep:
+            self.kept[id(of)] = of, k, v  # with the text, so that its identity is not given to another
+        return k, v
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, attn: Any) -> Tensor:
         if self.products:

@@ -42,6 +42,25 @@ class GatedUnit(nn.Module):
         return value * functional.gelu(gate)
 
 
+class TimeEmbedding(nn.Module):
+    """diffusers' `TimestepEmbedding`: two linear layers with an activation between them."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.linear_1, self.act, self.linear_2 = block.linear_1, block.act, block.linear_2
+        self.one_time = False  # all rows are of one time, which is computed once: `placement.drawing`
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(n, width) => (n, out width)."""
+        embedded = self.linear_2(self.act(self.linear_1(x[:1] if self.one_time else x)))
+        return embedded.expand(len(x), -1)
+
+    @staticmethod
+    def fits(block: Any) -> bool:
+        """Whether it does what the block does."""
+        return block.act is not None and block.post_act is None and getattr(block, "cond_proj", None) is None
+
+
 class ResnetBlock(nn.Module):
     """A `ResnetBlock2D` that keeps its side: two convolutions, and what the time step adds between them."""
 
@@ -50,9 +69,11 @@ class ResnetBlock(nn.Module):
         self.norm1, self.conv1, self.time_emb_proj = block.norm1, block.conv1, block.time_emb_proj
         self.norm2, self.conv2 = block.norm2, block.conv2
         self.nonlinearity, self.conv_shortcut = block.nonlinearity, block.conv_shortcut
+        self.one_time = False  # see `TimeEmbedding`
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
         """x: (n, in, h, w), temb: (n, width) => (n, out, h, w)."""
+        temb = temb[:1] if self.one_time else temb
         inner = self.conv1(self.nonlinearity(self.norm1(x)))
         inner = inner + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
         inner = self.conv2(self.nonlinearity(self.norm2(inner)))
@@ -187,6 +208,7 @@ def exchange_blocks(unet: nn.Module, products: bool) -> None:
     from diffusers.models.activations import GEGLU
     from diffusers.models.attention import BasicTransformerBlock
     from diffusers.models.attention_processor import Attention
+    from diffusers.models.embeddings import TimestepEmbedding
     from diffusers.models.resnet import ResnetBlock2D
 
     packs = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -197,6 +219,8 @@ def exchange_blocks(unet: nn.Module, products: bool) -> None:
             module.set_processor(AttentionProcessor(products))
         elif isinstance(module, GEGLU):
             unet.set_submodule(name, GatedUnit(module))
+        elif isinstance(module, TimestepEmbedding) and TimeEmbedding.fits(module):
+            unet.set_submodule(name, TimeEmbedding(module))
         elif isinstance(module, ResnetBlock2D) and ResnetBlock.fits(module):
             unet.set_submodule(name, ResnetBlock(module))
         elif isinstance(module, BasicTransformerBlock) and TransformerBlock.fits(module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from laureate.networks.backends import device_rules
@@ -50,3 +52,29 @@ def choose_attention(unet: Any, where: torch.device, dtype: torch.dtype) -> None
         from diffusers.models.attention_processor import AttnProcessor
 
         unet.set_attn_processor(AttnProcessor())
+
+
+@contextmanager
+def drawing(unet: Any) -> Iterator[None]:
+    """For the steps of one drawing, between which neither texts nor weights change, and in each of which all
+    rows are of one time: a UNet with the blocks and the attention of a CPU computes the keys and values of
+    every text tensor once, and the embedding of a time once, whatever the rows. Any other is not changed.
+
+    The products of the embedding have no more rows than the batch, so few that a CPU's libraries choose other
+    kernels for other batches: taken from one row, pictures in float32 depend less on the batch.
+    """
+    modules = list(unet.modules()) if hasattr(unet, "modules") else []
+    processors = [getattr(module, "processor", None) for module in modules]
+    keeping = [processor for processor in processors if hasattr(processor, "kept")]
+    timed = [module for module in modules if hasattr(module, "one_time")]
+    for processor in keeping:
+        processor.kept = {}
+    for module in timed:
+        module.one_time = True
+    try:
+        yield
+    finally:
+        for processor in keeping:
+            processor.kept = None
+        for module in timed:
+            module.one_time = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
 from laureate.core.files import sha256_file
+from laureate.core.system_files import is_system_file
 from laureate.torch_utils.safetensors_io import header
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _check_weights(part: Path, name: str) -> None:
     """The weights are there, in one safetensors file that is as long as its header says."""
     path = part / name
     if not path.is_file():
-        pickled = sorted(p.name for p in part.glob("*.bin"))
+        pickled = sorted(p.name for p in part.glob("*.bin") if not is_system_file(p.name))
         if pickled:
             raise LaureateError(
                 f"{part} has pickled weights only ({pickled[0]}), not loaded here; convert them to {name}"
@@ -263,7 +264,8 @@ def _hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of the files a base is loaded from, by name in the folder, whatever lies beside them."""
     files = [folder / "model_index.json", folder / "scheduler" / "scheduler_config.json"]
     files += [folder / part / name for part in WEIGHTS for name in ("config.json", WEIGHTS[part])]
-    files += [path for path in (folder / "tokenizer").iterdir() if path.is_file()]
+    tokenizer = (folder / "tokenizer").iterdir()
+    files += [path for path in tokenizer if path.is_file() and not is_system_file(path.name)]
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in sorted(files)}
 
 
