@@ -58,7 +58,16 @@ def section(default: Path, tuned: Path) -> str:
         json.loads((folder / "metrics/adviser.json").read_text(encoding="utf-8"))
         for folder in (default, tuned)
     ]
+    train, choose = settings.train, settings.choose
+    rates = joined(list(dict.fromkeys(one["naive"]["learning_rate"] for one in found.values())))
+    steps = [step for step in train.snapshots if step < train.steps]
     parts = [
+        f"Ranks {joined(settings.ranks)}; learning rate {rates}, beside it "
+        f"{joined(train.learning_rates)}; step {train.steps}, beside it {joined(steps)}; strength "
+        f"{settings.sample.strength:g}, beside it {joined(choose.strengths)}; training seeds "
+        f"{joined(train.seeds)}; batches of {train.batch} pictures; "
+        f"{settings.sample.steps} steps of drawing; "
+        f"`choose.loss_margin` {choose.loss_margin:g}.",
         chosen_table(found),
         f"Scores of the table without choosing → with it (`{lead}` is the independent judge):",
         scores_table(settings.ranks, heads, tables),
@@ -148,6 +157,11 @@ def loss_section(found: Mapping[int, Mapping[str, Any]]) -> list[str]:
         f"Mean τ {np.mean(taus):+.2f}. Of the {len(found)} choices, `choose.loss_margin` would have stopped "
         f"before a picture was drawn: {said}.".replace("τ -", "τ −"),
     ]
+
+
+def joined(values: Sequence[float]) -> str:
+    """`4, 16`; `nothing` without any."""
+    return ", ".join(f"{value:g}" for value in values) or "nothing"
 
 
 def interval(gain: Mapping[str, float]) -> str:

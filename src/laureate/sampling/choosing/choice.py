@@ -104,7 +104,13 @@ def weights_of(params: Params, model: str) -> tuple[Path, float]:
     """
     rank, _, rest = model.partition("/")
     number = rank.removeprefix("rank-")
-    if rest or not number.isdecimal() or int(number) not in params.ranks:
+    known = not rest and number.isdecimal() and int(number) in params.ranks
+    if not known or not (is_offered(params) or choice_file(int(number)).is_file()):
         return ADAPTERS / model, params.sample.strength
     found = read(params, int(number))
     return found.folder(found.arm), found.candidate.strength
+
+
+def is_offered(params: Params) -> bool:
+    """Whether there is more than one rate, step or strength to choose from."""
+    return bool(params.train.learning_rates or params.train.snapshots or params.choose.strengths)
