@@ -65,9 +65,8 @@ def section(default: Path, tuned: Path) -> str:
         f"Ranks {joined(settings.ranks)}; learning rate {rates}, beside it "
         f"{joined(train.learning_rates)}; step {train.steps}, beside it {joined(steps)}; strength "
         f"{settings.sample.strength:g}, beside it {joined(choose.strengths)}; training seeds "
-        f"{joined(train.seeds)}; batches of {train.batch} pictures; "
-        f"{settings.sample.steps} steps of drawing; "
-        f"`choose.loss_margin` {choose.loss_margin:g}.",
+        f"{joined(train.seeds)}; batches of {train.batch} pictures; {settings.sample.steps} steps of "
+        f"drawing; `choose.loss_margin` {choose.loss_margin:g}.",
         chosen_table(found),
         f"Scores of the table without choosing → with it (`{lead}` is the independent judge):",
         scores_table(settings.ranks, heads, tables),

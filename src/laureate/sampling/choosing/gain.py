@@ -19,8 +19,8 @@ def winner(race: Race) -> int:
     ties are its.
 
     Shown means twice: by a paired test on all pictures (one-sided, 5 %), and by a cross-fitted gain above 0,
-    which the best of many by luck has in half of all cases only. In studies where all candidates are truly
-    equal, both hold for less than a tenth.
+    which the best of many by luck has in half of all cases only. Where all candidates are truly equal, both hold
+    in about a tenth of the studies: docs/choosing.md.
     """
     best = race.best(None)
     if not measurable(race) or best == NAIVE:
