@@ -117,7 +117,8 @@ def drawing(options: argparse.Namespace, dtype: Any) -> Callable[[], Any]:
     from laureate.torch_utils import device
 
     found = bases.find(options.base)
-    settings = Sample(steps=1 if options.quick else 4, precision=device.name_of(dtype))
+    values = {"steps": 1 if options.quick else 4, "precision": device.name_of(dtype)}
+    settings = Sample.model_validate(values)
     unet = pipeline.load_unet(found, None, settings)
     source, count = torch.Generator().manual_seed(0), 2 if options.quick else settings.batch
     noise = torch.randn(count, unet.config.in_channels, 16, 16, generator=source)

@@ -152,9 +152,9 @@ def test_every_variant_that_can_be_trained_has_a_card(
     assert set(huggingface_hub.ModelCard(text).data.to_dict()) >= {"license", "library_name", "model-index"}
 
 
-def test_a_card_needs_torch_alone(study: Path) -> None:
-    """diffusers and transformers would take longer than the card itself."""
-    assert imported("card", "--rank", "2") == {"torch"}
+def test_a_card_needs_neither_torch_nor_networks(study: Path) -> None:
+    """They would take longer than the card itself."""
+    assert imported("card", "--rank", "2") == set()
 
 
 def test_the_weights_load_in_diffusers(study: Path) -> None:

@@ -205,7 +205,7 @@ def test_the_names_are_those_that_diffusers_gives() -> None:
     assert converted.keys() == wanted.keys()
     for name, tensor in wanted.items():
         alpha = name.endswith(".alpha")
-        assert torch.equal(converted[name], torch.tensor(7.0) if alpha else tensor), name
+        assert torch.equal(torch.as_tensor(converted[name]), torch.tensor(7.0) if alpha else tensor), name
 
 
 def test_an_adapter_with_magnitudes_stays_with_diffusers(study: Path) -> None:

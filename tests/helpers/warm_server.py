@@ -1,12 +1,14 @@
 """Run `laureate` in forks of one process that has the large libraries imported: a start takes milliseconds.
 
 For tests of what stages do one after the other; what a stage imports, and how it starts, is tested with
-processes of its own. `python warm_server.py SOCKET` serves until its standard input ends. The program CLIENT in
-`install` stands for `laureate` on the PATH: it hands over its arguments, folder, environment and open files.
+processes of its own. `python warm_server.py SOCKET` serves until its standard input ends. The program CLIENT
+stands for `laureate` on the PATH: it hands over its arguments, folder, environment and open files.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import runpy
@@ -16,6 +18,7 @@ import socket
 import stat
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 LIBRARIES = (
@@ -77,6 +80,8 @@ def serve(address: str) -> None:
         importlib.import_module(name)
     # `import torch` calls an entry point of this project: the code of a fork comes from its own folder
     kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "laureate"}
+    gc.collect()
+    gc.freeze()  # what is imported here is not looked through again, at no end of a fork either
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
@@ -114,13 +119,28 @@ def _answer(client: socket.socket) -> None:
         sys.path_importer_cache.clear()
         sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in enumerate("rww"))  # noqa: SIM115, PTH123
         sys.stderr.reconfigure(line_buffering=True)
-        runpy.run_module("laureate", run_name="__main__")
-        os._exit(0)
+        _run()
     for file in files:
         os.close(file)
     client.sendall(f"{child}\n".encode())
     _, status = os.waitpid(child, 0)
     client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _run() -> None:
+    """Run the command line and end the process without taking all libraries to pieces: that takes 1 s."""
+    status: object = 0
+    try:
+        runpy.run_module("laureate", run_name="__main__")
+    except SystemExit as end:
+        status = end.code
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 0 if status is None else 1)
 
 
 if __name__ == "__main__":

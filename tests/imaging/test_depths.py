@@ -128,3 +128,63 @@ def test_a_depth_that_would_be_black_or_cannot_be_read_is_refused(name: str) -> 
 def test_a_jpeg_that_is_no_more_than_its_first_bytes_is_called_one() -> None:
     with pytest.raises(PictureError, match="a JPEG whose header cannot be read"):
         decode(b"\xff\xd8\xff")
+
+
+def corner(high: float, kind: str, form: int = 1) -> tuple[list[str], int, int]:
+    """Notes on a picture of zeros but for one pixel of this value, the 8 bits of that and of the others."""
+    pixels = np.zeros((4, 4), kind)
+    pixels[1, 2] = high
+    info, picture = examine(tiff(pixels, 1, form))
+    read = np.asarray(picture)
+    assert len(np.unique(read)) <= 2
+    return list(info.notes), int(read[1, 2, 0]), int(read[0, 0, 0])
+
+
+@pytest.mark.parametrize("order", [BIG, LITTLE])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_integers_are_read_by_the_smallest_depth_that_holds_them(bits: int, order: str) -> None:
+    said = [] if bits == 16 else [f"it holds values of {bits} bits"]
+    assert corner(2**bits - 1, f"{order}u2") == (said, 255, 0)
+    if bits < 16:  # one more needs the next depth
+        more = {8: 10, 10: 12, 12: 14, 14: 16}[bits]
+        assert corner(2**bits, f"{order}u2")[1] == round(2**bits * 255 / (2**more - 1))
+
+
+@pytest.mark.parametrize(
+    ("high", "kind", "form", "said", "white"),
+    [
+        (4095, "<u4", 1, ["it holds values of 12 bits"], 255),
+        (32767, "<i4", 2, ["it holds values of 15 bits"], 255),
+        (32768, "<u4", 1, ["it holds values of 16 bits"], 128),
+        (65536, "<u4", 1, [], 0),
+        (2**31, "<u4", 1, [], 128),
+        (2**32 - 1, "<u4", 1, [], 255),
+        (1.0, "<f4", 3, [], 255),
+        (1.0999, "<f4", 3, [], 255),
+        (255, "<f4", 3, ["it holds floats of 0..255"], 255),
+        (1023, "<f4", 3, ["it holds floats of 0..1023"], 255),
+        (65535, "<f4", 3, ["it holds floats of 0..65535"], 255),
+        (16, "<f4", 3, ["it holds floats of 0..255"], 16),
+    ],
+)
+def test_the_range_that_was_taken_is_said(
+    high: float, kind: str, form: int, said: list[str], white: int
+) -> None:
+    assert corner(high, kind, form) == (said, white, 0)
+
+
+@pytest.mark.parametrize(
+    ("high", "kind", "form", "reason"),
+    [
+        (np.nan, "<f4", 3, "some of its values are not numbers"),
+        (np.inf, "<f4", 3, "some of its values are not numbers"),
+        (-np.inf, "<f4", 3, "some of its values are not numbers"),
+        (-1, "<i4", 2, "its values go from -1 to 0, and a picture's start at 0"),
+        (-0.2, "<f4", 3, "its values go from -0.2 to 0"),
+        (1.2, "<f4", 3, "its values go up to 1.2, neither those of 0..1 nor of 0..255"),
+        (80000, "<f4", 3, "its values go up to 80000, more than 65535"),
+    ],
+)
+def test_a_range_that_nobody_can_know_is_refused(high: float, kind: str, form: int, reason: str) -> None:
+    with pytest.raises(PictureError, match=reason):
+        corner(high, kind, form)

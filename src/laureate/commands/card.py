@@ -51,7 +51,7 @@ def run(
     `strength`: see `adapter_choice.choose`; they end the folder's name. Raises LaureateError as that does,
     for an adapter that is missing or of another base, and for a table without its row.
     """
-    from laureate.networks.lora import adapter_files
+    from laureate.networks.lora import adapter_state
     from laureate.sampling.choosing import choice as choices
     from laureate.sampling.pipeline import check_adapter
 
@@ -62,7 +62,7 @@ def run(
     if f"rank-{rank}" not in rows.index:
         raise LaureateError(f"{COMPARISON} has no row for rank-{rank}; run `laureate compare`")
     config = adapter_config.read(choice.folder)
-    state, adapter = adapter_files.load(choice.folder, choice.strength)
+    state, adapter = adapter_state.load_arrays(choice.folder, choice.strength)
     origin = {"format": "pt"} | export.origin(choice, base)
     kohya_file = (
         f"{choice.name}-kohya.safetensors" if adapter.variant == "lora" else None
@@ -71,7 +71,7 @@ def run(
     text = card(params, rows, choice, adapter, config, origin, found, rights, kohya_file)
     target = export.EXPORTS / choice.name
     with fresh_folder(target) as new:
-        header = origin | adapter_files.header(choice.folder, choice.strength)
+        header = origin | adapter_state.header(choice.folder, choice.strength)
         safetensors_io.save(new / ADAPTER_WEIGHTS, state, header)
         if kohya_file:
             header = origin | export.kohya_metadata(adapter, base)

@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laureate import __version__
 from laureate.commands import adapter_choice
@@ -19,9 +19,7 @@ from laureate.networks.lora import adapter_config
 from laureate.torch_utils import safetensors_io
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from laureate.networks.lora.injection import Adapter
+    from laureate.networks.lora.adapter import Adapter
 
 FORMS = ("diffusers", "kohya", "comfyui")
 EXPORTS = Path("exports")
@@ -43,18 +41,18 @@ def run(
     `arm`, `step` and `strength`: see `adapter_choice.choose`; the strength goes into alpha. Raises
     LaureateError as that does, and for an adapter that is missing or was trained on another base.
     """
-    from laureate.networks.lora import adapter_files
+    from laureate.networks.lora import adapter_state
     from laureate.sampling.choosing import choice as choices
     from laureate.sampling.pipeline import check_adapter
 
     base = base_model.expected(params.base)
     check_adapter(adapter_folder(rank), base)
     choice = adapter_choice.choose(rank, arm, step, strength, choices.read(params, rank))
-    state, adapter = adapter_files.load(choice.folder, choice.strength)
+    state, adapter = adapter_state.load_arrays(choice.folder, choice.strength)
     path = Path(out) if out else EXPORTS / f"{choice.name}-{to}.safetensors"
     metadata = origin(choice, base)
     if to == "diffusers":
-        metadata |= adapter_files.header(choice.folder, choice.strength)
+        metadata |= adapter_state.header(choice.folder, choice.strength)
     else:
         state = kohya(state, adapter)
         metadata |= kohya_metadata(adapter, base)
@@ -65,26 +63,27 @@ def run(
     )
 
 
-def kohya(state: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
+def kohya(state: Mapping[str, Any], adapter: Adapter) -> dict[str, Any]:
     """`unet.NAME.lora_A.weight` => `lora_unet_NAME.lora_down.weight`, `.lora_up.weight` and `.alpha`; and
     `text_encoder.text_model.NAME` => `lora_te_text_model_NAME`; the points in NAME become underscores.
 
-    `.alpha` is a float32 scalar per layer. ComfyUI reads the same names: its loader knows the attention
-    layers of Stable Diffusion 1 and 2 by them, and the layers of their text encoders. Raises LaureateError
-    for an adapter with magnitudes (DoRA), which Kohya's networks.lora does not have.
+    `state` may hold tensors or arrays; `.alpha` is a float32 scalar of NumPy per layer. ComfyUI reads the
+    same names: its loader knows the attention layers of Stable Diffusion 1 and 2 by them, and the layers of
+    their text encoders. Raises LaureateError for an adapter with magnitudes (DoRA), which Kohya's
+    networks.lora does not have.
     """
     if adapter.variant == "dora":
         raise LaureateError("an adapter trained with DoRA has no form in Kohya's scripts: use --to diffusers")
-    import torch
+    import numpy as np
 
-    converted = {}
+    converted: dict[str, Any] = {}
     for key, tensor in state.items():
         name, half = key.removesuffix(".weight").rsplit(".", 1)
         part, layer = name.split(".", 1)
         stem = f"{KOHYA_PARTS[part]}_{layer.replace('.', '_')}"
         converted[f"{stem}.{KOHYA_HALVES[half]}.weight"] = tensor
         own = state[f"{name}.lora_A.weight"].shape[0]  # a global budget of `shrink` gives several ranks
-        converted[f"{stem}.alpha"] = torch.tensor(float(adapter.alpha) * own / adapter.rank)
+        converted[f"{stem}.alpha"] = np.asarray(float(adapter.alpha) * own / adapter.rank, dtype=np.float32)
     return converted
 
 

@@ -7,9 +7,11 @@ sorts. Reading is left to the package.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from laureate.core import os_errors
 from laureate.core.errors import LaureateError
@@ -19,13 +21,13 @@ from laureate.core.network import is_lfs_pointer
 if TYPE_CHECKING:
     from torch import Tensor
 
+Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the format
 
 
-def dumps(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file as bytes: tensors in the order of their names, metadata sorted."""
-    import torch
-
+def dumps(tensors: Mapping[str, Tensor | Array], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file as bytes: tensors of torch or NumPy in the order of their names, metadata sorted."""
     names = {
         "float32": "F32",
         "float64": "F64",
@@ -38,8 +40,8 @@ def dumps(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     parts, end = [], 0
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+        tensor = tensors[name]
+        data = _bytes_of(tensor)
         dtype = names[str(tensor.dtype).removeprefix("torch.")]
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + len(data)]}
         parts.append(data)
@@ -49,15 +51,36 @@ def dumps(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
-def save(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def _bytes_of(tensor: Tensor | Array) -> bytes:
+    """The values in C order, little endian."""
+    if isinstance(tensor, np.ndarray):
+        return tensor.tobytes()
+    import torch
+
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def save(path: str | Path, tensors: Mapping[str, Tensor | Array], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, aside and renamed."""
     write_bytes(path, dumps(tensors, metadata))
 
 
 def load(path: str | Path) -> dict[str, Tensor]:
     """Every tensor of a file, on the CPU. Raises LaureateError if it is missing or damaged."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    return _loaded(path, load_file)
+
+
+def load_arrays(path: str | Path) -> dict[str, Array]:
+    """`load` as arrays of NumPy, without torch; bfloat16, which NumPy does not have, counts as damage."""
+    from safetensors.numpy import load_file
+
+    return _loaded(path, load_file)
+
+
+def _loaded(path: str | Path, load_file: Callable[[str | Path], dict[str, T]]) -> dict[str, T]:
+    from safetensors import SafetensorError
 
     header(path)
     try:

@@ -94,7 +94,7 @@ class AdamW(Optimiser):
         self.rate, rates = max(self.rates), torch.tensor(self.rates)
         self.shares = None if len(rates.unique()) == 1 else (rates / self.rate).to(device)
         # on the meta device, where a step is counted and not done, there is no fused kernel
-        fused = device.type != "meta"
+        fused = not self.flat.weights[0].is_meta
         return torch.optim.AdamW(self.flat.weights, lr=self.rate, weight_decay=self.weight_decay, fused=fused)
 
     def step(self, factor: float) -> None:
@@ -125,7 +125,7 @@ class AdamW(Optimiser):
         for weight in self.flat.weights:
             moments = {kind: torch.zeros_like(weight) for kind in self.MOMENTS}
             # its value is read: on the meta device it needs one
-            where = "cpu" if weight.device.type == "meta" else weight.device
+            where = "cpu" if weight.is_meta else weight.device
             self.inner.state[weight] = {"step": torch.tensor(float(steps), device=where), **moments}
 
     def padding_bytes(self) -> int:
@@ -199,14 +199,14 @@ class AdamW8bit(Optimiser):
             vector.grad = gradients
             self.vectors.append(vector)
             groups.append({"params": [vector], "lr": self.rates[index]})
-        if self.flat.weights[0].device.type == "meta":
+        if self.flat.weights[0].is_meta:
             return torch.optim.SGD(groups)  # counted by its size alone
         library = import_module("bitsandbytes.optim")  # not a dependency: see `check`
         return library.AdamW8bit(groups, weight_decay=self.weight_decay, min_8bit_size=1)
 
     def step(self, factor: float) -> None:
         """See `Optimiser.step`."""
-        if self.flat.weights[0].device.type == "meta":
+        if self.flat.weights[0].is_meta:
             return
         for group, rate in zip(self.inner.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -235,7 +235,7 @@ class AdamW8bit(Optimiser):
     def prepare(self, steps: int) -> None:
         """See `Optimiser.prepare`."""
         for index, vector in enumerate(self.vectors):
-            if vector.device.type == "meta":
+            if vector.is_meta:
                 self.inner.state[vector] = self._zeros(vector)
                 continue
             self.inner.init_state(self.inner.param_groups[index], vector, index, 0)

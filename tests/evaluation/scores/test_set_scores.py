@@ -20,6 +20,20 @@ def features(seed: int, n: int, d: int, shift: float = 0.0) -> np.ndarray:
     return rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + shift
 
 
+@pytest.mark.parametrize(("n", "m"), [(3000, 8), (8, 3000), (3000, 2900)])
+def test_frechet_distance_holds_no_matrix_of_all_pairs(n: int, m: int) -> None:
+    import tracemalloc
+
+    x, y = features(1, n, 16), features(2, m, 16)
+    small = scores.Frechet(x[:200], y[:200])()
+    assert scores.frechet_distance(x[:200], y[:200]) == pytest.approx(small, rel=1e-6)
+    tracemalloc.start()
+    scores.frechet_distance(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < max(n, m) ** 2 * 8 / 10
+
+
 def test_frechet_agrees_with_the_eigenvalues_where_there_are_fewer_pictures_than_features() -> None:
     """n < d, where a square root of a singular product loses digits: against the eigenvalues instead."""
     x, y = features(1, 45, 300), features(2, 60, 300, shift=0.2)

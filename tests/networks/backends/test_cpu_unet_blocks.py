@@ -28,6 +28,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> base_model.Base:
 
 EXCHANGED = {
     "GEGLU": "GatedUnit",
+    "TimestepEmbedding": "TimeEmbedding",
     "ResnetBlock2D": "ResnetBlock",
     "BasicTransformerBlock": "TransformerBlock",
 }
@@ -66,6 +67,29 @@ def test_names_outputs_and_gradients_are_those_of_diffusers(found: base_model.Ba
     assert list(ours.state_dict()) == list(theirs.state_dict())
     inputs = small_base.inputs(3)
     assert_alike(outcome(ours, inputs), outcome(theirs, inputs))
+
+
+def test_a_drawing_computes_its_time_once_and_a_row_does_not_depend_on_the_others(
+    found: base_model.Base,
+) -> None:
+    """To rounding what it is outside, and the same bytes for a row among 4, 5, 7 or 12."""
+    unet = placement.place_unet(found.unet(), CPU, torch.float32)
+    latents, _, text = (torch.cat([x] * 4) for x in small_base.inputs(3))
+    rows: list[int] = []
+    unet.time_embedding.linear_1.register_forward_hook(lambda _, given, __: rows.append(len(given[0])))
+
+    def predicted(count: int) -> Any:
+        return unet(latents[:count], torch.tensor(5), encoder_hidden_states=text[:count]).sample
+
+    with torch.no_grad():
+        outside = predicted(12)
+        with placement.drawing(unet):
+            first = predicted(12)
+            torch.testing.assert_close(first, outside, rtol=1e-4, atol=1e-5)
+            for count in (4, 5, 7):
+                assert torch.equal(predicted(count), first[:count])
+        predicted(4)
+    assert rows == [12, 1, 1, 1, 1, 4]
 
 
 def test_bfloat16_is_as_close_as_bfloat16_can_be(found: base_model.Base) -> None:

@@ -94,5 +94,5 @@ def test_thresholds_are_in_one_place(root: Path) -> None:
         "device.py": ["where.type == 'cuda'"] * 2,  # which precision is fast; whose memory
         "placement.py": ["where.type == 'cpu'"],  # whose blocks
         "objective.py": ["device.type == 'cuda'"],  # pinned memory
-        "trainer.py": ["self.device.type != 'meta'", "self.device.type == 'cpu'"],  # fused AdamW; no waiting
+        "trainer.py": ["self.device.type == 'cpu'"],  # no waiting
     }

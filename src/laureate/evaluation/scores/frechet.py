@@ -47,14 +47,15 @@ class Frechet(Score):
 def frechet_distance(x: Array, y: Array) -> float:
     """Fréchet distance ("FID" on Inception features) between `x` (n, d) and `y` (m, d); 0 is best.
 
-    See `Frechet`. Takes the n × m form or the d × d form, whichever is smaller: where both sets have more
-    pictures than features, each is replaced by the triangular factor of its centred rows, which has the same
-    covariance.
+    See `Frechet`. No matrix is larger than n × d or d × d: a set that has more pictures than features is
+    replaced by the triangular factor of its centred rows, which has the same covariance.
     """
     x, y = pair(x, y)
-    if min(len(x), len(y)) <= x.shape[1]:
+    d = x.shape[1]
+    if max(len(x), len(y)) <= d:
         return Frechet(x, y)()
-    factors = [np.asarray(np.linalg.qr((z - z.mean(axis=0)) / np.sqrt(len(z) - 1), mode="r")) for z in (x, y)]
+    factors = [(z - z.mean(axis=0)) / np.sqrt(len(z) - 1) for z in (x, y)]
+    factors = [np.asarray(np.linalg.qr(f, mode="r")) if len(f) > d else f for f in factors]
     overlap = nuclear_norm(factors[0] @ factors[1].T)
     means = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2)
     return float(means + sum(np.sum(f**2) for f in factors) - 2 * overlap)

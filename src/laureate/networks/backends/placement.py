@@ -64,7 +64,7 @@ def drawing(unet: Any) -> Iterator[None]:
     kernels for other batches: taken from one row, pictures in float32 depend less on the batch.
     """
     modules = list(unet.modules()) if hasattr(unet, "modules") else []
-    processors = [getattr(module, "processor", None) for module in modules]
+    processors: list[Any] = [getattr(module, "processor", None) for module in modules]
     keeping = [processor for processor in processors if hasattr(processor, "kept")]
     timed = [module for module in modules if hasattr(module, "one_time")]
     for processor in keeping:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTER_WEIGHTS
-from laureate.networks.lora.adapter import MAGNITUDE, TEXT, UNET, Adapter, Part
+from laureate.networks.lora import adapter_state
+from laureate.networks.lora.adapter import TEXT, UNET, Adapter, Part
+from laureate.networks.lora.adapter_state import METADATA as METADATA
 from laureate.networks.lora.layers import Stacked
 from laureate.torch_utils import safetensors_io
-
-METADATA = "lora_adapter_metadata"  # where diffusers looks for alpha
 
 
 def export(layers: Mapping[str, Stacked], index: int) -> dict[str, Tensor]:
@@ -62,14 +62,14 @@ def save(
     for part, label, names in (("unet", "", of_unet), ("text_encoder", TEXT.label, of_text)):
         if names:
             config[f"{part}.r"] = rank
-            config[f"{part}.lora_alpha"] = _plain(alpha)
+            config[f"{part}.lora_alpha"] = adapter_state.plain(alpha)
             config[f"{part}.target_modules"] = sorted(names)
             other = {name: (ranks or {}).get(label + name, rank) for name in names}
             other = {name: value for name, value in other.items() if value != rank}
             if other:
                 config[f"{part}.rank_pattern"] = other
                 config[f"{part}.alpha_pattern"] = {
-                    name: _plain(adapter.scale * value) for name, value in other.items()
+                    name: adapter_state.plain(adapter.scale * value) for name, value in other.items()
                 }
             if adapter.variant == "dora":
                 config[f"{part}.use_dora"] = True
@@ -79,42 +79,9 @@ def save(
 
 
 def load(folder: str | Path, strength: float = 1.0) -> tuple[dict[str, Tensor], Adapter]:
-    """Read what `save` wrote: the tensors, and the adapter with its rank, alpha and variant.
-
-    `strength`: factor on its update, see `Adapter.at`.
-
-    Raises LaureateError if the file is missing, damaged or holds no LoRA of a UNet.
-    """
-    path = Path(folder) / ADAPTER_WEIGHTS
-    state = safetensors_io.load(path)
-    ranks = {tensor.shape[0] for name, tensor in state.items() if name.endswith(".lora_A.weight")}
-    known = UNET.prefix, TEXT.prefix
-    config = json.loads(safetensors_io.metadata(path).get(METADATA, "{}"))
-    rank = int(config.get("unet.r", max(ranks, default=0)))
-    several = "unet.rank_pattern" in config or "text_encoder.rank_pattern" in config
-    if not ranks or (ranks != {rank} and not several) or not all(name.startswith(known) for name in state):
-        raise LaureateError(
-            f"{path} does not hold one LoRA of a UNet; its tensors should be named unet.*.lora_A.weight"
-        )
-    variant = "dora" if any(MAGNITUDE in name for name in state) else "lora"
-    return state, Adapter(rank, float(config.get("unet.lora_alpha", rank)), variant=variant).at(strength)
-
-
-def header(folder: str | Path, strength: float = 1.0) -> dict[str, str]:
-    """Rank and alpha of a saved adapter as `save` wrote them into its header, alpha times `strength`."""
-    config = json.loads(safetensors_io.metadata(Path(folder) / ADAPTER_WEIGHTS)[METADATA])
-    for key, value in config.items():
-        if key.endswith(".lora_alpha"):
-            config[key] = _plain(value * strength)
-        elif key.endswith(".alpha_pattern"):
-            config[key] = {name: _plain(alpha * strength) for name, alpha in value.items()}
-    return {METADATA: json.dumps(config, sort_keys=True)}
-
-
-def _plain(alpha: float) -> int | float:
-    """Alpha as diffusers writes it: a whole number without its point."""
-    alpha = round(float(alpha), 9)
-    return int(alpha) if alpha.is_integer() else alpha
+    """Read what `save` wrote, see `adapter_state.described`."""
+    state = safetensors_io.load(Path(folder) / ADAPTER_WEIGHTS)
+    return state, adapter_state.described(folder, state, strength)
 
 
 def has(state: Mapping[str, Tensor], part: Part) -> bool:
