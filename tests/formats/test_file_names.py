@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laureate.formats.file_names import is_outside, normalized, printable
+from laureate.formats.file_names import is_outside, is_there, normalized, printable
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,13 @@ def test_whatever_is_printed_is_printable(text: str) -> None:
     assert printable(text).isprintable()
     assert printable("a b\u00e9") == "a b\u00e9"
     assert printable("a\x1b\n\udcff") == "a\\x1b\\n\\udcff"
+
+
+def test_a_name_is_there_or_not_and_never_an_error(tmp_path: Path) -> None:
+    """Fuzzing found that a name of more than 255 bytes ended in the system's error."""
+    (tmp_path / "in").mkdir()
+    for file in ("out.png", "in/one.png"):
+        (tmp_path / file).touch()
+    assert is_there(tmp_path / "in", "one.png")
+    for name in ("two.png", "../out.png", str(tmp_path / "out.png"), "[" * 300, "x/" * 3000, "a\0b", "", "."):
+        assert not is_there(tmp_path / "in", name), name[:20]

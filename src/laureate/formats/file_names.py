@@ -1,5 +1,6 @@
 """Names of files in tables: whether they stay in the folder, compare equal, and can be printed."""
 
+import errno
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,17 @@ def is_outside(file: str) -> bool:
     path = PurePosixPath(file.replace("\\", "/"))
     drive = len(file) > 1 and file[1] == ":" and file[0].isalpha()
     return path.is_absolute() or drive or ".." in path.parts or "\0" in file
+
+
+def is_there(folder: Path, file: str) -> bool:
+    """Whether a file named in a table is in the table's folder; no name that lies out of it or is too long
+    for a file is."""
+    try:
+        return not is_outside(file) and (folder / file).is_file()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def normalized(path: Path | str) -> str:

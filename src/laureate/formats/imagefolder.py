@@ -10,6 +10,7 @@ from laureate.core.files import sha256_file
 from laureate.core.system_files import files_in
 from laureate.core.text_files import read_text
 from laureate.formats import jsonl
+from laureate.formats.file_names import is_there
 from laureate.formats.jsonl import Row
 
 METADATA = "metadata.jsonl"  # the table in every part: file_name, text and more
@@ -34,7 +35,7 @@ def read_metadata(folder: Path) -> list[Row]:
     for number, row in captioned(read_text(path, FIRST)):
         if row is None or not isinstance(row["text"], str):
             raise LaureateError(f"{path}, row {number} must be JSON with file_name and text; {AGAIN}")
-        if not (folder / row["file_name"]).is_file():
+        if not is_there(folder, row["file_name"]):
             raise LaureateError(f"{path}, row {number}: there is no picture {row['file_name']}; {AGAIN}")
         rows.append(row)
     if not rows:

@@ -7,7 +7,7 @@ from typing import Any
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import read_text
-from laureate.formats.file_names import is_outside
+from laureate.formats.file_names import is_there
 
 MANIFEST = "manifest.json"
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ def checked_rows(
         for key, kind in keys.items():
             if not isinstance(row.get(key), kind) or isinstance(row[key], bool):
                 raise LaureateError(f"{where}: it needs {key}, {TYPES[kind]}")
-        if is_outside(row["file"]) or not (path.parent / row["file"]).is_file():
+        if not is_there(path.parent, row["file"]):
             raise LaureateError(f"{where}: there is no file {row['file']!r} in {path.parent}")
         for name in (row["file"], (row["prompt"], row["seed"])):
             if name in seen:
