@@ -164,7 +164,7 @@ def test_it_starts_from_tones_of_ink_or_from_the_photo_with_a_strength_that_suit
         (["moving.gif"], "moving.gif cannot be used: it is an animation of 2 frames"),
         (["large.png"], "large.png cannot be used: it has 8000 x 7000 pixels, more than 50 million"),
         (["small.png"], "small.png is too small: 12 x 12 pixels"),
-        (["me.png", "--strength", "0.2"], "no step is left at strength 0.2 of 4 steps"),
+        (["me.png", "--strength", "0.2", "--steps", "4"], "no step is left at strength 0.2 of 4 steps"),
         (["me.png", "--strength", "0"], "strength is 0: it must be more than 0 and at most 1"),
         (["me.png", "--strength", "1.5"], "strength is 1.5: it must be"),
         (["me.png", "--strength", "nan"], "strength is nan: it must be"),

@@ -89,7 +89,7 @@ def test_a_score_that_leaves_its_interval_is_marked_and_fails(
     (line,) = [line for line in printed.splitlines() if line.startswith("KID ")]
     assert line.count("!") == 1
     assert "here: B, bfloat16, torch 2.13.0+cpu; A processor, float32" in printed
-    assert "Parameters that differ: train.steps 240 → 3\n" in printed
+    assert "Parameters that differ: train.steps 80 → 3\n" in printed
 
 
 def test_other_advice_fails(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

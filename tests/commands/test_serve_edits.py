@@ -156,7 +156,7 @@ def animation() -> bytes:
         ({"extra_body": {"strength": 0}}, 400, "strength", "greater than 0"),
         ({"extra_body": {"strength": 1.5}}, 400, "strength", "less than or equal to 1"),
         ({"extra_body": {"strength": "nan"}}, 400, "strength", "finite number"),
-        ({"extra_body": {"strength": 0.2}}, 400, "strength", "no step is left at strength 0.2 of 4 steps"),
+        ({"extra_body": {"strength": 0.05}}, 400, "strength", "no step is left at strength 0.05 of 12 steps"),
         ({"extra_body": {"start": "paint"}}, 400, "start", "'ink' or 'photo'"),
         ({"extra_body": {"seed": -1}}, 400, "seed", "greater than or equal to 0"),
         ({"response_format": "url"}, 400, "response_format", "b64_json"),

@@ -54,7 +54,7 @@ def test_the_benchmark_runs_and_writes_what_the_page_shows(
     assert command.main(["portrait", "--quick", "--people", "3", "--repeats", "2", "--out", str(out)]) == 0
     result = harness.read(out)
     assert [row["strength"] for row in result["rows"]] == [0.45, 1.0]
-    assert [row["steps_run"] for row in result["rows"]] == [1, 4]
+    assert [row["steps_run"] for row in result["rows"]] == [5, 12]
     assert sum(row["people"] for row in result["beside"]["skin"]["rows"]) == 3
     assert len(result["beside"]["ways"]["rows"]) == 4
     for row in result["rows"]:

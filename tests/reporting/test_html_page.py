@@ -87,7 +87,7 @@ def test_the_page_names_models_data_hashes_and_parameters(report_page: Page) -> 
         "the same 30 held-out portraits",  # as the metrics say
         "b" * 64,
         "d" * 64,
-        "learning_rate: 0.001",
+        "learning_rate: 0.003",
         "Person 3 <of> Öland",  # names are escaped, not parsed
         "Ill. © Atelier & Co",
         "the same picture as 8-2010-phy.jpg",

@@ -164,7 +164,7 @@ def test_pictures_drawn_elsewhere_get_a_row_and_leave_it(study: Path) -> None:
 
 
 def test_its_largest_adapter_is_cut_and_scored_beside_the_trained_ones(study: Path) -> None:
-    options = ["--page", "page.md", "--out", "shrink.json"]
+    options = ["--budgets", "layer", "global", "--page", "page.md", "--out", "shrink.json"]
     run("python", "-m", "benchmarks", "shrink", *options, cwd=study)
     found = json.loads((study / "shrink.json").read_text())
     rows = {(row["rank"], row["budget"], row["key"]): row for row in found["measured"]}

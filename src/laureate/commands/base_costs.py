@@ -5,6 +5,7 @@ torch and the networks are imported when something is counted.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,9 @@ class BaseCosts:
         def count() -> int:
             from laureate.sampling import sampler
 
-            return sampler.guided_steps(self.configs["scheduler"], *settings)
+            with warnings.catch_warnings():  # diffusers hands a tensor to NumPy in an old way
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return sampler.guided_steps(self.configs["scheduler"], *settings)
 
         return int(self._known("guided steps", settings, count))
 

@@ -16,7 +16,6 @@ from laureate.networks.diffusion import base_model
 from laureate.networks.lora.arm import Arm
 from laureate.torch_utils import device, safetensors_io
 from laureate.torch_utils.distributed import Team
-from laureate.training import optimisers
 from laureate.training.checkpoints import Checkpoints, SavedCheckpoint
 from laureate.training.loss_curves import Curves
 from laureate.training.observer import Announcer, Observer, Several
@@ -48,6 +47,7 @@ def train(
     from laureate.networks.diffusion import noise_schedule
     from laureate.networks.lora import injection
     from laureate.networks.lora.adapter import TEXT
+    from laureate.training import optimisers
     from laureate.training.objective import Objective
     from laureate.training.trainer import Trainer, adapter
 
