@@ -62,7 +62,7 @@ def test_the_benchmark_runs_and_writes_what_the_page_shows(
     page = tmp_path / "portrait.md"
     shutil.copy(root / "docs/portrait.md", page)
     assert command.main(["page", "--page", str(page), "--results", str(tmp_path)]) == 0
-    assert "| 0.45 | 1 |" in page.read_text()
+    assert "| 0.45 | 5 |" in page.read_text()
 
 
 def test_the_tables_are_those_of_the_stored_result(

@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from laureate.core import os_errors
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 from laureate.core.network import is_lfs_pointer
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
-Array = np.ndarray[Any, Any]
+    Array = np.ndarray[Any, Any]
+
 T = TypeVar("T")
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the format
 
@@ -53,6 +53,8 @@ def dumps(tensors: Mapping[str, Tensor | Array], metadata: Mapping[str, str]) ->
 
 def _bytes_of(tensor: Tensor | Array) -> bytes:
     """The values in C order, little endian."""
+    import numpy as np  # late: a result that is there already is taken without it
+
     if isinstance(tensor, np.ndarray):
         return tensor.tobytes()
     import torch

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laureate.core.errors import LaureateError
 from laureate.core.paths import ADAPTER_WEIGHTS
 from laureate.networks.lora.adapter import MAGNITUDE, TEXT, UNET, Adapter
 from laureate.torch_utils import safetensors_io
-from laureate.torch_utils.safetensors_io import Array
+
+if TYPE_CHECKING:
+    from laureate.torch_utils.safetensors_io import Array
 
 METADATA = "lora_adapter_metadata"  # where diffusers looks for alpha
 
