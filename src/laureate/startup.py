@@ -49,7 +49,7 @@ def set_up_command(verb: str, alone: bool) -> None:
     """What a process does before it imports the command `verb`, which is not a stage."""
     if alone and verb in COMMANDS:
         keep_out(UNUSED if verb in ("plan", "draw") else [])
-        import_single_networks(compiles=False)
+        import_single_networks(compiles=verb in PIPELINES)
 
 
 # of malloc.h; the numbers are part of the interface of glibc
@@ -88,6 +88,7 @@ def keep_freed_memory_beside(base: str | Path) -> bool:
 # these read and write pictures and run networks; `prepare` and `evaluate` need scipy
 STAGES = ("encode", "train", "sample")
 WITHOUT_NETWORKS = ("crawl", "compare", "select", "report")
+PIPELINES = {"app", "fetch", "portrait", "serve"}  # with pipelines of diffusers, which ask torch's compiler
 COMMANDS = (
     "plan",
     "draw",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import finished_study
 import mini_study
@@ -21,12 +22,15 @@ import ray_nodes
 import yaml
 from shell import ROOT, run
 
+from laureate.core import paths
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # Ray's own: sockets and files of a cluster that was shut down
 ]
 
+MEASURED = paths.MACHINES.as_posix()  # of every rank: seconds and bytes of memory
 KILLS = int(os.environ.get("LAUREATE_CLUSTER_KILLS", "1"))
 
 
@@ -77,11 +81,16 @@ def case(nodes: ray_nodes.Nodes, mini: tuple[Path, Path], tmp_path: Path) -> Cas
     return Case(nodes, *mini, tmp_path)
 
 
-def outputs(folder: Path) -> dict[str, bytes]:
-    """dvc.lock, and every file that a stage wrote, by name."""
-    lock = (folder / "dvc.lock").read_bytes()
-    found = {"dvc.lock": lock}
-    for stage in yaml.safe_load(lock)["stages"].values():
+def outputs(folder: Path) -> dict[str, Any]:
+    """dvc.lock, and every file that a stage wrote, by name; without what is measured of a training: how long
+    it took, how much memory."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())
+    for stage in lock["stages"].values():
+        for kind in ("deps", "outs"):
+            kept = [entry for entry in stage.get(kind, []) if not entry["path"].startswith(MEASURED)]
+            stage[kind] = kept
+    found: dict[str, Any] = {"dvc.lock": lock}
+    for stage in lock["stages"].values():
         for out in stage["outs"]:
             path = folder / out["path"]
             for file in path.rglob("*") if path.is_dir() else [path]:
