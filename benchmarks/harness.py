@@ -214,3 +214,9 @@ def show(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def interval(value: float, low: float, high: float, form: str = "+.4f") -> str:
+    """A value with its interval, each in the format `form`: +0.012 (−0.003 to +0.021)."""
+    of, start, end = (f"{number:{form}}".replace("-", "−") for number in (value, low, high))
+    return f"{of} ({start} to {end})"

@@ -272,8 +272,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _interval(row: Mapping[str, Any], key: str) -> str:
     """A difference with its interval: +0.012 (+0.003 to +0.021)."""
-    value, low, high = (f"{row[key + end]:+.4f}".replace("-", "−") for end in ("", "_low", "_high"))
-    return f"{value} ({low} to {high})"
+    return harness.interval(row[key], row[f"{key}_low"], row[f"{key}_high"])
 
 
 def _name(rank: int, budget: str) -> str:

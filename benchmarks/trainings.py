@@ -170,5 +170,4 @@ def _recipe(study: Mapping[str, Any]) -> str:
 
 def _interval(row: Mapping[str, Any]) -> str:
     """A difference with its interval: +0.012 (+0.003 to +0.021)."""
-    value, low, high = (f"{row[key]:+.4f}".replace("-", "−") for key in ("difference", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return harness.interval(row["difference"], row["low"], row["high"])

@@ -165,8 +165,8 @@ def joined(values: Sequence[float]) -> str:
 
 def interval(gain: Mapping[str, float]) -> str:
     """`3.1 (1.2 to 5.0)`, in percent."""
-    value, low, high = (f"{100 * gain[key]:.1f}".replace("-", "−") for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
+    return harness.interval(value, low, high, ".1f")
 
 
 def quoted(sentences: Sequence[str]) -> str:
