@@ -155,6 +155,22 @@ def test_the_driver_is_killed_and_started_again(case: Case, after: float) -> Non
     case.check(folder, since)
 
 
+def test_what_a_killed_push_leaves_in_the_run_cache_does_no_harm(case: Case) -> None:
+    """DVC copies into a temporary file beside the entry, and takes the newest file of the folder for one."""
+    folder, since = case.driver(), time.time()
+    first = case.nodes.drive(folder)
+    case.nodes.wait_for("report", first, since)
+    ray_nodes.kill(first)
+    first.communicate()
+    entries = list((case.folder / "store/runs").glob("*/*/*"))
+    assert len(entries) >= mini_study.COUNT - 2
+    for entry in entries:
+        (entry.parent / f".{entry.name[:8]}.tmp").touch()
+    printed = finished(case.nodes.drive(folder))
+    assert printed.count("taken from the remote") >= mini_study.COUNT - 2
+    case.check(folder, since)
+
+
 def test_two_drivers_exclude_each_other(case: Case) -> None:
     folder, other, since = case.driver(), case.driver("other"), time.time()
     first = case.nodes.drive(folder)

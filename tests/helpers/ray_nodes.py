@@ -80,7 +80,7 @@ class Nodes:
     def twice(self, store: Path, since: float) -> list[str]:
         """The stages that were started after a run of them was in the remote's run-cache, from a time on."""
         pushed: dict[str, float] = {}
-        for entry in store.glob("runs/*/*/*"):
+        for entry in store.glob("runs/*/*/[0-9a-f]*"):
             command = yaml.safe_load(entry.read_text())["cmd"]
             pushed[command] = min(entry.stat().st_mtime, pushed.get(command, sys.maxsize))
         again = []

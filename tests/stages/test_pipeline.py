@@ -289,16 +289,25 @@ def test_a_sweep_in_the_queue_shares_one_work_cache(study: Path) -> None:
     assert len(re.findall("train ranks 4, 16: 100%", logs)) == 3
     assert len(re.findall(r"rank (?:4|16) is trained already", logs)) == 3
 
-    name = next(name for name, row in rows.items() if row["train.learning_rate"] == rates[1])
-    run("dvc", "exp", "apply", name, cwd=study)
-    weights = study / "models/lora/rank-4/pytorch_lora_weights.safetensors"
-    queued = weights.read_bytes()
     again = ("dvc", "repro", "--force", "--single-item", "train@rank-4", "train@rank-16")
-    assert "train ranks" not in run(*again, cwd=study), "it lies in the work cache"
+    queued = {}
+    for name, row in rows.items():
+        run("dvc", "exp", "apply", name, cwd=study)
+        assert "train ranks" not in run(*again, cwd=study), "it lies in the work cache"
+        queued[row["train.learning_rate"]] = trained(study)
+    assert len({files["rank-4"] for files in queued.values()}) == 3
     shutil.rmtree(study / ".work")
-    shutil.rmtree(study / "models/lora")
-    assert "train ranks 4, 16: 100%" in run(*again, cwd=study)
-    assert weights.read_bytes() == queued
+    for rate in rates:
+        shutil.rmtree(study / "models/lora")
+        set_parameters(study, {"train.learning_rate": float(rate)})
+        assert "train ranks 4, 16: 100%" in run(*again, cwd=study)
+        assert trained(study) == queued[rate]
+
+
+def trained(study: Path) -> dict[str, bytes]:
+    """The weights of every rank."""
+    folders = sorted((study / "models/lora").glob("rank-*"))
+    return {folder.name: (folder / "pytorch_lora_weights.safetensors").read_bytes() for folder in folders}
 
 
 def test_metrics_and_plots_are_shown(study: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,20 @@ def entries_of(repo: Repo, names: Sequence[str]) -> dict[str, Any]:
 
     with lock_repo(repo):
         return {name: push(repo, repo.stage.collect(name)[0]) for name in names}
+
+
+def take_results(repo: Repo, made: Mapping[str, Any]) -> None:
+    """Put what a cluster made in place here, by the lock entries of its stages in their order.
+
+    Not left to DVC's run-cache: of several files there it takes the newest alone, and a push that was killed
+    leaves a file that is none. Raises LaureateError for objects that the remote does not have.
+    """
+    from dvc.repo import lock_repo
+
+    from laureate.cluster.worker import take
+
+    with lock_repo(repo):
+        take(repo, made)
 
 
 def check_commit(repo: Repo) -> str:

@@ -16,10 +16,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 Entry = dict[str, Any]  # one stage of dvc.lock: cmd, deps, params, outs
+ENTRY = re.compile("[0-9a-f]{64}")  # the name of a file of the run-cache
 
 
 class _Runs(logging.Handler):
@@ -104,6 +107,21 @@ def put_in_place(repo: Repo, address: str, entry: Entry) -> None:
     repo.stage.load_one("dvc.yaml", address).ignore_outs()
 
 
+def take(repo: Repo, made: Mapping[str, Entry]) -> None:
+    """Put results in place as if the stages had run here: outputs, dvc.lock, the local run-cache.
+
+    `made`: lock entry by stage, in an order in which they run. Raises LaureateError for missing objects.
+    """
+    from dvc.stage.loader import StageLoader
+
+    for address, entry in made.items():
+        put_in_place(repo, address, entry)
+        stage = repo.stage.load_one("dvc.yaml", address)
+        StageLoader.fill_from_lock(stage, entry)
+        stage.dump(update_pipeline=False)
+        repo.stage_cache.save(stage)
+
+
 def fetch_run(repo: Repo, address: str) -> bool:
     """Copy the run-cache entries of this stage with these inputs from the remote => whether it has any."""
     from dvc.stage.cache import _can_hash, _get_stage_hash
@@ -121,9 +139,13 @@ def fetch_run(repo: Repo, address: str) -> bool:
         return False
     place = Path(repo.stage_cache.cache_dir) / key[:2] / key
     place.mkdir(parents=True, exist_ok=True)
+    found = False
     for file in remote.fs.find(folder):
-        remote.fs.get_file(file, str(place / remote.fs.name(file)))
-    return True
+        name = remote.fs.name(file)
+        if ENTRY.fullmatch(name):  # not what a push that was killed has left: DVC would take it for the newest
+            remote.fs.get_file(file, str(place / name))
+            found = True
+    return found
 
 
 def push(repo: Repo, stage: Stage) -> Entry:

@@ -1,7 +1,8 @@
 """`laureate cluster`: run the stages that are out of date on many machines, by Ray and the DVC remote.
 
 DVC says what is out of date, a Ray task runs each of these stages in a clean clone, and results come back
-through the DVC remote and its run-cache. Ray only decides where. The last step is `dvc repro --pull` here.
+through the DVC remote: their lock entries say which. Ray only decides where. The last step is `dvc repro --pull`
+here, which finds nothing to run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from laureate.cluster.study import (
     own_files,
     remote_of,
     stages_of,
+    take_results,
 )
 from laureate.cluster.tasks import HEAVY, Resources, Task, impossible, tasks_of
 from laureate.config.params import Params
@@ -81,10 +83,11 @@ def run(params: Params, address: str = "", plan: bool = False, setup: str = "", 
                     {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE")},
                     setup,
                 )
-                _work_off(ray, tasks, study, known)
+                made = _work_off(ray, tasks, study, known)
+        take_results(repo, {stage.name: made[stage.name] for stage in stages if stage.name in made})
     ran = finish()
     if ran:
-        print(f"Note: DVC ran {', '.join(ran)} here: the remote had no run of it with these inputs.")
+        print(f"Note: DVC ran {', '.join(ran)} here: its inputs are not as the workers had them.")
 
 
 def finish() -> list[str]:
@@ -100,8 +103,8 @@ def finish() -> list[str]:
     return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
 
 
-def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str, Any]) -> None:
-    """Submit all tasks, print a line for each that is done, keep their times.
+def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Submit all tasks, print a line for each that is done, keep their times => lock entry of every stage.
 
     What does not depend on a failed task is still done. Raises LaureateError naming what failed.
     """
@@ -118,6 +121,7 @@ def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str,
         results[task.name] = remote.options(**options).remote(given, task, entries, *before)
         running[results[task.name]] = task
     failed: dict[str, str] = {}
+    entries_made: dict[str, Any] = {}
     seconds = _times()
     while running:
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
@@ -135,6 +139,7 @@ def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str,
             how = f"ran on {facts['host']}" if facts["ran"] else "taken from the remote"
             print(f"{name}: {how}, {facts['seconds']:.1f} s", flush=True)
             seconds |= {name: round(facts["seconds"], 3)} if facts["ran"] else {}
+            entries_made[name] = facts["entry"]
         write_json(TIMES, seconds)
     if failed:
         names = [task.name for task in tasks if task.name in failed]  # not as they happened to fail
@@ -142,6 +147,7 @@ def _work_off(ray: Any, tasks: Sequence[Task], study: Study, known: Mapping[str,
         raise LaureateError(
             f"{len(failed)} of {len(tasks)} tasks have no result ({', '.join(names)}): {first}"
         )
+    return entries_made
 
 
 @contextmanager
