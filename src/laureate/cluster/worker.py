@@ -142,7 +142,9 @@ def fetch_run(repo: Repo, address: str) -> bool:
     found = False
     for file in remote.fs.find(folder):
         name = remote.fs.name(file)
-        if ENTRY.fullmatch(name):  # not what a push that was killed has left: DVC would take it for the newest
+        if ENTRY.fullmatch(
+            name
+        ):  # not what a push that was killed has left: DVC would take it for the newest
             remote.fs.get_file(file, str(place / name))
             found = True
     return found

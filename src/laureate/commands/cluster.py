@@ -1,8 +1,8 @@
 """`laureate cluster`: run the stages that are out of date on many machines, by Ray and the DVC remote.
 
 DVC says what is out of date, a Ray task runs each of these stages in a clean clone, and results come back
-through the DVC remote: their lock entries say which. Ray only decides where. The last step is `dvc repro --pull`
-here, which finds nothing to run.
+through the DVC remote: their lock entries say which. Ray only decides where. The last step is
+`dvc repro --pull` here, which finds nothing to run.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from laureate.core.files import write_bytes, write_text
 from laureate.core.paths import COMPARISON, SELECTED
 from laureate.core.progress import progress
 from laureate.core.text_files import read_text
-from laureate.stages import select
 
 SHOW = "dvc exp show --only-changed --drop '.*/'"
 
@@ -22,9 +22,9 @@ SHOW = "dvc exp show --only-changed --drop '.*/'"
 def run(params: Params, file: str) -> None:
     """Save an experiment rank-N for every rank of `params`, as `dvc exp run -S selected=rank-N select` would.
 
-    An experiment of that name on this commit is replaced. What the stage does is done here, and `dvc exp
-    save` keeps the working tree, where the study's results are: `dvc exp run` would check out every output
-    that the row was made of, ten seconds a rank. Parameters, lock file and selected row are as before in the
+    An experiment of that name on this commit is replaced. The stage's command runs, and `dvc exp save` keeps
+    the working tree, where the study's results are: `dvc exp run` would check out every output that the row
+    was made of, ten seconds a rank. Parameters, lock file and selected row are as before in the
     end. Raises LaureateError where the table is missing and where DVC fails.
     """
     if not COMPARISON.is_file():
@@ -36,7 +36,9 @@ def run(params: Params, file: str) -> None:
     with unchanged(place, Path("dvc.lock"), SELECTED):
         for model in progress(params.adapters, len(params.adapters), "ranks"):
             write_text(place, world.switched(before, f"selected: {model}")[0])
-            select.run(params.model_copy(update={"selected": model}))
+            words = [sys.executable, "-m", "laureate", "--params", file, "select"]
+            if subprocess.run(words).returncode != 0:
+                raise LaureateError(f"laureate select failed for {model}; its reason stands above")
             if dvc(["exp", "save", "--quiet", "--force", "--name", model, "select"]) != 0:
                 raise LaureateError(
                     f"dvc exp save --name {model} failed; its reason stands above. "
