@@ -238,7 +238,7 @@ def test_the_small_study(
     folder, since = case.driver(), begun
     driver = nodes.drive(folder)
     for loss in ("worker", "driver", "node"):
-        nodes.wait_for("train", driver, since)
+        nodes.wait_for("train", driver, since, seconds=280)
         task, since = nodes.at_work("train"), time.time()
         time.sleep(2)
         if loss == "worker":
