@@ -16,6 +16,7 @@ NAMES = {
     "guidance": "steps and interval of guidance, against seconds and what the judges see",
     "busy": "a training step and a drawing beside a process that takes one core, against alone",
     "start": "how long every verb takes before its work begins",
+    "app": "how soon `laureate app` answers, and how soon the first picture is in a browser",
     "fid": "the Fréchet distance from features, against clean-fid's formula",
     "suite": "all distances of seven models, against clean-fid and the lpips package",
     "memory": "what a training step holds, against the estimate of `laureate plan`",
