@@ -2,20 +2,17 @@
 
 import csv
 import io
-import json
 import math
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from laureate.core.errors import LaureateError
 from laureate.core.text_files import TextError, decode_text
-from laureate.formats import jsonl
+from laureate.formats import jsonl, parquet_columns
 from laureate.formats.jsonl import Row
+from laureate.formats.parquet_columns import squeezed
 
 # names of columns, in this order where a table has several; case, blanks and punctuation do not matter
 FILE_KEYS = ("file_name", "file", "image", "path", "file_path", "image_path", "image_file", "image_file_name",
@@ -84,7 +81,7 @@ def with_known_names(row: Mapping[str, Any]) -> Row | None:
 
 def known_name(column: str) -> str | None:
     """The known name of a column, such as 'file_name' for 'File Name' and 'fileName'; None for others."""
-    return _SQUEEZED.get(_squeezed(column))
+    return _SQUEEZED.get(squeezed(column))
 
 
 def caption_of(value: Any) -> str | None:
@@ -111,11 +108,7 @@ def _spelt(row: Mapping[str, Any]) -> Row:
     return {known: row[key] for key in reversed(list(row)) if (known := known_name(key))}
 
 
-def _squeezed(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
-_SQUEEZED = {_squeezed(name): name for name in (*FILE_KEYS, *TEXT_KEYS, *ABOUT)}
+_SQUEEZED = {squeezed(name): name for name in (*FILE_KEYS, *TEXT_KEYS, *ABOUT)}
 
 
 def as_utf8(text: str) -> str:
@@ -179,49 +172,12 @@ def _csv(text: str) -> Iterator[tuple[int, Row | None]]:
 def _parquet(data: bytes, path: Path) -> Iterator[tuple[int, Row | None]]:
     """Rows of a Parquet table; columns of pictures are left out."""
     try:
-        from arro3.io import read_parquet
+        count, columns = parquet_columns.read(data, list(_SQUEEZED))
     except ImportError:
         raise LaureateError(
             f"{path} needs the package arro3-io: pip install arro3-io, or save the table as metadata.csv"
         ) from None
-    footer = int.from_bytes(data[-8:-4], "little") if len(data) >= 12 else len(data)
-    if not (data[:4] == data[-4:] == b"PAR1") or footer > len(data) - 12:  # the reader would panic
-        raise LaureateError(f"{path} cannot be read as Parquet: it is cut off, or another format")
-    try:
-        with _quiet():
-            table = read_parquet(io.BytesIO(data)).read_all()
-            columns = {
-                name: [_plain(value) for value in table.column(name).to_pylist()]
-                for name in table.column_names
-                if known_name(name)
-            }
-    except BaseException as error:  # a panic of the reader in Rust is no Exception
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        why = " ".join(str(error).split())[:200]
-        raise LaureateError(f"{path} cannot be read as Parquet: {why}") from None
-    for number in range(table.num_rows):
+    except parquet_columns.ParquetError as error:
+        raise LaureateError(f"{path} cannot be read as Parquet: {error}") from None
+    for number in range(count):
         yield number + 1, {name: cells[number] for name, cells in columns.items()}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the reader in Rust writes about a damaged file, a backtrace, out of stderr."""
-    sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON has; None for others."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        return {"path": value.get("path")} if isinstance(value, dict) else None
-    return value
