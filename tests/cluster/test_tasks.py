@@ -60,6 +60,33 @@ def test_verbs_and_what_they_claim() -> None:
     assert [task.resources for task in tasks] == [Resources(2, 1), Resources(3), Resources()]
 
 
+def test_what_waits_for_one_task_only_is_one_with_it() -> None:
+    """A rank's choice, pictures and scores; not what others wait for, nor what must wait for others."""
+    ranks = ("rank-4", "rank-8")
+    stages = [Stage("crawl", (), True), Stage("prepare", ("crawl",), True)]
+    stages += [Stage("sample-baseline", (), True)]
+    stages += [Stage(f"train@{rank}", ("prepare",), True) for rank in ranks]
+    for rank in ranks:
+        stages += [
+            Stage(f"choose@{rank}", (f"train@{rank}",), True),
+            Stage(f"sample@{rank}", (f"train@{rank}", f"choose@{rank}"), True),
+            Stage(f"evaluate@{rank}", ("prepare", "sample-baseline", f"sample@{rank}"), True),
+        ]
+    stages += [Stage("compare", tuple(f"evaluate@{rank}" for rank in ranks), True)]
+    stages += [Stage("report", ("compare", "train@rank-4"), True)]
+    assert [task.stages for task in tasks_of(stages, True)] == [
+        ("crawl",),
+        ("sample-baseline",),
+        ("prepare", "train@rank-4", "train@rank-8"),
+        *((f"choose@{rank}", f"sample@{rank}", f"evaluate@{rank}") for rank in ranks),
+        ("compare", "report"),
+    ]
+    claims = {"evaluate": Resources(1, 1)}
+    alone = [task.stages for task in tasks_of(stages, True, claims)]
+    assert ("choose@rank-4", "sample@rank-4") in alone
+    assert ("evaluate@rank-4",) in alone
+
+
 nodes = st.lists(st.builds(Resources, st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=4)
 
 

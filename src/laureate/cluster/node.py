@@ -18,6 +18,7 @@ from typing import Any
 
 from laureate.cluster.tasks import Task
 from laureate.core.errors import LaureateError
+from laureate.core.paths import JUDGED
 
 LAST_LINES = 15  # of what a failed task printed
 
@@ -138,7 +139,8 @@ def _removed(folder: Path) -> bool:
 
 
 def _clone(study: Study, folder: Path) -> Path:
-    """A clean clone at the commit, with the driver's files. Clones of a node share its objects."""
+    """A clean clone at the commit, with the driver's files. Clones of a node share its objects, and what
+    judges made of pictures: the held-out portraits are judged once."""
     store = _root() / f"{study.commit}.git"
     with (_root() / "store.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -154,6 +156,10 @@ def _clone(study: Study, folder: Path) -> Path:
     for name, text in study.files.items():
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).write_text(text, encoding="utf-8")
+    judged = _root() / JUDGED.name  # named by what they are made of, and read by several processes at once
+    judged.mkdir(exist_ok=True)
+    (clone / JUDGED).parent.mkdir(exist_ok=True)
+    (clone / JUDGED).symlink_to(judged)
     return clone
 
 

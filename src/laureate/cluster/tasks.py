@@ -64,8 +64,8 @@ def tasks_of(
     """The stages that are out of date as tasks, in an order in which they can run.
 
     `pack`: the `train` stages that are out of date are one task, since one run trains their ranks; the
-    adapters that are up to date are inputs of it, so that they are not trained again. `claims`: resources by
-    verb, and of the pack under "pack".
+    adapters that are up to date are inputs of it, so that they are not trained again. What could only run one
+    after the other is one task too (`chained`). `claims`: resources by verb, and of the pack under "pack".
     """
     claims = claims or {}
     stale = {stage.name for stage in stages if stage.stale}
@@ -86,7 +86,58 @@ def tasks_of(
         needs = dict.fromkeys(owner[name] for name in inputs if name in stale)
         claim = claims.get("pack" if len(members) > 1 else stage.verb) or claims.get(stage.verb)
         tasks.append(Task(stage.name, tuple(members), tuple(inputs), tuple(needs), claim or Resources()))
-    return tasks
+    return chained(tasks, order)
+
+
+def chained(tasks: Sequence[Task], order: Sequence[str]) -> list[Task]:
+    """Tasks of which one would wait for the other anyway, as one: a clone less, and nothing to pull.
+
+    A task joins the one that it needs if it claims the same, if all that waits for that one waits for it too,
+    and if what it needs besides is made before that one can start. `order`: names of all stages in an order
+    in which they can run, as `tasks` are.
+    """
+    by_name = {task.name: task for task in tasks}
+    waiting: dict[str, set[str]] = {name: set() for name in by_name}  # tasks that need it
+    depth: dict[str, int] = {}
+    for task in tasks:
+        depth[task.name] = 1 + max((depth[need] for need in task.needs), default=-1)
+        for need in task.needs:
+            waiting[need].add(task.name)
+    below: dict[str, set[str]] = {}  # tasks that need it, or one that does
+    for task in reversed(tasks):
+        below[task.name] = waiting[task.name].union(*(below[name] for name in waiting[task.name]))
+    chains: dict[str, list[str]] = {}  # by the first task
+    head = {}
+    for task in tasks:
+        head[task.name] = task.name
+        for need in task.needs:
+            first = head[need]
+            chain = chains[first]
+            early = {name for name in depth if depth[name] < depth[first]}
+            if (
+                chain[-1] == need
+                and _alike(by_name[first], task)
+                and early.union(chain) >= set(task.needs)
+                and below[task.name] | {task.name, *chain} >= set().union(*(waiting[name] for name in chain))
+            ):
+                head[task.name] = first
+                break
+        chains.setdefault(head[task.name], []).append(task.name)
+    joined = []
+    for chain in sorted(chains.values(), key=lambda chain: list(by_name).index(chain[-1])):
+        members = [by_name[name] for name in chain]
+        stages = tuple(stage for task in members for stage in task.stages)
+        inputs = {name for task in members for name in task.inputs} - set(stages)
+        needs = dict.fromkeys(head[need] for task in members for need in task.needs if need not in chain)
+        inputs_in_order = tuple(sorted(inputs, key=order.index))
+        joined.append(Task(chain[0], stages, inputs_in_order, tuple(needs), members[0].resources))
+    return joined
+
+
+def _alike(one: Task, other: Task) -> bool:
+    """Whether two tasks claim the same, and both use a model or neither does."""
+    heavy = [task.name.partition("@")[0].partition("-")[0] in HEAVY for task in (one, other)]
+    return one.resources == other.resources and heavy[0] == heavy[1]
 
 
 def impossible(tasks: Sequence[Task], nodes: Sequence[Resources]) -> Task | None:

@@ -76,6 +76,7 @@ def run(remote: dict[str, Any], inputs: dict[str, Entry], stages: list[str]) -> 
     local = {"core": {"remote": name}, "remote": {name: remote["options"]}}
     with Config(str(Path(".dvc").resolve())).edit("local") as configuration:
         configuration.update(local)
+    Path("dvc.lock").unlink(missing_ok=True)  # that of the commit says nothing of what runs here
     runs = _Runs()
     logging.getLogger("dvc.stage.run").addHandler(runs)
     made: dict[str, Any] = {}
@@ -104,7 +105,8 @@ def put_in_place(repo: Repo, address: str, entry: Entry) -> None:
         if failed := repo.cloud.pull(objects).failed:
             raise LaureateError(f"{len(failed)} objects of {address} could not be pulled from the DVC remote")
     stage.checkout(force=True)
-    repo.stage.load_one("dvc.yaml", address).ignore_outs()
+    (own,) = repo.stage.collect(address)
+    own.ignore_outs()
 
 
 def take(repo: Repo, made: Mapping[str, Entry]) -> None:
@@ -114,12 +116,15 @@ def take(repo: Repo, made: Mapping[str, Entry]) -> None:
     """
     from dvc.stage.loader import StageLoader
 
+    stages = []
     for address, entry in made.items():
         put_in_place(repo, address, entry)
-        stage = repo.stage.load_one("dvc.yaml", address)
+        (stage,) = repo.stage.collect(address)
         StageLoader.fill_from_lock(stage, entry)
-        stage.dump(update_pipeline=False)
         repo.stage_cache.save(stage)
+        stages.append(stage)
+    if stages:  # at once: reading and writing dvc.lock takes a second
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def fetch_run(repo: Repo, address: str) -> bool:

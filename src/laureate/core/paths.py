@@ -19,6 +19,7 @@ COMPARISON = Path("metrics/comparison.csv")
 ADVICE = Path("metrics/adviser.json")
 SELECTED = Path("metrics/selected.json")
 WORK = Path(".work")  # what a stage keeps for its own next run; never an output
+JUDGED = WORK / "judged"  # cache of judges' outputs, which experiments and the tasks of a node share
 LIVE = WORK / "live"  # what a training shows while it runs
 EXPERIMENTS = (".dvc", "tmp", "exps")  # below it DVC runs experiments of its queue, in copies of the tree
 

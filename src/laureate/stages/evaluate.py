@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from laureate.config.params import REFERENCES, Params
 from laureate.core.errors import LaureateError
 from laureate.core.files import write_json
-from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, PLAIN, RECONSTRUCTED, SAMPLES, WORK, shared
+from laureate.core.paths import DATASET, EVIDENCE, EXTERNAL, JUDGED, PLAIN, RECONSTRUCTED, SAMPLES, shared
 from laureate.core.progress import progress
 from laureate.evaluation import sanity_checks
 from laureate.formats import external, imagefolder, prompts, samples
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from laureate.evaluation.judges.panel import Panel, PictureSet
 
 METRICS = Path("metrics/models")
-JUDGED = WORK / "judged"  # cache of judge outputs, which the experiments of a project share
 FLOOR, CEILING = REFERENCES
 
 
