@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     """One row per wait. Raises LaureateError without a browser, and where the app does not answer."""
     from playwright.sync_api import sync_playwright
 
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = chromium()
     if path is None:
         raise LaureateError("there is no Chromium or Chrome on this machine; install the package chromium")
     waits: dict[str, list[float]] = {}
@@ -56,6 +56,11 @@ def run(options: argparse.Namespace) -> None:
         browser.close()
     rows = [{"what": what, **harness.spread(taken, "seconds")} for what, taken in waits.items()]
     harness.report("app", options, rows, COLUMNS)
+
+
+def chromium() -> str | None:
+    """The path of the system's Chromium or Chrome; None without one."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def one_round(browser: Browser, port: int) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 import spoilt_inputs
 from hypothesis import given, settings
@@ -12,21 +10,10 @@ from hypothesis import strategies as st
 from laureate.formats import parquet_columns
 
 
-def table(**columns: list[str]) -> bytes:
-    """A Parquet table of texts."""
-    from arro3.core import Array, DataType, Table
-    from arro3.io import write_parquet
-
-    buffer = io.BytesIO()
-    arrays = {name: Array(texts, type=DataType.utf8()) for name, texts in columns.items()}
-    write_parquet(Table.from_pydict(arrays), buffer)
-    return buffer.getvalue()
-
-
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
 @settings(max_examples=10, deadline=None)
 def test_texts_are_read_as_they_were_written(texts: list[str]) -> None:
-    data = table(**{"File Name": texts, "other": texts})
+    data = spoilt_inputs.parquet(**{"File Name": texts, "other": texts})
     assert parquet_columns.read(data, ["filename"]) == (len(texts), {"File Name": texts})
 
 

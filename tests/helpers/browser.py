@@ -5,7 +5,6 @@ Without a browser the tests that use them are skipped, and the reason says what 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +12,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.app import chromium
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LOCAL = ("127.0.0.1", "localhost", "::1", "", None)  # hosts on this machine, and addresses without a host
 SERIOUS = ("serious", "critical")  # impacts of axe-core's findings
-
-
-def executable() -> str | None:
-    """The path of the system's Chromium or Chrome; None without one."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="module")  # while it is open an event loop runs, which other tests do not expect
 def browser() -> Iterator[Browser]:
     """A Chromium without a window. Skips the test where the system has none."""
-    path = executable()
+    path = chromium()
     if path is None:
         pytest.skip("no Chromium on this system: install the package chromium to run tests in a browser")
     from playwright.sync_api import sync_playwright

@@ -103,13 +103,15 @@ PICTURES = [
 ]
 
 
-def parquet() -> bytes:
+def parquet(**columns: list[str]) -> bytes:
+    """A Parquet table of texts; without columns, one of a picture with its caption."""
     from arro3.core import Array, DataType, Table
     from arro3.io import write_parquet
 
     buffer = io.BytesIO()
-    column = Array(["a.png"], type=DataType.utf8())
-    write_parquet(Table.from_pydict({"file_name": column, "text": column}), buffer)
+    columns = columns or {"file_name": ["a.png"], "text": ["a.png"]}
+    arrays = {name: Array(texts, type=DataType.utf8()) for name, texts in columns.items()}
+    write_parquet(Table.from_pydict(arrays), buffer)
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import spoilt_inputs
 from PIL import Image, ImageFilter
 
 from laureate.dataset import folder_check, user_folder
@@ -49,13 +50,8 @@ def table(folder: Path, name: str, columns: tuple[str, str], delimiter: str = ",
     pairs = [(file, f"CAPTION {Path(file).stem}") for file in names]
     path = folder / name
     if name.endswith("parquet"):
-        from arro3.core import Array, DataType, Table
-        from arro3.io import write_parquet
-
-        columns_of = [Array(list(values), type=DataType.utf8()) for values in zip(*pairs, strict=True)]
-        buffer = io.BytesIO()
-        write_parquet(Table.from_pydict(dict(zip(columns, columns_of, strict=True))), buffer)
-        path.write_bytes(buffer.getvalue())
+        values = map(list, zip(*pairs, strict=True))
+        path.write_bytes(spoilt_inputs.parquet(**dict(zip(columns, values, strict=True))))
     elif name.lower().endswith("csv"):
         lines = [delimiter.join(columns), *(delimiter.join(pair) for pair in pairs)]
         path.write_text("\ufeff" + "\r\n".join(lines), "utf-8")

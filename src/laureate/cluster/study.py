@@ -88,17 +88,27 @@ def entries_of(repo: Repo, names: Sequence[str]) -> dict[str, Any]:
 
 
 def take_results(repo: Repo, made: Mapping[str, Any]) -> None:
-    """Put what a cluster made in place here, by the lock entries of its stages in their order.
+    """Put what a cluster made in place as if it had run here: outputs, dvc.lock, the local run-cache.
 
-    Not left to DVC's run-cache: of several files there it takes the newest alone, and a push that was killed
-    leaves a file that is none. Raises LaureateError for objects that the remote does not have.
+    `made`: lock entry by stage, in an order in which they run. Not left to the remote's run-cache: of several
+    files there DVC takes the newest alone, and a push that was killed leaves a file that is none. Raises
+    LaureateError for objects that the remote does not have.
     """
     from dvc.repo import lock_repo
+    from dvc.stage.loader import StageLoader
 
-    from laureate.cluster.worker import take
+    from laureate.cluster.worker import put_in_place
 
+    stages = []
     with lock_repo(repo):
-        take(repo, made)
+        for address, entry in made.items():
+            put_in_place(repo, address, entry)
+            (stage,) = repo.stage.collect(address)
+            StageLoader.fill_from_lock(stage, entry)
+            repo.stage_cache.save(stage)
+            stages.append(stage)
+        if stages:  # at once: reading and writing dvc.lock takes a second
+            stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def check_commit(repo: Repo) -> str:

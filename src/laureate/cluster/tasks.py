@@ -9,6 +9,11 @@ from dataclasses import dataclass
 HEAVY = ("prepare", "encode", "train", "choose", "sample", "evaluate")
 
 
+def verb_of(name: str) -> str:
+    """The verb of a stage by its name."""
+    return name.partition("@")[0].partition("-")[0]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of dvc.yaml."""
@@ -20,7 +25,7 @@ class Stage:
     @property
     def verb(self) -> str:
         """The name before the matrix key, and without a model: "sample" of "sample-baseline"."""
-        return self.name.partition("@")[0].partition("-")[0]
+        return verb_of(self.name)
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,9 @@ def chained(tasks: Sequence[Task], order: Sequence[str]) -> list[Task]:
                 head[task.name] = first
                 break
         chains.setdefault(head[task.name], []).append(task.name)
+    place = {name: index for index, name in enumerate(by_name)}
     joined = []
-    for chain in sorted(chains.values(), key=lambda chain: list(by_name).index(chain[-1])):
+    for chain in sorted(chains.values(), key=lambda chain: place[chain[-1]]):
         members = [by_name[name] for name in chain]
         stages = tuple(stage for task in members for stage in task.stages)
         inputs = {name for task in members for name in task.inputs} - set(stages)
@@ -136,8 +142,8 @@ def chained(tasks: Sequence[Task], order: Sequence[str]) -> list[Task]:
 
 def _alike(one: Task, other: Task) -> bool:
     """Whether two tasks claim the same, and both use a model or neither does."""
-    heavy = [task.name.partition("@")[0].partition("-")[0] in HEAVY for task in (one, other)]
-    return one.resources == other.resources and heavy[0] == heavy[1]
+    same_kind = (verb_of(one.name) in HEAVY) == (verb_of(other.name) in HEAVY)
+    return same_kind and one.resources == other.resources
 
 
 def impossible(tasks: Sequence[Task], nodes: Sequence[Resources]) -> Task | None:

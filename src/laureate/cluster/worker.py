@@ -21,7 +21,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,24 +106,6 @@ def put_in_place(repo: Repo, address: str, entry: Entry) -> None:
     stage.checkout(force=True)
     (own,) = repo.stage.collect(address)
     own.ignore_outs()
-
-
-def take(repo: Repo, made: Mapping[str, Entry]) -> None:
-    """Put results in place as if the stages had run here: outputs, dvc.lock, the local run-cache.
-
-    `made`: lock entry by stage, in an order in which they run. Raises LaureateError for missing objects.
-    """
-    from dvc.stage.loader import StageLoader
-
-    stages = []
-    for address, entry in made.items():
-        put_in_place(repo, address, entry)
-        (stage,) = repo.stage.collect(address)
-        StageLoader.fill_from_lock(stage, entry)
-        repo.stage_cache.save(stage)
-        stages.append(stage)
-    if stages:  # at once: reading and writing dvc.lock takes a second
-        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def fetch_run(repo: Repo, address: str) -> bool:

@@ -24,8 +24,8 @@ def run(params: Params, file: str) -> None:
 
     An experiment of that name on this commit is replaced. The stage's command runs, and `dvc exp save` keeps
     the working tree, where the study's results are: `dvc exp run` would check out every output that the row
-    was made of, ten seconds a rank. Parameters, lock file and selected row are as before in the
-    end. Raises LaureateError where the table is missing and where DVC fails.
+    was made of, ten seconds a rank. Parameters, lock file and selected row are as before in the end. Raises
+    LaureateError where the table is missing and where DVC fails.
     """
     if not COMPARISON.is_file():
         raise LaureateError(f"{COMPARISON} does not exist; run `make study` first")
