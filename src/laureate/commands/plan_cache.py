@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import laureate
 from laureate.core.files import write_json
 from laureate.core.paths import WORK
+from laureate.core.stage_code import code_of_package
 
 FILE = WORK / "plan.json"
 LIBRARIES = ("torch", "diffusers", "transformers")
@@ -47,11 +47,7 @@ class PlanCache:
     @cached_property
     def _versions(self) -> list[str]:
         """The versions of the libraries and a hash of this package's code."""
-        root = Path(laureate.__file__).parent
-        digest = hashlib.sha256()
-        for file in sorted(root.rglob("*.py")):
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-        return [*(metadata.version(name) for name in LIBRARIES), digest.hexdigest()]
+        return [*(metadata.version(name) for name in LIBRARIES), code_of_package()]
 
 
 def _values(file: Path | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def code_of_stage(stage: str, package: Path = PACKAGE) -> str:
         deps = yaml.safe_load(listing.read_text(encoding="utf-8"))["stages"][stage]["deps"]
         inside = f"src/{package.name}/"
         places = [package / dep.removeprefix(inside) for dep in deps if dep.startswith(inside)]
+    return _code_of(places, package)
+
+
+def code_of_package(package: Path = PACKAGE) -> str:
+    """SHA-256 over all files of a package."""
+    return _code_of([package], package)
+
+
+def _code_of(places: Sequence[Path], package: Path) -> str:
+    """SHA-256 over the names and contents of files, and of those in folders, of a package."""
     files = [file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
     return key_of({
         f"src/{file.relative_to(package.parent).as_posix()}": sha256_file(file)

@@ -95,15 +95,15 @@ def raced(
 ) -> dict[str, Any]:
     """Run the race of several candidates => its record."""
     from laureate.evaluation import evidence
+    from laureate.evaluation.feature_extraction import features_of_portraits
     from laureate.formats import prompts
     from laureate.sampling.choosing import drawing, gain, race
     from laureate.sampling.pipeline import check_adapter
 
     asked = prompts.load([*params.sample.prompts, *params.choose.prompts])  # refuses one that both have
     asked = asked[len(prompts.load(params.sample.prompts)) :]
-    portraits = drawing.portraits_of(
-        params, evidence.load(EVIDENCE / f"{PORTRAITS}.safetensors", PORTRAITS).sets
-    )
+    judged = evidence.load(EVIDENCE / f"{PORTRAITS}.safetensors", PORTRAITS).sets
+    portraits = features_of_portraits(params.evaluate, params.compare.judges, judged)
     base = base_model.expected(params.base)
     rates = list(dict.fromkeys(one.learning_rate for one in known))
     arms = {rate: candidates.arms_at(params.train, rank, rate) for rate in rates}
@@ -148,9 +148,9 @@ def raced(
         draw,
     )
     running.run()
-    studio.trim()
+    taken = studio.asked - studio.drawn
     print(
-        f"choose rank {rank}: {studio.drawn} pictures drawn, {studio.known} taken from {CACHE}",
+        f"choose rank {rank}: {studio.drawn} pictures drawn, {taken} taken from {CACHE}",
         file=sys.stderr,
     )
     chosen = gain.winner(running)

@@ -111,6 +111,16 @@ class Panel:
                 sanity_checks.check_finite(values, pictures.files, f"the judge {name}")
         return output
 
+    def features_of(self, name: str, subject: str, pictures: Callable[[], Sequence[Image]]) -> Features:
+        """Features (n, d) of pictures that are made only where these features are not known.
+
+        `subject`: what the pictures depend on. The features may hold numbers that are not finite.
+        """
+        output = self._cached(
+            name, subject, lambda: {"features": self._judge(name).extract(pictures())["features"]}
+        )
+        return output["features"]
+
     def texts(self, texts: Sequence[str]) -> Features | None:
         """n texts => (n, d) of the role `text`, unit length; None where it has no judge."""
         name = self.evaluate.roles.text
