@@ -151,7 +151,8 @@ def timed(
     def one(setting: Setting) -> None:
         own = setting.on(study.sample, options.timed)
         latents = pipeline.solve(found, unet, embedded[1:], embedded[:1], noise, own, count)
-        list(pipeline.decode(found, vae, latents))
+        for batch in latents:
+            pipeline.pictures_of(found, vae, batch)
 
     work = {str(index): (lambda each=setting: one(each)) for index, setting in enumerate(settings)}
     taken = harness.interleaved(work, options.repeats)

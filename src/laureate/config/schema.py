@@ -178,7 +178,7 @@ class Sample(OnNetworks):
     # lowest and highest noise level with guidance: 0 none, 1 nothing but noise; the text alone at the others
     guidance_interval: list[Fraction] = Field([0.0, 1.0], min_length=2, max_length=2)
     scheduler: Literal["ddim", "dpm++"] = "dpm++"
-    batch: Count = 14  # pictures generated at once
+    batch: Count = 6  # pictures generated at once
     strength: float = Field(1.0, ge=0, le=2)  # factor on the adapter's update of the base; 0: the base alone
     resolution: int | None = Field(None, gt=0, multiple_of=8)  # pixels of a side; null: prepare.resolution
     blank: Fraction = 0.1  # a larger share of one-coloured pictures is an error

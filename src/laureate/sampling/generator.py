@@ -151,7 +151,7 @@ class Generator:
                 min(own.batch, len(seeds)),
                 on_step,
             )
-            return list(pipeline.decode(self.found, vae, batches))
+            return [picture for batch in batches for picture in pipeline.pictures_of(self.found, vae, batch)]
 
     def png(
         self, picture: Image, model: str, text: str, seed: int, settings: Settings | None = None

@@ -1,6 +1,6 @@
 """Draw pictures from prompts and noise, with the base or with an adapter merged into it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,19 @@ def draw(
 ) -> Iterator[Any]:
     """Yield one RGB `PIL.Image` per (prompt, seed), in order. `adapter`: its folder; None: the base alone."""
     vae = load_vae(base)
-    yield from decode(base, vae, latents(base, adapter, pairs, params))
+    for batch in latents(base, adapter, pairs, params, lambda drawn: pictures_of(base, vae, drawn)):
+        yield from batch
 
 
 def latents(
-    base: base_model.Base, adapter: Path | None, pairs: list[tuple[prompts.Prompt, int]], params: Params
-) -> "Iterator[Tensor]":
-    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order.
+    base: base_model.Base,
+    adapter: Path | None,
+    pairs: list[tuple[prompts.Prompt, int]],
+    params: Params,
+    finish: "Callable[[Tensor], Any] | None" = None,
+) -> "Iterator[Any]":
+    """Yield the latents of the pictures, (k, c, h, w) float32, batch by batch, in order; or what `finish`
+    makes of each.
 
     A batch has prompts of one number of chunks, so that a picture depends on its own prompt only.
     """
@@ -55,7 +61,7 @@ def latents(
     for tokens, group in groupby(range(len(pairs)), key=lambda place: len(of_pairs[place])):
         places = list(group)
         text = torch.stack([of_pairs[place] for place in places])
-        yield from solve(base, unet, text, negatives[tokens], noise[places], settings, settings.batch)
+        yield from solve(base, unet, text, negatives[tokens], noise[places], settings, settings.batch, finish=finish)
 
 
 def conditions(
@@ -116,15 +122,21 @@ def solve(
     settings: Sample,
     batch: int,
     on_step: Callable[[], None] | None = None,
-) -> "Iterator[Tensor]":
+    finish: "Callable[[Tensor], Any] | None" = None,
+) -> "Iterator[Any]":
     """From noise (n, c, h, w) to latents, (k, c, h, w) float32 per batch, with the solver of `sample`.
 
     text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`. `on_step`
-    is called after every step of every batch.
+    is called after every step of every batch; `finish` as in `sampler.sample`. On a CPU, batches of a small
+    UNet are drawn side by side (`device_rules.workers`).
     """
+    import torch
+
+    from laureate.networks.backends import device_rules
     from laureate.sampling import sampler
 
     where = device.pick()
+    weights = sum(parameter.nbytes for parameter in unet.parameters())
     yield from sampler.sample(
         unet,
         sampler.solver(base.scheduler, settings.scheduler),
@@ -136,16 +148,17 @@ def solve(
         batch=batch,
         interval=settings.guidance_interval,
         on_step=on_step,
+        finish=finish,
+        side_by_side=device_rules.workers(where.type, torch.get_num_threads(), weights),
     )
 
 
-def decode(base: base_model.Base, vae: Any, batches: "Iterable[Tensor]") -> Iterator[Any]:
-    """Yield the RGB `PIL.Image` of every latent, in order."""
+def pictures_of(base: base_model.Base, vae: Any, drawn: "Tensor") -> list[Any]:
+    """The RGB `PIL.Image` of every latent of a batch, (k, c, h, w)."""
     from PIL import Image
 
-    for drawn in batches:
-        for pixels in encoding.decode(vae, drawn, base.scaling_factor):
-            yield Image.fromarray(pixels.numpy(), "RGB")
+    pixels = encoding.decode(vae, drawn, base.scaling_factor).numpy()
+    return [Image.fromarray(picture, "RGB") for picture in pixels]
 
 
 def starting_noise(prompt: str, seed: int, shape: tuple[int, ...]) -> "Tensor":

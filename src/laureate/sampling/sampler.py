@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from laureate.networks.backends import device_rules, placement
+from laureate.torch_utils import workers
 
 Denoiser = Callable[
     ..., Any
@@ -29,7 +31,6 @@ def solver(config: Mapping[str, Any], name: str) -> Any:
     raise ValueError(f"no solver named {name!r}")
 
 
-@torch.inference_mode()
 def sample(
     unet: Denoiser,
     scheduler: Any,
@@ -42,8 +43,11 @@ def sample(
     batch: int,
     interval: Sequence[float] = (0.0, 1.0),
     on_step: Callable[[], None] | None = None,
-) -> Iterator[Tensor]:
-    """Draw latents from noise; yields (k, c, h, w) float32 for every `batch` of pictures, in order.
+    finish: Callable[[Tensor], Any] | None = None,
+    side_by_side: int = 1,
+) -> Iterator[Any]:
+    """Draw latents from noise; yields (k, c, h, w) float32 for every `batch` of pictures, in order, or what
+    `finish` makes of them.
 
     text: (n, tokens, width), negative: (1, tokens, width), noise: (n, c, h, w), on the UNet's device.
     Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598) runs both halves in one batch; `guidance`
@@ -52,33 +56,38 @@ def sample(
     own noise and text only. The last batch is filled up: a kernel that is chosen by the size of the batch
     then serves every picture. For the same reason a call has at least `device_rules.least_rows` rows:
     docs/performance.md has what is left between batches. `on_step` is called after every step of a batch; an
-    error that it raises ends the run.
+    error that it raises ends the run. `side_by_side`: batches that are drawn at once (`workers.in_order`).
     """
     least = device_rules.least_rows(noise.device.type)
     batch = max(batch, least if guidance == 1 else least // 2)
     dtype = next(unet.parameters()).dtype if isinstance(unet, torch.nn.Module) else noise.dtype
-    for start in range(0, len(noise), batch):
+
+    @torch.inference_mode()
+    def drawn(start: int) -> Any:
+        solving = copy.deepcopy(scheduler)  # it counts its steps
         count = min(batch, len(noise) - start)
         rows = torch.arange(start, start + batch).clamp(max=len(noise) - 1)  # the last picture fills up
         given = text[rows].to(dtype)
         both = torch.cat([negative.to(dtype).expand(len(rows), -1, -1), given])
         alone = torch.arange(max(batch, least)) % batch  # without guidance: few pictures are drawn twice
         given = given[alone]
-        scheduler.set_timesteps(steps, device=noise.device)
-        x = noise[rows].float() * scheduler.init_noise_sigma
+        solving.set_timesteps(steps, device=noise.device)
+        x = noise[rows].float() * solving.init_noise_sigma
         with placement.drawing(unet):
-            for t in scheduler.timesteps:
-                scaled = scheduler.scale_model_input(x, t).to(dtype)
-                if guidance != 1 and is_guided(t, scheduler, interval):
+            for t in solving.timesteps:
+                scaled = solving.scale_model_input(x, t).to(dtype)
+                if guidance != 1 and is_guided(t, solving, interval):
                     halves = unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=both).sample
                     without, towards = halves.float().chunk(2)
                     output = without + guidance * (towards - without)
                 else:
                     output = unet(scaled[alone], t, encoder_hidden_states=given).sample[:batch].float()
-                x = scheduler.step(output, t, x).prev_sample
+                x = solving.step(output, t, x).prev_sample
                 if on_step is not None:
                     on_step()
-        yield x[:count]
+        return finish(x[:count]) if finish else x[:count]
+
+    yield from workers.in_order(drawn, range(0, len(noise), batch), side_by_side)
 
 
 def is_guided(t: Tensor | float, scheduler: Any, interval: Sequence[float]) -> bool:

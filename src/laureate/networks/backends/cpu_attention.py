@@ -8,6 +8,7 @@ input to heads, and the gradient of the input is summed up in place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -110,8 +111,8 @@ class AttentionProcessor:
     def __init__(self, products: bool) -> None:
         """`products`: as two products and a softmax, not as torch's fused attention."""
         self.products = products
-        # by its identity a text with its keys and values, while these are kept (`placement.drawing`)
-        self.kept: dict[int, tuple[Tensor, Tensor, Tensor]] | None = None
+        # thread => a text by its identity, with its keys and values, while these are kept: `placement.drawing`
+        self.kept: dict[int, dict[int, tuple[Tensor, Tensor, Tensor]]] = {}
 
     def __call__(
         self,
@@ -142,11 +143,12 @@ class AttentionProcessor:
 
     def _keys_and_values(self, attn: Any, of: Tensor, heads: int, keep: bool) -> tuple[Tensor, Tensor]:
         """Keys and values of an input (n, tokens, in), (n * heads, tokens, width) each."""
-        if self.kept is not None and keep and id(of) in self.kept:
-            return self.kept[id(of)][1:]
+        kept = self.kept.get(get_ident()) if keep else None
+        if kept is not None and id(of) in kept:
+            return kept[id(of)][1:]
         k, v = (to_heads(layer(of), len(of), heads) for layer in (attn.to_k, attn.to_v))
-        if self.kept is not None and keep:
-            self.kept[id(of)] = of, k, v  # with the text, so that its identity is not given to another
+        if kept is not None:
+            kept[id(of)] = of, k, v  # with the text, so that its identity is not given to another
         return k, v
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, attn: Any) -> Tensor:

@@ -8,6 +8,7 @@ Only blocks that are nothing but their layers are exchanged; any other keeps dif
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -48,11 +49,11 @@ class TimeEmbedding(nn.Module):
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.linear_1, self.act, self.linear_2 = block.linear_1, block.act, block.linear_2
-        self.one_time = False  # all rows are of one time, which is computed once: `placement.drawing`
+        self.one_time: set[int] = set()  # threads in which all rows are of one time: `placement.drawing`
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, width) => (n, out width)."""
-        embedded = self.linear_2(self.act(self.linear_1(x[:1] if self.one_time else x)))
+        embedded = self.linear_2(self.act(self.linear_1(x[:1] if get_ident() in self.one_time else x)))
         return embedded.expand(len(x), -1)
 
     @staticmethod
@@ -69,11 +70,11 @@ class ResnetBlock(nn.Module):
         self.norm1, self.conv1, self.time_emb_proj = block.norm1, block.conv1, block.time_emb_proj
         self.norm2, self.conv2 = block.norm2, block.conv2
         self.nonlinearity, self.conv_shortcut = block.nonlinearity, block.conv_shortcut
-        self.one_time = False  # see `TimeEmbedding`
+        self.one_time: set[int] = set()  # see `TimeEmbedding`
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
         """x: (n, in, h, w), temb: (n, width) => (n, out, h, w)."""
-        temb = temb[:1] if self.one_time else temb
+        temb = temb[:1] if get_ident() in self.one_time else temb
         inner = self.conv1(self.nonlinearity(self.norm1(x)))
         inner = inner + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
         inner = self.conv2(self.nonlinearity(self.norm2(inner)))

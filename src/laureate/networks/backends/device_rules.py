@@ -17,6 +17,8 @@ MEASURED_ON = ("cpu", "meta")
 WIDEST_MULTIPLIED = 128  # in * out / (in + out) of the widest layer whose update is better multiplied out
 LARGEST_PACKED = 2**20  # numbers in the weight of a convolution that is kept packed
 PACKED_SHARE = 0.25  # the weight's numbers to those that go in and come out, from which packing pays
+LARGE = 2**30  # bytes of weights of a network whose batches are worked on one by one
+MOST_WORKERS = 8
 LEAST_ROWS = 4  # of a batch: for fewer, a CPU's libraries choose other kernels, which round differently
 HELD_OUT_POSITIONS = (
     2048  # of the latents in one call, at least: small ones in small batches leave cores idle
@@ -60,6 +62,17 @@ def packs_convolution(device_type: str, weight: int, passing: int) -> bool:
 def least_rows(device_type: str) -> int:
     """Rows that a batch of the UNet has at least when pictures are drawn."""
     return LEAST_ROWS if device_type == "cpu" else 1
+
+
+def workers(device_type: str, threads: int, weights: int) -> int:
+    """How many batches are worked on side by side, each with its share of the threads.
+
+    weights: bytes of the network's. Every worker has activations of its own, and a large network's products
+    divide well. More than MOST_WORKERS would wait for Python's lock; neither was measured.
+    """
+    if device_type != "cpu" or weights >= LARGE:
+        return 1
+    return max(1, min(threads, MOST_WORKERS))
 
 
 def held_out_batch(device_type: str, batch: int, positions: int) -> int:

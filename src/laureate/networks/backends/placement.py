@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from laureate.networks.backends import device_rules
@@ -67,14 +68,15 @@ def drawing(unet: Any) -> Iterator[None]:
     processors: list[Any] = [getattr(module, "processor", None) for module in modules]
     keeping = [processor for processor in processors if hasattr(processor, "kept")]
     timed = [module for module in modules if hasattr(module, "one_time")]
+    thread = get_ident()  # several may draw with one UNet
     for processor in keeping:
-        processor.kept = {}
+        processor.kept[thread] = {}
     for module in timed:
-        module.one_time = True
+        module.one_time.add(thread)
     try:
         yield
     finally:
         for processor in keeping:
-            processor.kept = None
+            processor.kept.pop(thread, None)
         for module in timed:
-            module.one_time = False
+            module.one_time.discard(thread)

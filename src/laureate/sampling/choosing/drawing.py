@@ -93,7 +93,7 @@ class Studio:
 
         kept = self._panel.remembered({"kind": "latents"}, f"drawing {key}", latents)["latents"]
         batches = torch.from_numpy(kept).to(device.pick()).split(self.params.sample.batch)
-        return list(pipeline.decode(self.base, self._vae, batches))
+        return [picture for batch in batches for picture in pipeline.pictures_of(self.base, self._vae, batch)]
 
     @cached_property
     def _vae(self) -> Any:
