@@ -108,7 +108,7 @@ def step(options: argparse.Namespace, dtype: Any) -> Callable[[], Any]:
 
 
 def drawing(options: argparse.Namespace, dtype: Any) -> Callable[[], Any]:
-    """Some solver steps of a batch with the base."""
+    """Some solver steps of two batches with the base."""
     import torch
 
     from benchmarks import bases
@@ -120,7 +120,8 @@ def drawing(options: argparse.Namespace, dtype: Any) -> Callable[[], Any]:
     values = {"steps": 1 if options.quick else 4, "precision": device.name_of(dtype)}
     settings = Sample.model_validate(values)
     unet = pipeline.load_unet(found, None, settings)
-    source, count = torch.Generator().manual_seed(0), 2 if options.quick else settings.batch
+    batch = 2 if options.quick else settings.batch
+    source, count = torch.Generator().manual_seed(0), 2 * batch
     noise = torch.randn(count, unet.config.in_channels, 16, 16, generator=source)
     text = torch.randn(count, 77, unet.config.cross_attention_dim, generator=source)
-    return lambda: list(pipeline.solve(found, unet, text, text[:1], noise, settings, count))
+    return lambda: list(pipeline.solve(found, unet, text, text[:1], noise, settings, batch))

@@ -78,7 +78,8 @@ def peak(
     if where.type == "cuda":
         torch.cuda.empty_cache()
         before = torch.cuda.memory_allocated()
-    trainer, step = one_step.one(options, ranks, where, dtype, batch, side)
+    pack, step = one_step.one(options, ranks, where, dtype, batch, side, stacks=1)
+    (trainer,) = pack.trainers
     step()
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.peft_peer import PeftModels
     from laureate.training.objective import Draw, Examples
-    from laureate.training.trainer import Trainer
+    from laureate.training.pack import Pack
 
 RANKS = [4, 8, 16, 32, 64, 128]
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -84,12 +84,13 @@ def measure(
     from benchmarks.peft_peer import MODES
     from laureate.torch_utils import device
 
-    trainer, peer, examples = contestants(options.base, options.ranks, where, dtype, batch, side)
-    numbers = trainer.objective.numbers(examples, 0)
-    error = gradient_error(trainer, peer, examples, numbers)
-    ours_flops = harness.flops(lambda: trainer.step(examples, 0))
+    pack, peer, examples = contestants(options.base, options.ranks, where, dtype, batch, side)
+    numbers = pack.trainers[0].objective.numbers(examples, 0)
+    error = gradient_error(pack, peer, examples, numbers)
+    # operations are counted in this thread only
+    ours_flops = harness.flops(lambda: [trainer.step(examples, 0) for trainer in pack.trainers])
     peer_flops = harness.flops(lambda: peer.step(examples))
-    work: dict[str, Callable[[], Any]] = {"ours": lambda: trainer.step(examples, 0)}
+    work: dict[str, Callable[[], Any]] = {"ours": lambda: pack.step(examples, 0)}
     for mode in MODES if device.name_of(dtype) != "float32" else MODES[:1]:
         work[mode] = partial(peer.step, examples, mode)
     seconds = harness.interleaved(work, options.repeats, warm=1 if options.quick else 3)
@@ -115,8 +116,8 @@ def measure(
 
 def contestants(
     name: str, ranks: Sequence[int], where: torch.device, dtype: torch.dtype, batch: int, side: int
-) -> tuple[Trainer, PeftModels, Examples]:
-    """Our stack, PEFT's models with the same weights in every adapter, and made-up data for both."""
+) -> tuple[Pack, PeftModels, Examples]:
+    """Our pack, PEFT's models with the same weights in every adapter, and made-up data for both."""
     import torch
 
     from benchmarks.peft_peer import PeftModels
@@ -124,8 +125,9 @@ def contestants(
     from laureate.networks.backends import placement
     from laureate.networks.diffusion import noise_schedule
     from laureate.networks.lora.adapter import Adapter
+    from laureate.networks.lora.arm import main_arm
     from laureate.training.objective import Objective
-    from laureate.training.trainer import Trainer
+    from laureate.training.pack import Pack
 
     found = bases.find(name)
     settings = Train(batch=batch, targets=TARGETS, warmup=0, schedule="constant", caption_dropout=0.0)
@@ -141,16 +143,17 @@ def contestants(
         found.scaling_factor,
     )
     empty = torch.zeros(1, *examples.text.shape[1:])
-    trainer = Trainer(Objective(unet, process, settings, empty, found.scaling_factor), adapters)
+    objective = Objective(unet, process, settings, empty, found.scaling_factor)
+    pack = Pack(objective, adapters, [main_arm(settings, rank) for rank in ranks])
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
         # B away from zero, as after some training: or A has no gradient
-        for layer in trainer.layers.values():
-            for index in range(len(ranks)):
+        for trainer, index in pack.places:
+            for layer in trainer.layers.values():
                 own = layer.own("b", index)
                 own.copy_(0.02 * torch.randn(own.shape, generator=source))
-    peer.copy_from(trainer.layers)
-    return trainer, peer, examples
+    peer.copy_from(pack.places)
+    return pack, peer, examples
 
 
 def _peer_unet(found: Any, where: torch.device, dtype: torch.dtype) -> Any:
@@ -178,18 +181,20 @@ def data(unet: Any, where: torch.device, side: int) -> Examples:
     )
 
 
-def gradient_error(trainer: Trainer, peer: PeftModels, examples: Examples, numbers: Draw) -> float:
+def gradient_error(pack: Pack, peer: PeftModels, examples: Examples, numbers: Draw) -> float:
     """Largest difference from PEFT's gradients on the same numbers, relative to the largest gradient of its
     tensor; the worst of all adapters and layers. The gradients are taken away again."""
-    trainer.backward(examples, numbers)
+    for trainer in pack.trainers:
+        trainer.backward(examples, numbers)
     peer.backward(examples, numbers)
     worst = 0.0
-    for index in range(len(trainer.adapters)):
+    for number, (trainer, index) in enumerate(pack.places):
         for name, layer in trainer.layers.items():
-            a, b = peer.gradients(index, name)
+            a, b = peer.gradients(number, name)
             ours_a, ours_b = layer.gradient("a", index).T, layer.gradient("b", index).T
             for ours, theirs in ((ours_a, a), (ours_b, b)):
                 worst = max(worst, float((ours - theirs).abs().max() / theirs.abs().max()))
-    trainer.flat.mark_gradients_stale()
+    for trainer in pack.trainers:
+        trainer.flat.mark_gradients_stale()
     peer.zero_grad()
     return worst

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from laureate.networks.diffusion import noise_schedule
 if TYPE_CHECKING:
     from laureate.config.params import Train
     from laureate.networks.lora.injection import Adapter
-    from laureate.networks.lora.layers import Stacked
     from laureate.training.objective import Draw, Examples
+    from laureate.training.trainer import Trainer
 
 MODES = ("plain", "autocast")
 
@@ -54,11 +54,11 @@ class PeftModels:
                 )
             )
 
-    def copy_from(self, layers: Mapping[str, Stacked]) -> None:
-        """Take over the adapters of a stack."""
+    def copy_from(self, places: Sequence[tuple[Trainer, int]]) -> None:
+        """Take over the adapters of a pack."""
         with torch.no_grad():
-            for index, unet in enumerate(self.unets):
-                for name, layer in layers.items():
+            for unet, (trainer, index) in zip(self.unets, places, strict=True):
+                for name, layer in trainer.layers.items():
                     a, b = self._layer(unet, name)
                     a.copy_(layer.own("a", index).T)
                     b.copy_(layer.own("b", index).T)

@@ -81,6 +81,8 @@ def trained(
     options: argparse.Namespace, where: torch.device, dtype: torch.dtype, batch: int, side: int
 ) -> tuple[list[torch.Tensor], float]:
     """The weights after some steps, and seconds of a warm step."""
-    trainer, step = one_step.one(options, options.ranks, where, dtype, batch, side)
+    pack, step = one_step.one(options, options.ranks, where, dtype, batch, side)
     seconds = [harness.timed(step) for _ in range(2 if options.quick else STEPS)]
-    return [weight.detach().clone() for weight in trainer.flat.weights], min(seconds)
+    return [weight.detach().clone() for trainer in pack.trainers for weight in trainer.flat.weights], min(
+        seconds
+    )

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     harness.add_common(parser)
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS, metavar="N")
     parser.add_argument("--adapters", type=Path, metavar="DIR", help="rank-N folders; made up without")
-    parser.add_argument("--pictures", type=int, default=7, metavar="N", help="per arm (default: 7)")
+    parser.add_argument("--pictures", type=int, default=12, metavar="N", help="per arm (default: 12)")
     parser.add_argument("--steps", type=int, metavar="N", help="default: those of params.yaml")
     parser.add_argument(
         "--interval", type=float, nargs=2, metavar="X", help="of guidance (default: that of params.yaml)"
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--throughout", type=int, default=12, metavar="N", help="steps of the peer with guidance"
     )
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, metavar="NAME", help="some only")
-    parser.add_argument("--batch", type=int, default=14, metavar="N", help="pictures at once (default: 14)")
+    parser.add_argument("--batch", type=int, default=6, metavar="N", help="pictures at once (default: 6)")
     parser.add_argument("--resolution", type=int, metavar="PIXELS")
     parser.add_argument("--precision", default="auto", help="of what is timed (default: auto)")
 

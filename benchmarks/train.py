@@ -16,7 +16,7 @@ from benchmarks.pack import RANKS, SIZES, data, sizes_of
 if TYPE_CHECKING:
     import torch
 
-    from laureate.training.trainer import Trainer
+    from laureate.training.pack import Pack
 
 ROWS = 12  # of the profile
 COLUMNS = {
@@ -52,14 +52,15 @@ def run(options: argparse.Namespace) -> None:
     profile: list[dict[str, Any]] = []
     for batch, side in sizes_of(options, SIZES[where.type]):
         for ranks in (options.ranks, [max(options.ranks)]):
-            trainer, step = one(options, ranks, where, dtype, batch, side)
-            done = harness.flops(step)
+            pack, step = one(options, ranks, where, dtype, batch, side)
+            _, alone = one(options, ranks, where, dtype, batch, side, stacks=1)
+            done = harness.flops(alone)  # operations are counted in this thread only
             seconds = harness.spread(
                 harness.interleaved({"step": step}, options.repeats, warm=1 if options.quick else 3)["step"],
                 "seconds",
             )
             rows.append({
-                "ranks": len(trainer.adapters),
+                "ranks": len(pack.adapters),
                 "precision": device.name_of(dtype),
                 "batch": batch,
                 "latent": side,
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
                 "rate": done / seconds["seconds"] / 1e12,
                 "share": done / seconds["seconds"] / limit,
             })  # fmt: skip
-            profile = profile or operations(step, where)
+            profile = profile or operations(alone, where)
     harness.report(
         "train",
         options,
@@ -87,16 +88,18 @@ def one(
     dtype: torch.dtype,
     batch: int,
     side: int,
-) -> tuple[Trainer, Callable[[], Any]]:
-    """A trainer on made-up data, and its step."""
+    stacks: int | None = None,
+) -> tuple[Pack, Callable[[], Any]]:
+    """A pack on made-up data, and its step; `stacks` as in `Pack`."""
     import torch
 
     from laureate.config.params import Train
     from laureate.networks.backends import placement
     from laureate.networks.diffusion import noise_schedule
     from laureate.networks.lora.adapter import Adapter
+    from laureate.networks.lora.arm import main_arm
     from laureate.training.objective import Objective
-    from laureate.training.trainer import Trainer
+    from laureate.training.pack import Pack
 
     found = bases.find(options.base)
     unet = placement.place_unet(found.unet(), where, dtype)
@@ -105,8 +108,9 @@ def one(
     settings = Train(batch=batch, warmup=0, schedule="constant", compile=options.compile)
     process = noise_schedule.from_config(found.scheduler)
     objective = Objective(unet, process, settings, empty, found.scaling_factor)
-    trainer = Trainer(objective, [Adapter(rank, float(rank)) for rank in ranks])
-    return trainer, lambda: trainer.step(examples, 0)
+    adapters = [Adapter(rank, float(rank)) for rank in ranks]
+    pack = Pack(objective, adapters, [main_arm(settings, rank) for rank in ranks], stacks)
+    return pack, lambda: pack.step(examples, 0)
 
 
 def operations(step: Callable[[], Any], where: torch.device) -> list[dict[str, Any]]:

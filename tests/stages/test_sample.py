@@ -24,7 +24,7 @@ from laureate.formats import prompts, samples  # noqa: E402
 from laureate.networks.diffusion import base_model, encoding  # noqa: E402
 from laureate.networks.lora import adapter_files, injection  # noqa: E402
 from laureate.networks.lora.adapter import Adapter  # noqa: E402
-from laureate.sampling import pipeline  # noqa: E402
+from laureate.sampling import pipeline, sampler  # noqa: E402
 from laureate.stages import sample  # noqa: E402
 
 # diffusers' DPM-Solver hands a tensor to np.array, which NumPy 2 dislikes in torch's __array__
@@ -111,6 +111,25 @@ def test_prompts_without_the_style_phrase_are_drawn_from_the_same_noise(study: p
     (alone,) = pipeline.draw(found, paths.ADAPTERS / "rank-2", pair, study)
     with Image.open(paths.PLAIN / "rank-2/man_1.png") as image:
         assert np.array_equal(np.asarray(alone), np.asarray(image))
+
+
+def test_batches_side_by_side_are_the_batches_one_by_one(study: params.Params) -> None:
+    """Every byte, with one thread for each; texts and times are those of the own batch."""
+    found, settings = base_model.find("base"), study.sample.model_copy(update={"steps": 3})
+    unet = pipeline.load_unet(found, None, settings)
+    source = torch.Generator().manual_seed(1)
+    noise = torch.randn(10, 4, 8, 8, generator=source)
+    text = torch.randn(10, 77, unet.config.cross_attention_dim, generator=source)
+
+    def drawn(workers: int) -> list[torch.Tensor]:
+        batches = sampler.sample(
+            unet, sampler.solver(found.scheduler, "dpm++"), text, text[:1], noise,
+            steps=3, guidance=2.0, batch=2, interval=(0.3, 1.0), side_by_side=workers,
+        )  # fmt: skip
+        return list(batches)
+
+    assert all(torch.equal(a, b) for a, b in zip(drawn(1), drawn(3), strict=True))
+    assert all(not module.one_time for module in unet.modules() if hasattr(module, "one_time"))
 
 
 def test_the_baseline_starts_from_the_same_noise_without_the_adapter(study: params.Params) -> None:

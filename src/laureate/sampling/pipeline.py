@@ -61,7 +61,9 @@ def latents(
     for tokens, group in groupby(range(len(pairs)), key=lambda place: len(of_pairs[place])):
         places = list(group)
         text = torch.stack([of_pairs[place] for place in places])
-        yield from solve(base, unet, text, negatives[tokens], noise[places], settings, settings.batch, finish=finish)
+        yield from solve(
+            base, unet, text, negatives[tokens], noise[places], settings, settings.batch, finish=finish
+        )
 
 
 def conditions(

@@ -7,6 +7,7 @@ had not stopped.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -151,6 +152,24 @@ class Objective:
         if train.gradient_checkpointing:
             recompute: Any = unet  # a model of diffusers
             recompute.enable_gradient_checkpointing()
+
+    def beside(self, seeds: Sequence[int]) -> Objective:
+        """The same for other seeds, on copies of the networks that share their weights."""
+
+        def copied(network: torch.nn.Module) -> torch.nn.Module:
+            tensors = [*network.parameters(), *network.buffers()]
+            return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+
+        return Objective(
+            copied(self.unet),
+            self.schedule,
+            self.train,
+            self.empty,
+            self.scaling_factor,
+            self.team,
+            copied(self.encoder) if self.encoder else None,
+            seeds,
+        )
 
     def numbers(self, examples: Examples, step: int) -> Draw:
         """This process's part of the random numbers of a step for every seed, on the device."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from laureate.training.objective import Examples
+    from laureate.training.pack import Pack
     from laureate.training.trainer import Trainer
 
 CAPTIONS = 3
@@ -30,17 +31,17 @@ class Preview(Observer):
     """Draws, with noise of its own, by the weights as they are after a step; changes none of them."""
 
     def __init__(
-        self, trainer: Trainer, held_out: Examples, vae: Any, scheduler: Mapping[str, Any], folder: Path
+        self, pack: Pack, held_out: Examples, vae: Any, scheduler: Mapping[str, Any], folder: Path
     ) -> None:
         """`scheduler`: configuration of the base's scheduler; `folder`: sheets go there, one per step."""
-        self.trainer, self.held_out, self.vae = trainer, held_out, vae
+        self.pack, self.held_out, self.vae = pack, held_out, vae
         self.scheduler, self.folder = dict(scheduler), folder
-        self.every = trainer.train.preview or 0
+        self.every = pack.train.preview or 0
 
     def after_step(self, step: int) -> None:
         """Write preview-STEP.png where `step` is a multiple of `train.preview`."""
         if self.every and step % self.every == 0:
-            names = ["held out", *(f"rank {arm.rank}\n{arm.name}".strip() for arm in self.trainer.arms)]
+            names = ["held out", *(f"rank {arm.rank}\n{arm.name}".strip() for arm in self.pack.arms)]
             data = io.BytesIO()
             sheet(self.pictures(), names, f"after step {step}").save(data, "PNG")
             write_bytes(self.folder / f"preview-{step:06d}.png", data.getvalue())
@@ -52,19 +53,20 @@ class Preview(Observer):
         from laureate.networks.diffusion import encoding
         from laureate.networks.lora import injection
 
-        objective, count = self.trainer.objective, len(self.trainer.adapters)
-        self.trainer.flat.refresh()
-        scale = objective.scaling_factor
         shown = min(CAPTIONS, len(self.held_out))
-        portraits = encoding.decode(self.vae, self.held_out.mean[:shown] * scale, scale)
-        with torch.no_grad(), injection.unshared(objective.unet):  # only the first step starts from the same
-            drawn = encoding.decode(self.vae, self._latents(shown), scale)
-        columns = [portraits.numpy(), *drawn.numpy().reshape(count, shown, *portraits.shape[1:])]
-        import numpy as np
+        columns: list[Tensor] = []
+        for trainer in self.pack.trainers:
+            trainer.flat.refresh()
+            scale = trainer.objective.scaling_factor
+            if not columns:
+                columns.append(encoding.decode(self.vae, self.held_out.mean[:shown] * scale, scale))
+            # only the first step starts from the same
+            with torch.no_grad(), injection.unshared(trainer.objective.unet):
+                drawn = encoding.decode(self.vae, self._latents(trainer, shown), scale)
+            columns += drawn.chunk(len(trainer.adapters))
+        return torch.stack(columns).numpy()
 
-        return np.stack(columns)
-
-    def _latents(self, shown: int) -> Tensor:
+    def _latents(self, trainer: Trainer, shown: int) -> Tensor:
         """(R * shown, c, h, w), adapter by adapter: DDIM (Song et al. 2020, arXiv:2010.02502) with
         classifier-free guidance. The noise is the same for every arm and step."""
         import torch
@@ -72,14 +74,15 @@ class Preview(Observer):
 
         from laureate.torch_utils import rng
 
-        objective, count = self.trainer.objective, len(self.trainer.adapters)
+        objective, count = trainer.objective, len(trainer.adapters)
         solver = DDIMScheduler.from_config(self.scheduler, clip_sample=False)
         solver.set_timesteps(STEPS, device=objective.device)
         shape = (shown, *self.held_out.mean.shape[1:])
         noise = torch.randn(shape, generator=rng.generator("preview", objective.train.seeds[0]))
         latents = noise.to(objective.device).repeat(count, 1, 1, 1) * solver.init_noise_sigma
-        text = self._text(self.held_out.text[:shown], count)
-        empty = self._text(objective.empty.expand(shown, *objective.empty.shape[1:]), count)
+        text = self._text(objective.encoder, self.held_out.text[:shown], count)
+        nothing = objective.empty.expand(shown, *objective.empty.shape[1:])
+        empty = self._text(objective.encoder, nothing, count)
         for t in solver.timesteps:
             noisy, times = latents.to(objective.dtype), t.expand(len(latents))
             with_text, without = (
@@ -89,9 +92,9 @@ class Preview(Observer):
             latents = solver.step(without + GUIDANCE * (with_text - without), t, latents).prev_sample
         return latents
 
-    def _text(self, words: Tensor, count: int) -> Tensor:
+    @staticmethod
+    def _text(encoder: Any, words: Tensor, count: int) -> Tensor:
         """Embeddings or token ids of some captions => embeddings, adapter by adapter."""
-        encoder = self.trainer.objective.encoder
         words = words.repeat(count, *[1] * (words.dim() - 1))
         return encoder(words)[0] if encoder else words
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from laureate.training.objective import Examples, Objective
-    from laureate.training.trainer import Trainer
+    from laureate.training.pack import Pack
 
 LOSS_CHECK_INTERVAL = 10  # steps between two fetches of the losses: each waits for the device
 
@@ -49,7 +49,8 @@ def train(
     from laureate.networks.lora.adapter import TEXT
     from laureate.training import optimisers
     from laureate.training.objective import Objective
-    from laureate.training.trainer import Trainer, adapter
+    from laureate.training.pack import Pack
+    from laureate.training.trainer import adapter
 
     where, kernels = device.pick(), params.train.kernels
     dtype = device.precision(params.train.precision, where)
@@ -73,12 +74,12 @@ def train(
         injection.fitting(objective.encoder, adapters, params.train.text_encoder, TEXT)
     # every adapter starts as the base, so all of a seed have the base's held-out loss
     start = None if checkpoint else objective.holdout_loss(data["holdout"])
-    trainer = Trainer(objective, adapters, arms)
+    pack = Pack(objective, adapters, arms)
     done = checkpoint.done["steps"] if checkpoint else 0
-    kept = Kept(trainer, trainings, results, found.source, done) if team.first else None
-    observer = observers(trainer, data["holdout"], found, keys) if team.first else Observer()
+    kept = Kept(pack, trainings, results, found.source, done) if team.first else None
+    observer = observers(pack, data["holdout"], found, keys) if team.first else Observer()
     try:
-        curves = fit(trainer, data, trainings, checkpoints, checkpoint, start, observer, kept)
+        curves = fit(pack, data, trainings, checkpoints, checkpoint, start, observer, kept)
     finally:
         observer.close()
     if kept:
@@ -90,15 +91,15 @@ class Kept:
 
     def __init__(
         self,
-        trainer: "Trainer",
+        pack: "Pack",
         trainings: Sequence[Training],
         results: Results,
         base_source: str,
         first: int = 0,
     ) -> None:
         """`first`: the steps that a run before this one has done."""
-        self.trainer, self.trainings, self.results = trainer, trainings, results
-        self.source, self.dtype = base_source, trainer.objective.dtype
+        self.pack, self.trainings, self.results = pack, trainings, results
+        self.source = base_source
         self.first, self.started = first, time.monotonic()
 
     def snapshot(self, step: int, curves: Curves) -> None:
@@ -114,9 +115,9 @@ class Kept:
         cost = {  # of all arms together: one pass through the frozen base serves them all
             "ranks": sorted({each.arm.rank for each in self.trainings}),
             "adapters": len(self.trainings),
-            "steps": self.trainer.train.steps - self.first,
+            "steps": self.pack.train.steps - self.first,
             "seconds": round(time.monotonic() - self.started, 1),
-            "peak_memory": device.peak_memory(self.trainer.objective.device),
+            "peak_memory": device.peak_memory(self.pack.device),
         }
         for index, each in enumerate(self.trainings):
             failed = curves.failed.get(each.arm.key)
@@ -126,24 +127,24 @@ class Kept:
                 else:
                     self._save(folder, index, each.recipe)
                 write_text(folder / ADAPTER_CURVE, curves.csv(index))
-                write_json(folder / MACHINE, {**device.described(self.dtype), "training": cost})
+                write_json(folder / MACHINE, {**device.described(self.pack.dtype), "training": cost})
 
     def _save(self, folder: Path, index: int, recipe: Mapping[str, Any]) -> None:
         from laureate.networks.lora import adapter_files
 
-        trainer = self.trainer
-        adapter_files.save(folder, trainer.export(index), trainer.adapters[index], list(trainer.layers))
+        pack = self.pack
+        adapter_files.save(folder, pack.export(index), pack.adapters[index], pack.layers)
         self._describe(folder, recipe)
 
     def _describe(self, folder: Path, recipe: Mapping[str, Any]) -> None:
         from laureate.networks.lora import adapter_config
 
-        precision = device.name_of(self.dtype)
+        precision = device.name_of(self.pack.dtype)
         adapter_config.write(folder, recipe, precision=precision, base_source=self.source)
 
 
 def fit(
-    trainer: "Trainer",
+    pack: "Pack",
     data: "dict[str, Examples]",
     trainings: Sequence[Training],
     checkpoints: Checkpoints,
@@ -155,20 +156,20 @@ def fit(
     """Run all steps, or those after the checkpoint; gives the loss curves.
 
     `start`: held-out loss of the base before the first step, (S,) by seed; `kept`: what keeps snapshots."""
-    settings, first = trainer.train, 0
+    settings, first = pack.train, 0
     keys = {each.arm.key: each.key for each in trainings}
-    curves = Curves(trainer.arms, checkpoint.done if checkpoint else None, observer)
-    label = _label(trainer.arms)
+    curves = Curves(pack.arms, checkpoint.done if checkpoint else None, observer)
+    label = _label(pack.arms)
     if checkpoint:
         first = checkpoint.done["steps"]
-        trainer.restore(checkpoint.state(), first)
+        pack.restore(checkpoint.state(), first)
         print(f"{label}: going on after step {first}, from {checkpoint.path}", file=sys.stderr)
     steps = range(first, settings.steps)
-    for step in progress(steps, None, label) if trainer.team.first else steps:
-        held_out = trainer.groups.spread(start) if step == 0 and start is not None else None
+    for step in progress(steps, None, label) if pack.team.first else steps:
+        held_out = pack.of_arms(start) if step == 0 and start is not None else None
         if step and step % settings.holdout_every == 0:
-            held_out = trainer.holdout_loss(data["holdout"])
-        curves.add(step, trainer.step(data["train"], step))
+            held_out = pack.holdout_loss(data["holdout"])
+        curves.add(step, pack.step(data["train"], step))
         if held_out is not None:
             curves.close_row(step, held_out)
         if (step + 1) % LOSS_CHECK_INTERVAL == 0:
@@ -178,9 +179,9 @@ def fit(
             kept.snapshot(step + 1, curves)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
             done = {"steps": step + 1, **curves.state()}  # raises before a main arm's NaN is saved
-            if trainer.team.first:
-                checkpoints.write(keys, done, trainer.state())
-    curves.close_row(settings.steps, trainer.holdout_loss(data["holdout"]))
+            if pack.team.first:
+                checkpoints.write(keys, done, pack.state())
+    curves.close_row(settings.steps, pack.holdout_loss(data["holdout"]))
     return curves
 
 
@@ -192,21 +193,20 @@ def _label(arms: Sequence[Arm]) -> str:
 
 
 def observers(
-    trainer: "Trainer", held_out: "Examples", found: base_model.Base, keys: Mapping[str, str]
+    pack: "Pack", held_out: "Examples", found: base_model.Base, keys: Mapping[str, str]
 ) -> Observer:
     """Who watches the run: trackers and previews, as the parameters want them, in a folder of its own."""
-    settings, wanted = trainer.train, list[Observer]([Announcer()])
+    settings, wanted = pack.train, list[Observer]([Announcer()])
     folder = live_folder(keys)
     if settings.trackers:
         from laureate.training.trackers import Trackers
 
-        wanted.append(Trackers(settings.trackers, trainer.arms, folder))
+        wanted.append(Trackers(settings.trackers, pack.arms, folder))
     if settings.preview:
         from laureate.training.preview import Preview
 
-        objective = trainer.objective
-        vae = placement.place(found.vae(objective.dtype), objective.device, objective.dtype)
-        wanted.append(Preview(trainer, held_out, vae, found.scheduler, folder))
+        vae = placement.place(found.vae(pack.dtype), pack.device, pack.dtype)
+        wanted.append(Preview(pack, held_out, vae, found.scheduler, folder))
     return Several(wanted)
 
 

@@ -111,7 +111,7 @@ class AttentionProcessor:
     def __init__(self, products: bool) -> None:
         """`products`: as two products and a softmax, not as torch's fused attention."""
         self.products = products
-        # thread => a text by its identity, with its keys and values, while these are kept: `placement.drawing`
+        # thread => a text by its identity, with its keys and values, while it draws (`placement.drawing`)
         self.kept: dict[int, dict[int, tuple[Tensor, Tensor, Tensor]]] = {}
 
     def __call__(
