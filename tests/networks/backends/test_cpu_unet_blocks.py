@@ -184,7 +184,16 @@ def test_a_packed_convolution_gives_the_same_to_the_last_bit(side: int) -> None:
         y.float().square().sum().backward()
         found.append((y.detach(), inputs.grad))
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(*found, strict=True))
-    assert (packed._of is not None) == (side == 4)
+    assert (packed._kept[0] is not None) == (side == 4)
+
+
+@packing
+def test_a_packed_convolution_can_be_copied_after_it_was_used() -> None:
+    _, packed, x = plain_and_packed(4)
+    before = packed(x)
+    again = copy.deepcopy(packed, {id(packed.weight): packed.weight})
+    assert torch.equal(again(x), before)
+    assert again.weight is packed.weight
 
 
 @packing

@@ -133,6 +133,9 @@ class TransformerBlock(nn.Module):
         )
 
 
+NOT_PACKED: tuple[Any, tuple[Tensor, ...]] = None, ()
+
+
 class PackedConv2d(nn.Conv2d):
     """A frozen 3 x 3 convolution that keeps its weight as oneDNN wants it, forwards and backwards: where
     latents are small, bringing the weight into that order is most of what `Conv2d` does."""
@@ -158,17 +161,22 @@ class PackedConv2d(nn.Conv2d):
 
     def __init__(self, *sizes: Any, **named: Any) -> None:
         super().__init__(*sizes, **named)
-        self._of: Any = None  # which state of the weight is packed
-        self._packed = (torch.empty(0), torch.empty(0))
+        # which state of the weight is packed, and how; in one, as several threads may draw with it
+        self._kept: tuple[Any, tuple[Tensor, ...]] = NOT_PACKED
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in, h, w) => (n, out, h, w)."""
         if not self._pays(x):
             return super().forward(x)
         state = self.weight._version, self.weight.data_ptr(), self.weight.dtype
-        if self._of != state:  # not yet, or it was moved or merged with an adapter since
-            self._of, self._packed = state, self._pack()
-        return _PackedConvolution.apply(x, self.bias, *self._packed)
+        kept = self._kept
+        if kept[0] != state:  # not yet, or it was moved or merged with an adapter since
+            kept = self._kept = state, self._pack()
+        return _PackedConvolution.apply(x, self.bias, *kept[1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the packed weight, which cannot be copied and is made again."""
+        return self.__dict__ | {"_kept": NOT_PACKED}
 
     def _pays(self, x: Tensor) -> bool:
         """On a CPU in bfloat16, in which the numbers are the same to the last bit, and for small latents."""
