@@ -15,6 +15,7 @@ NAMES = {
     "sample": "the pictures of seven models, against StableDiffusionPipeline with load_lora_weights",
     "guidance": "steps and interval of guidance, against seconds and what the judges see",
     "busy": "a training step and a drawing beside a process that takes one core, against alone",
+    "stages": "seconds and peak memory of every stage of a study",
     "start": "how long every verb takes before its work begins",
     "app": "how soon `laureate app` answers, and how soon the first picture is in a browser",
     "fid": "the Fréchet distance from features, against clean-fid's formula",

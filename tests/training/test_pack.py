@@ -30,7 +30,9 @@ def four_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def packed(study: params.Params, stacks: int | None = None) -> tuple[pack.Pack, dict[str, objective.Examples]]:
+def packed(
+    study: params.Params, stacks: int | None = None
+) -> tuple[pack.Pack, dict[str, objective.Examples]]:
     """A pack of three ranks with two seeds each, and the pictures."""
     found, data = base_model.find("base"), safetensors_io.load(encode.ENCODED)
     arms = [arm for rank in (2, 4, 8) for arm in arms_of(study.train, rank)]
@@ -80,7 +82,11 @@ def test_side_by_side_trains_what_one_stack_does(
 def test_the_copies_share_the_frozen_weights(study: params.Params) -> None:
     made, _ = packed(changed(study, seeds=[42, 7]), 4)
     frozen = [
-        {parameter.data_ptr() for parameter in each.objective.unet.parameters() if not parameter.requires_grad}
+        {
+            parameter.data_ptr()
+            for parameter in each.objective.unet.parameters()
+            if not parameter.requires_grad
+        }
         for each in made.trainers
     ]
     assert len(frozen) == 4

@@ -7,6 +7,7 @@ The stacks of a CPU lie on networks that share their frozen weights, and step si
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -98,4 +99,4 @@ def shares(count: int, most: int) -> list[slice]:
     side, and share products."""
     parts = max(1, min(count, most))
     bounds = [count * index // parts for index in range(parts + 1)]
-    return [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+    return [slice(*pair) for pair in pairwise(bounds)]
