@@ -99,3 +99,46 @@ def test_these_trainings_are_no_sample_of_others(luck: float, seed: int) -> None
     assert found.from_trainings == 0
     assert found.freedom == pytest.approx(alike.freedom)
     assert found.freedom > 2
+
+
+class Distance(scores.Score):
+    """The mean of single pictures' values, as a distance: its luck grows with it."""
+
+    grows = True
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.mean = scores.mean_over_pictures(values)
+
+    def resampled(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return self.mean.resampled(u, v)
+
+
+@pytest.mark.parametrize(("spread", "least"), [(0.3, 0.93), (0.7, 0.925), (0.9, 0.915)])
+def test_intervals_of_a_distance_cover_where_a_few_trainings_are_far(spread: float, least: float) -> None:
+    """Log-normal luck: three trainings rarely have one that is far, so a symmetric interval ends too low."""
+    rng = np.random.default_rng(5)
+    prompts, drawn_by = labels(3)
+    resamples = scores.resample(prompts, 4, 200, trainings=drawn_by)
+    sigma = np.sqrt(np.log(1 + spread**2))
+    covers, plain_covers, count = 0, 0, 400
+    for _ in range(count):
+        luck = rng.lognormal(-(sigma**2) / 2, sigma, 3)[np.asarray(drawn_by)]  # 1 on average
+        values = luck * (1 + 0.1 * np.repeat(rng.normal(size=3 * PROMPTS), PICTURES))
+        found, plain = (scores.estimate(kind(values), resamples)
+                        for kind in (Distance, scores.mean_over_pictures))  # fmt: skip
+        assert (found.value, found.low, found.error) == (plain.value, plain.low, plain.error)
+        assert found.high >= plain.high
+        covers += found.low <= 1 <= found.high
+        plain_covers += plain.low <= 1 <= plain.high
+    assert covers >= least * count
+    assert covers >= plain_covers
+
+
+@given(st.floats(0.01, 1e3), st.integers(0, 100))
+def test_the_unit_of_a_distance_does_not_matter(unit: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prompts, drawn_by = labels(3)
+    resamples = scores.resample(prompts, 4, 100, trainings=drawn_by)
+    values = rng.lognormal(0, 1, 3)[np.asarray(drawn_by)] * (2 + rng.random(len(prompts)))
+    one, other = (scores.estimate(Distance(values * factor), resamples) for factor in (1, unit))
+    np.testing.assert_allclose([other.low, other.high], [unit * one.low, unit * one.high], rtol=1e-9)
