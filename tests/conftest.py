@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import warm_server
+from made_once import made_once
 from shell import ROOT, run
+from warm_server import PYTHON
 
 if TYPE_CHECKING:
     from laureate.config.params import Params
@@ -34,6 +36,12 @@ Run = Callable[..., str]
 # coverage knows no forks of a process that it does not measure
 MEASURED = any(name.startswith("COVERAGE_PROCESS") for name in os.environ)
 pytest_plugins = ["browser", "drawn_report"]  # their fixtures
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that two processes end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
@@ -162,9 +170,11 @@ def embedded(root: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layout of `models/embedded` with few and random weights: same classes, same shapes between them."""
-    folder = tmp_path_factory.mktemp("tiny") / "embedded"
-    run(sys.executable, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
-    return folder
+
+    def make(folder: Path) -> None:
+        run(PYTHON, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
+
+    return made_once(tmp_path_factory, "tiny models", make)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from laureate.config import params
 def small(**train: object) -> params.Params:
     """A study of two ranks."""
     loaded = params.load()
-    section = loaded.train.model_copy(update={"batch": 4, "precision": "float32", **train})
+    section = loaded.train.model_copy(update={"batch": 2, "precision": "float32", **train})
     return loaded.model_copy(update={"train": section, "ranks": [4, 8]})
 
 

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 PYTHON = sys.executable  # tests put another in its place
@@ -84,6 +85,11 @@ LIBRARIES = {
 }
 CLIENT = """#!{python} -ES
 import json, os, signal, socket, sys
+def pass_on(number, _):
+    try:
+        os.kill(child, number)
+    except ProcessLookupError:
+        pass  # it has ended
 if sys.argv[0].endswith("python") and sys.argv[1:2] != ["-c"] and sys.argv[2:3] not in {modules}:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
@@ -94,7 +100,7 @@ with socket.socket(socket.AF_UNIX) as server:
     answers = server.makefile("rb")
     child = int(answers.readline())
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: os.kill(child, number))
+        signal.signal(number, pass_on)
     status = int(answers.readline())
 if status < 0:
     signal.signal(-status, signal.SIG_DFL)
@@ -173,7 +179,8 @@ def _answer(client: socket.socket) -> None:
 
     def kill_with_client() -> None:
         client.recv(1)  # it says nothing more: this is its end
-        os.kill(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
     threading.Thread(target=kill_with_client, daemon=True).start()
     _, status = os.waitpid(child, 0)
@@ -181,7 +188,7 @@ def _answer(client: socket.socket) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Run a command line and end the process without taking all libraries to pieces: that takes 1 s."""
+    """Run a command line and end the process, without taking torch to pieces: that takes 1 s."""
     status: object = 0
     name, sys.argv[:] = Path(words[0]).name, words
     try:
@@ -200,10 +207,13 @@ def _run(words: list[str]) -> None:
     except Exception:  # noqa: BLE001
         traceback.print_exc()
         status = 1
+    status = status if isinstance(status, int) else 0 if status is None else 1
+    if "torch" not in sys.modules:
+        sys.exit(status)  # dvc's databases want to be closed
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+    os._exit(status)
 
 
 if __name__ == "__main__":
