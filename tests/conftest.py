@@ -128,7 +128,7 @@ def warm_stages(warm_dvc: None, warm_programs: Callable[[str], str]) -> Iterator
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def warm_python(warm_programs: Callable[[str], str]) -> Iterator[None]:
     """`laureate` and benchmarks that the code under test starts by `sys.executable` start in milliseconds."""
     with pytest.MonkeyPatch.context() as patch:
