@@ -43,6 +43,7 @@ def test_settings_as_they_are_come_first_and_every_candidate_is_another() -> Non
     assert list(card_fit.candidates(given)) == [given]
 
 
+@pytest.mark.slow
 def test_less_memory_asks_for_more_settings(configs: card_fit.Configs, counted: PlanCache) -> None:
     study = small()
     plain = max(cost.memory("cuda", 0) for cost in card_fit.costs_of(study, configs, counted)) / card_fit.GIB

@@ -71,6 +71,7 @@ def author(
         yield Author(folder, server, request.param)
 
 
+@pytest.mark.slow
 def test_a_remote_and_its_faults(author: Author, tmp_path: Path) -> None:
     """In one test, in this order: what is in the store after one step is what the next begins with."""
     server = author.server

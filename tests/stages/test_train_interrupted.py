@@ -138,6 +138,7 @@ STEPS = 8  # with a checkpoint after each, so that a run has some forty moments 
 ARMS: dict[str, Any] = {"seeds": [42, 43], "learning_rates": [5e-3], "snapshots": [3, 6]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kills", "arms"),
     [(20, {}), (3, ARMS), pytest.param(20, ARMS, marks=pytest.mark.e2e)],
