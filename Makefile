@@ -39,14 +39,14 @@ plan: $(READY) ## say what the study will do and cost
 	@.venv/bin/laureate plan
 
 test: $(READY) ## run the tests
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not e2e"
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e"
 
 test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m e2e
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m e2e
 
 coverage: $(READY) ## run the tests and measure which lines and branches they reach, of started commands too
 	@rm -rf .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n 2 --dist loadfile -m "not e2e"
+	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e"
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 

@@ -5,10 +5,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import warm_server
+from made_once import made_once
 from shell import ROOT, run
+from warm_server import PYTHON
 
 if TYPE_CHECKING:
     from laureate.config.params import Params
@@ -30,7 +33,15 @@ for person in ("AUTHOR", "COMMITTER"):
 os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 
 Run = Callable[..., str]
+# coverage knows no forks of a process that it does not measure
+MEASURED = any(name.startswith("COVERAGE_PROCESS") for name in os.environ)
 pytest_plugins = ["browser", "drawn_report"]  # their fixtures
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that two processes end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
@@ -84,26 +95,54 @@ def study(encoded: Path, working_copy: Callable[[Path], Path]) -> "Params":
 
 
 @pytest.fixture(scope="session")
-def warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a program `laureate` that starts in milliseconds; see the module `warm_server`."""
-    import warm_server
-
+def warm_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """`find(kind)` => the folder of programs that start in milliseconds; see the module `warm_server`."""
+    servers: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("warm")
-    server = warm_server.install(folder)
-    yield folder
-    server.communicate()  # closes its standard input, upon which it ends
+
+    def find(kind: str) -> str:
+        if kind not in servers:
+            servers[kind] = warm_server.install(folder / kind, kind)
+        return str(folder / kind)
+
+    yield find
+    for server in servers.values():
+        server.communicate()  # closes its standard input, upon which it ends
 
 
 @pytest.fixture(scope="module")
-def warm_stages(request: pytest.FixtureRequest) -> Iterator[None]:
+def warm_dvc(warm_programs: Callable[[str], str]) -> Iterator[None]:
+    """`dvc` on the PATH starts in milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", warm_programs("dvc"), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="module")
+def warm_stages(warm_dvc: None, warm_programs: Callable[[str], str]) -> Iterator[None]:
     """`laureate` on the PATH, as DVC starts it too, is that of `warm_server`; not where coverage is measured,
     which knows no forks."""
-    if any(name.startswith("COVERAGE_PROCESS") for name in os.environ):
-        yield
-        return
-    folder = request.getfixturevalue("warm_server")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        if not MEASURED:
+            patch.setenv("PATH", warm_programs("stages"), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture
+def warm_python(warm_programs: Callable[[str], str]) -> Iterator[None]:
+    """`laureate` and benchmarks that the code under test starts by `sys.executable` start in milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not MEASURED:
+            patch.setattr(sys, "executable", f"{warm_programs('stages')}/python")
+        yield
+
+
+@pytest.fixture(scope="module")
+def warm_crawler(warm_programs: Callable[[str], str]) -> Iterator[None]:
+    """The crawling process starts in milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not MEASURED:
+            patch.setattr(sys, "executable", f"{warm_programs('crawler')}/python")
         yield
 
 
@@ -131,9 +170,11 @@ def embedded(root: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layout of `models/embedded` with few and random weights: same classes, same shapes between them."""
-    folder = tmp_path_factory.mktemp("tiny") / "embedded"
-    run(sys.executable, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
-    return folder
+
+    def make(folder: Path) -> None:
+        run(PYTHON, "-m", "laureate.embedded.pretraining", "random", folder, cwd=ROOT)
+
+    return made_once(tmp_path_factory, "tiny models", make)
 
 
 @pytest.fixture(scope="session")

@@ -192,6 +192,7 @@ def measure() -> None:
     print(json.dumps({"estimate": cost.memory("cpu", process), "measured": most, "process": process}))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux' /proc")
 def test_memory_is_within_fifteen_per_cent_of_the_measured() -> None:
     here = Path(__file__).resolve().parent

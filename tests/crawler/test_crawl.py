@@ -28,6 +28,8 @@ from laureate.simulator.museum.collection import collection
 from laureate.simulator.museum.server import drawn
 from laureate.stages import crawl
 
+pytestmark = pytest.mark.usefixtures("warm_crawler")
+
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:

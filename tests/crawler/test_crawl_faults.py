@@ -39,6 +39,8 @@ from laureate.simulator.museum.collection import Laureate
 from laureate.simulator.museum.pages import LIST_PATH
 from laureate.simulator.museum.server import drawn
 
+pytestmark = pytest.mark.usefixtures("warm_crawler")
+
 STRICT = Coverage(pages=0.8, pictures=0.8, credits=0.7)
 
 

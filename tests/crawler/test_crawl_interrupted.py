@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 from sites_of_faults import Fault, Faulty, crawled, fails, few, image, same_bytes, site, status
+from warm_server import PYTHON
+
+pytestmark = pytest.mark.usefixtures("warm_crawler")  # which ends when it is interrupted or killed, as any
 
 KILLS = 20
 COMMAND = """
 import signal, sys
+sys.executable = sys.argv.pop(1)  # by which it starts the crawling process
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from laureate.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -96,12 +100,12 @@ def half(handler: Faulty) -> None:
 
 
 def begun(address: str, folder: Path) -> subprocess.Popen[str]:
-    """Start a crawl on the command line, as the first of a process group."""
+    """Start a crawl on the command line, as the first of a process group, in a process of its own."""
     (folder / "params.yaml").write_text("sample: {prompts: [prompts.yaml]}\ncrawl: {backoff: 0.01}\n")
     (folder / "prompts.yaml").touch()
     words = ["--site", address, "--api", f"{address}/2.1", "--out", "raw"]
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "crawl", *words],
+        [PYTHON, "-c", COMMAND, sys.executable, "crawl", *words],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

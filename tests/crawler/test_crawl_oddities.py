@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 from sites_of_faults import (
     Fault,
@@ -22,6 +23,8 @@ from sites_of_faults import (
 
 from laureate.simulator.museum.collection import collection
 from laureate.simulator.museum.pages import LIST_PATH
+
+pytestmark = pytest.mark.usefixtures("warm_crawler")
 
 
 def turned() -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from other_site import opened, people
 from sites_of_faults import crawled
+
+pytestmark = pytest.mark.usefixtures("warm_crawler")
 
 
 def test_a_site_built_apart_is_found_whole_and_asked_for_nothing_twice(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from crawler.items import Portrait
 from crawler.pipelines import PictureCheck, ResultWriter
 from laureate.imaging.image_io import decode
 
+pytestmark = pytest.mark.usefixtures("warm_crawler")
+
 
 def several(form: str, count: int = 2) -> bytes:
     """A picture of several frames."""

@@ -24,6 +24,8 @@ from laureate.core.errors import ParameterError
 from laureate.simulator.museum.pages import LIST_PATH
 from laureate.stages import crawl
 
+pytestmark = pytest.mark.usefixtures("warm_crawler")
+
 
 @pytest.mark.parametrize("fault", [status(500), silent, reset], ids=["500", "no answer", "reset"])
 def test_robots_that_cannot_be_read_close_the_site(tmp_path: Path, fault: Fault) -> None:
@@ -187,7 +189,7 @@ def test_a_public_name_that_leads_to_this_network_is_not_followed(tmp_path: Path
     )
     with site(few(1)) as (address, log):
         named = f"http://museum.example:{address.rpartition(':')[2]}"
-        options = Options(named, f"{named}/2.1", str(tmp_path), private=private, retries=0)
+        options = Options(named, f"{named}/2.1", str(tmp_path), private=private, retries=0, delay=0.05)
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             process.stdin.write(f"{options.to_json()}\nname\n")

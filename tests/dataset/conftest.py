@@ -1,7 +1,7 @@
 """A folder of a user's pictures, and the stage prepare run on it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,9 @@ import pytest
 from user_pictures import Rows, picture
 
 from laureate.config.params import Params, Prepare, Sample
+from laureate.evaluation.judges import loading
+from laureate.evaluation.judges.batching import Features
+from laureate.evaluation.judges.clip import ClipJudge
 from laureate.formats import imagefolder
 from laureate.stages import prepare
 
@@ -36,8 +39,32 @@ def wanted(tiny_models: Path, root: Path) -> Callable[..., Params]:
         Prepare().model_dump() | given | changed)), sample=prompts)  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def one_clip(tiny_models: Path) -> Iterator[None]:
+    """The random CLIP is loaded once, and reads the sentences of a vocabulary once."""
+    clip = ClipJudge.load(tiny_models / "clip", loading.CAPTIONING_BATCH)
+    texts, known = clip.texts, {}
+
+    def read(sentences: Sequence[str]) -> Features:
+        key = tuple(sentences)
+        if key not in known:
+            known[key] = texts(sentences)
+        return known[key].copy()
+
+    def load(folder: str) -> ClipJudge:
+        return clip if folder == str(tiny_models / "clip") else load_other(folder)
+
+    load_other = loading.load_captioning_clip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clip, "texts", read)
+        patch.setattr(loading, "load_captioning_clip", load)
+        yield
+
+
 @pytest.fixture
-def prepared(folder: Path, wanted: Callable[..., Params], tmp_path: Path) -> Callable[..., Rows]:
+def prepared(
+    folder: Path, wanted: Callable[..., Params], tmp_path: Path, one_clip: None
+) -> Callable[..., Rows]:
     """Runs the stage on the folder; gives the rows of both parts by file name."""
 
     def run(**changed: Any) -> Rows:

@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,14 @@ from laureate.evaluation.feature_stream import ReadLog
 from laureate.formats import generated_folder
 from laureate.formats.generated_folder import Entry
 from laureate.formats.generation_metadata import Generation
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collection() -> Iterator[None]:
+    """`gc.collect` looks at what these tests make, not at all that is imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class Counting:

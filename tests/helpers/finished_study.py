@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
     "sample.steps": 3,  # of which one is left for a portrait at its default strength
     "evaluate.bootstrap": 20,
 }
+MODELS = ["noise-floor", "vae-ceiling", "baseline", "rank-4", "rank-16"]  # of its table
 PROMPTS = {"data/prompts.yaml": 9, "data/prompts-embedded.yaml": 4}  # how many of them are kept
 
 

@@ -44,7 +44,7 @@ def work_off_queue(command: str, cwd: Path, seconds: float, env: dict[str, str] 
         deadline = time.monotonic() + seconds
         while re.search(r"Queued|Running", status := run("dvc", "queue", "status", cwd=cwd)):
             assert time.monotonic() < deadline, status
-            time.sleep(1)
+            time.sleep(3)  # to ask takes a second of a core itself
         return status
     finally:
         for file in cwd.glob(".dvc/tmp/exps/celery/*.pid"):

@@ -263,6 +263,8 @@ def test_sweep_says_what_it_lacks(small: Path, tmp_path: Path, capsys: pytest.Ca
     assert "sweep needs the script, a data set and a base on disk" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("warm_python")
 def test_sweep_runs_both_and_shows_what_a_failed_process_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

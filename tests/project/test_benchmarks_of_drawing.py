@@ -20,6 +20,7 @@ from laureate.evaluation import scores  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.usefixtures("warm_python")
 def test_a_step_and_a_drawing_beside_a_busy_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     out, base = tmp_path / "busy.json", small_base.write(tmp_path / "base")

@@ -46,6 +46,7 @@ def test_the_same_training_twice_gives_the_same_bytes(bench: Callable[..., dict[
     assert all(row["same"] and row["difference"] == 0 for row in rows)
 
 
+@pytest.mark.usefixtures("warm_python")
 def test_one_command_runs_the_parts_and_notes_one_that_fails(
     bench: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ class Published:
 
 @pytest.fixture(scope="module", params=["folder", "http"])
 def published(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path, warm_dvc: None
 ) -> Iterator[Published]:
     """Two versions of a small data set, pushed to a git repository and a DVC remote."""
     place = tmp_path_factory.mktemp(request.param)

@@ -44,7 +44,9 @@ class Author:
 
 
 @pytest.fixture(params=list(remote_servers.KINDS), scope="module")
-def author(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
+def author(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warm_dvc: None
+) -> Iterator[Author]:
     """Two files, committed, with a remote that verifies and into which nothing was pushed."""
     if request.param == "ssh" and not Path(remote_servers.SSHD).exists():
         pytest.skip("sshd is not installed")
@@ -69,6 +71,7 @@ def author(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Author(folder, server, request.param)
 
 
+@pytest.mark.slow
 def test_a_remote_and_its_faults(author: Author, tmp_path: Path) -> None:
     """In one test, in this order: what is in the store after one step is what the next begins with."""
     server = author.server

@@ -131,6 +131,7 @@ def test_keys_count_only_where_the_vote_has_the_focus(open_page: Open, address: 
     assert "1 vote by 12" in str(page.locator("#vote-progress").text_content())
 
 
+@pytest.mark.slow
 def test_two_raters_see_the_same_comparisons_in_the_first_round_with_sides_at_random(
     open_page: Open, address: Path, tmp_path: Path
 ) -> None:

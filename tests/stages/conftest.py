@@ -8,15 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import endpoints
+import finished_study
 import numpy as np
 import pytest
 import yaml
 from drawn_study import draw_study, write_metrics
+from made_once import made_once
 from shell import ROOT
 from shell import run as shell
 
 from laureate import cli
 from laureate.simulator.portraits import attributes, portrait
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory,
+    copy_of_repository: Callable[[Path], Path],
+    tiny_models: Path,
+    warm_stages: None,
+) -> tuple[Path, str]:
+    """A copy of the repository with tiny models, in which `dvc repro` has run once; and what that printed.
+
+    To be read only."""
+
+    def make(place: Path) -> None:
+        place.mkdir()
+        printed = finished_study.make(place / "laureate", copy_of_repository, tiny_models)
+        (place / "printed").write_text(printed)
+
+    place = made_once(tmp_path_factory, "finished", make)
+    return place / "laureate", (place / "printed").read_text()
 
 
 @pytest.fixture(scope="session")

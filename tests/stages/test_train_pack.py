@@ -258,6 +258,7 @@ def test_results_of_other_parameters_stay_until_there_are_too_many(tmp_path: Pat
 # --- several processes, other data, other precision ---
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(study: params.Params) -> None:
     """Each on half of every batch, as accelerate finds them; what they leave is picked up by one process."""
     study = changed(study, dropout=0.2)

@@ -7,6 +7,7 @@ are a few of each, whose number of errors would be unlikely if fewer than nine i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,17 +16,21 @@ from benchmarks import planted_choices as planted
 from benchmarks import planted_outcomes as outcomes
 from laureate.core.errors import LaureateError
 from laureate.evaluation import scores
-from laureate.sampling.choosing import gain
 
 STUDIES = 20
 FEWEST = 15  # with 90 % right, fewer in 1 of 100 runs
 
 
+@cache
+def outcomes_of(name: str) -> list[outcomes.Outcome]:
+    """What STUDIES of a kind came to."""
+    return [outcomes.outcome(outcomes.PLANS[name](), seed) for seed in range(STUDIES)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", outcomes.PLANS)
 def test_planted_truths_are_found(name: str) -> None:
-    plan = outcomes.PLANS[name]()
-    found = [outcomes.outcome(plan, seed) for seed in range(STUDIES)]
+    plan, found = outcomes.PLANS[name](), outcomes_of(name)
     assert sum(one.right for one in found) >= FEWEST, [one.chosen.title for one in found]
     if name == "tie":
         assert sum(one.chosen == plan.candidates[0] for one in found) >= FEWEST, "ties are the naive one's"
@@ -99,12 +104,8 @@ def counted_method(calls: list[int]) -> Callable[..., object]:
 
 def test_the_gain_is_measured_where_it_was_not_chosen() -> None:
     """Of equal candidates the best by all pictures looks better, and the cross-fitted gain is about 0."""
-    plan = outcomes.PLANS["tie"]()
-    apparent, fitted = [], []
-    for seed in range(STUDIES):
-        running = planted.Study(plan, seed).run()
-        apparent.append(gain.apparent(running, running.best(None)).value)
-        fitted.append(gain.cross_fitted(running).value)
+    found = outcomes_of("tie")
+    apparent, fitted = [one.best_apparent for one in found], [one.cross_fitted for one in found]
     assert min(apparent) >= 0
     error = np.std(fitted, ddof=1) / np.sqrt(STUDIES)
     assert abs(np.mean(fitted)) < 3 * error
