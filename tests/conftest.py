@@ -112,14 +112,14 @@ def warm_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 @pytest.fixture(scope="module")
 def warm_dvc(warm_programs: Callable[[str], str]) -> Iterator[None]:
-    """`dvc` on the PATH starts in milliseconds."""
+    """`dvc` on the PATH starts in milliseconds. Not for its queue, whose workers outlive the command."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", warm_programs("dvc"), prepend=os.pathsep)
         yield
 
 
 @pytest.fixture(scope="module")
-def warm_stages(warm_dvc: None, warm_programs: Callable[[str], str]) -> Iterator[None]:
+def warm_stages(warm_programs: Callable[[str], str]) -> Iterator[None]:
     """`laureate` on the PATH, as DVC starts it too, is that of `warm_server`; not where coverage is measured,
     which knows no forks."""
     with pytest.MonkeyPatch.context() as patch:

@@ -9,6 +9,7 @@ asked for code or one of MODULES; it hands over its arguments, folder, environme
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import importlib
 import os
@@ -144,11 +145,18 @@ def serve(kind: str, address: str) -> None:
         client, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
+            _die_with_parent()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _answer(client)
             os._exit(0)
         client.close()
     del kept  # the operators that it declared live as long as it
+
+
+def _die_with_parent() -> None:
+    """Let Linux kill this process when the one that forked it ends: nobody else would."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _answer(client: socket.socket) -> None:
@@ -162,6 +170,7 @@ def _answer(client: socket.socket) -> None:
     child = os.fork()
     if child == 0:
         client.close()
+        _die_with_parent()
         for number, file in enumerate(files):
             os.dup2(file, number)
         os.chdir(folder)
