@@ -77,10 +77,15 @@ def test_blank_pictures_are_counted(
     from laureate.sampling import sampler
 
     def overflown(
-        unet: object, scheduler: object, text: torch.Tensor, *rest: object, **more: object
+        unet: object,
+        scheduler: object,
+        text: torch.Tensor,
+        *rest: object,
+        finish: Callable[[torch.Tensor], object],
+        **more: object,
     ) -> object:
         good = [0.5 * torch.randn(1, 4, 8, 8, generator=torch.manual_seed(row)) for row in range(len(text))]
-        yield torch.cat([torch.full_like(good[0], value), *good[1:]])
+        yield finish(torch.cat([torch.full_like(good[0], value), *good[1:]]))
 
     monkeypatch.setattr(sampler, "sample", overflown)
     if value == 0:  # a grey picture of a random VAE is not of one colour

@@ -53,7 +53,7 @@ def test_a_second_run_draws_nothing_and_writes_the_same_bytes(
         assert row["score"] is not None
         assert set(row["judges"]) == {"vision", "clip"}
     monkeypatch.setattr(pipeline, "latents", lambda *_: pytest.fail("it draws"))
-    monkeypatch.setattr(pipeline, "decode", lambda *_: pytest.fail("it decodes"))
+    monkeypatch.setattr(pipeline, "pictures_of", lambda *_: pytest.fail("it decodes"))
     choose.run(study, 2)
     assert paths.choice_file(2).read_bytes() == first
     assert f"0 pictures drawn, {drawn} taken" in capsys.readouterr().err
