@@ -13,7 +13,7 @@ from trained import outputs
 
 from laureate.config import params
 from laureate.core import paths
-from laureate.evaluation.judges import panel
+from laureate.evaluation.judges import cached_judges
 from laureate.stages import train
 from laureate.training.checkpoints import Checkpoints
 from laureate.training.result_cache import Results
@@ -72,14 +72,14 @@ def test_a_checkpoint_that_is_cut_at_any_byte_is_missing(tmp_path: Path) -> None
 
 def test_a_judges_output_that_is_cut_at_any_byte_is_computed_again(tmp_path: Path) -> None:
     file, output = tmp_path / "x.safetensors", {"features": np.arange(60.0).reshape(20, 3)}
-    panel._write(file, output)
+    cached_judges._write(file, output)
     whole = file.read_bytes()
-    found = panel._read(file)
+    found = cached_judges._read(file)
     assert found is not None
     assert np.array_equal(found["features"], output["features"])
     for cut in range(len(whole)):
         file.write_bytes(whole[:cut])
-        assert panel._read(file) is None, cut
+        assert cached_judges._read(file) is None, cut
 
 
 def test_a_clock_that_was_set_back_changes_nothing(
@@ -104,6 +104,6 @@ def test_half_written_outputs_of_other_judges_are_left_alone_for_a_day(tmp_path:
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    panel._write(tmp_path / "x.safetensors", {"features": np.zeros(3)})
+    cached_judges._write(tmp_path / "x.safetensors", {"features": np.zeros(3)})
     assert not old.exists()
     assert new.exists()

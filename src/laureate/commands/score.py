@@ -59,7 +59,7 @@ def run(
     from laureate.comparison import folder_advice, folder_table  # late: a wrong folder has stopped us by now
     from laureate.comparison.folder_scores import Settings
     from laureate.evaluation import feature_stream
-    from laureate.evaluation.judges import loading, panel
+    from laureate.evaluation.judges import cached_judges, loading
 
     folder_advice.check_conditions(fail_if, list(about))
     sets, left_out = {}, {}
@@ -86,7 +86,7 @@ def run(
     notes += [*feature_stream.shared_pictures(logs), *pairing(models)]
     settings = Settings(evaluate.bootstrap, evaluate.seed, evaluate.neighbours)
     table = folder_table.compare(models, found[REFERENCES], text_judges, settings, others)
-    how = {name: panel.PREPROCESSING[one.kind][0] for name, one in about.items()}
+    how = {name: cached_judges.PREPROCESSING[one.kind][0] for name, one in about.items()}
     report(table, notes, how, html, json_file, csv_file)
     broken = folder_advice.failures(table, fail_if)
     if broken:

@@ -15,7 +15,7 @@ from laureate.core.files import sha256_file
 from laureate.core.paths import ADAPTER_WEIGHTS
 from laureate.core.stage_code import code_of_stage, key_of
 from laureate.evaluation.judges.batching import JudgeOutput
-from laureate.evaluation.judges.panel import Panel
+from laureate.evaluation.judges.cached_judges import CachedJudges
 from laureate.formats.prompts import Prompt
 from laureate.networks.diffusion import base_model
 from laureate.sampling import pipeline
@@ -33,7 +33,7 @@ class Studio:
     def __init__(self, params: Params, base: base_model.Base, cache: Path) -> None:
         self.params, self.base = params, base
         self.drawn = self.asked = 0  # pictures that were drawn, and that were wanted
-        self._panel = Panel(params.evaluate, cache, params.compare.judges)
+        self._panel = CachedJudges(params.evaluate, cache, params.compare.judges)
 
     def features(
         self,
