@@ -15,6 +15,7 @@ from laureate.core.errors import LaureateError
 from laureate.core.files import write_bytes
 
 if TYPE_CHECKING:
+    from laureate.config.params import Evaluate
     from laureate.evaluation.scores.base import Array
 
 FEATURES = ("looks", "cmmd", "dino", "style")  # roles whose features are distances between sets
@@ -92,3 +93,23 @@ def load(path: str | Path, model: str) -> Evidence:
     roles = sorted({key.partition("/")[0] for key in parts["sets"]})
     parts["sets"] = {role: (parts["sets"][f"{role}/x"], parts["sets"][f"{role}/y"]) for role in roles}
     return Evidence(**about, **parts)
+
+
+def features_of_portraits(
+    evaluate: Evaluate, judges: Sequence[str], sets: Mapping[str, tuple[Array, Array]]
+) -> dict[str, Array]:
+    """Judge => its features (m, d) of the held-out portraits, from the evidence `sets` of a model.
+
+    Raises LaureateError where a judge has none.
+    """
+    found = {}
+    for name in judges:
+        kind = evaluate.judges[name].kind
+        key = "looks" if name == evaluate.roles.looks else "dino" if kind == "dino" else f"panel_{kind}"
+        if key not in sets:
+            raise LaureateError(
+                f"the evidence of noise-floor has no features of the judge {name}; run `laureate evaluate "
+                "--model noise-floor` again"
+            )
+        found[name] = sets[key][1]
+    return found

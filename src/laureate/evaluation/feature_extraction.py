@@ -14,7 +14,6 @@ from laureate.evaluation.evidence import FEATURES, Evidence
 from laureate.evaluation.scores.base import Array
 
 if TYPE_CHECKING:
-    from laureate.config.params import Evaluate
     from laureate.evaluation.judges.batching import JudgeOutput
     from laureate.evaluation.judges.panel import Panel, PictureSet
 
@@ -85,26 +84,6 @@ def panel_features(panel: Panel, x: PictureSet, y: PictureSet) -> dict[str, tupl
             of_x, of_y = (role_features("style", output) for output in outputs)
             features[f"panel_{kind}_style"] = (of_x, of_y)
     return features
-
-
-def features_of_portraits(
-    evaluate: Evaluate, judges: Sequence[str], sets: Mapping[str, tuple[Array, Array]]
-) -> dict[str, Array]:
-    """Judge => its features (m, d) of the held-out portraits, from the evidence `sets` of a model.
-
-    Raises LaureateError where a judge has none.
-    """
-    found = {}
-    for name in judges:
-        kind = evaluate.judges[name].kind
-        key = "looks" if name == evaluate.roles.looks else "dino" if kind == "dino" else f"panel_{kind}"
-        if key not in sets:
-            raise LaureateError(
-                f"the evidence of noise-floor has no features of the judge {name}; run `laureate evaluate "
-                "--model noise-floor` again"
-            )
-        found[name] = sets[key][1]
-    return found
 
 
 def role_features(role: str, output: JudgeOutput) -> Array:

@@ -95,7 +95,6 @@ def raced(
 ) -> dict[str, Any]:
     """Run the race of several candidates => its record."""
     from laureate.evaluation import evidence
-    from laureate.evaluation.feature_extraction import features_of_portraits
     from laureate.formats import prompts
     from laureate.sampling.choosing import drawing, gain, race
     from laureate.sampling.pipeline import check_adapter
@@ -103,7 +102,7 @@ def raced(
     asked = prompts.load([*params.sample.prompts, *params.choose.prompts])  # refuses one that both have
     asked = asked[len(prompts.load(params.sample.prompts)) :]
     judged = evidence.load(EVIDENCE / f"{PORTRAITS}.safetensors", PORTRAITS).sets
-    portraits = features_of_portraits(params.evaluate, params.compare.judges, judged)
+    portraits = evidence.features_of_portraits(params.evaluate, params.compare.judges, judged)
     base = base_model.expected(params.base)
     rates = list(dict.fromkeys(one.learning_rate for one in known))
     arms = {rate: candidates.arms_at(params.train, rank, rate) for rate in rates}
