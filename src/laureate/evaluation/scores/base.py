@@ -20,7 +20,6 @@ class Score:
 
     pictures: int | None = None  # n; None where the score does not know it
     references: int | None = None  # m
-    grows: bool = False  # whether what trainings differ by grows with the score, as it does with a distance
 
     def __call__(self, rows: Rows | None = None, others: Rows | None = None) -> float:
         """The score over the pictures `rows` and the references `others`, with repeats; None: all."""

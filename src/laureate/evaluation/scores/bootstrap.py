@@ -155,8 +155,7 @@ def estimate(
     With few prompts a percentile interval is too narrow, so its quantiles are moved outwards as Student's t
     requires: the expanded percentile interval (Hesterberg 2015, The American Statistician 69, section 3.4).
     Trainings are too few to be drawn from: where there are several, the draws are stretched until their
-    standard deviation is the standard error of `jackknife`; the upper end of a distance by `_above` as well.
-    `these_trainings`: the question is about the
+    standard deviation is the standard error of `jackknife`. `these_trainings`: the question is about the
     adapters that there are, and not about what further trainings would give: only prompts and references
     vary.
     low ≤ value ≤ high up to skew; NaN where the score is. Raises LaureateError for a level outside (0, 1).
@@ -170,10 +169,7 @@ def estimate(
     draws = resamples.draws(score)
     draws = draws[np.isfinite(draws)]
     if len(draws) and np.isfinite(value):
-        below, above = _tails(draws - draws.mean(), parts, (1 - level) / 2, several)
-        if several and score.grows:
-            above = _above(value, above, parts, (1 - level) / 2)
-        low, high = value + below, value + above
+        low, high = value + _tails(draws - draws.mean(), parts, (1 - level) / 2, several)
         low, high = float(min(low, value)), float(max(high, value))
     return Estimate(
         value, low, high, parts.from_prompts, parts.from_references, parts.freedom, parts.from_trainings
@@ -196,24 +192,6 @@ def _tails(draws: Doubles, parts: VarianceParts, tail: float, several: bool) -> 
         tail = float(ndtr(np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, tail)))
     found: Doubles = stretch * np.quantile(draws, [tail, 1 - tail])
     return found
-
-
-def _above(value: float, above: float, parts: VarianceParts, tail: float) -> float:
-    """How far above its value the interval of a distance ends, where `above` takes the luck of trainings for
-    a normal one.
-
-    Trainings differ by a share of the distance: most are near, a few are far, and three rarely have one of
-    those. So their part is that of an interval on the scale of the logarithm, d exp(t e / d) (Meeker and
-    Escobar 1998, Statistical Methods for Reliability Data, section 7.3), with e = d at most, which
-    distances above 0 cannot exceed.
-    """
-    from scipy.special import stdtrit
-
-    if not (value > 0 and parts.from_trainings > 0):
-        return above
-    far, error = -float(stdtrit(parts.freedom, tail)), float(np.sqrt(parts.from_trainings))
-    on_log_scale = value * float(np.expm1(far * min(1.0, error / value)))
-    return float(np.sqrt(above**2 + max(0.0, on_log_scale**2 - (far * error) ** 2)))
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ class Kernel(Score):
     one of them has.
     """
 
-    grows = True
-
     def __init__(self, xx: Array, xy: Array, yy: Array, trainings: Sequence[Rows] = ()) -> None:
         self.xx, self.xy, self.yy = (np.asarray(k, dtype=np.float64) for k in (xx, xy, yy))
         self.pictures, self.references = self.xy.shape
