@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +72,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def stages(study: Path) -> list[tuple[str, list[str]]]:
-    """The stages of a study in the order in which DVC runs them: name and commands."""
-    from dvc.repo import Repo
-    from dvc.repo.reproduce import plan_repro
+    """The stages of a study's dvc.yaml in the order in which DVC runs them: name and commands."""
+    from laureate.cluster.study import nodes_of, opened
 
-    with Repo(str(study)) as repo:
-        found = [
-            (str(getattr(stage, "name", stage.addressing)), stage.cmd)
-            for stage in plan_repro(repo.index.graph)
-            if stage.cmd
-        ]
+    with chdir(study), opened() as repo:
+        found = [(str(node.name), node.cmd) for node in nodes_of(repo)]
     return [(name, [cmd] if isinstance(cmd, str) else list(cmd)) for name, cmd in found]
 
 

@@ -35,6 +35,8 @@ def study(tmp_path: Path) -> Path:
     folder.mkdir()
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(GRAPH)
+    (folder / "models").mkdir()  # another graph, which made what is in git
+    (folder / "models/dvc.yaml").write_text("stages: {pretrain: {cmd: exit 1, outs: [weights]}}\n")
     for words in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(words, cwd=folder, check=True)
     return folder

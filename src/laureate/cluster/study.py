@@ -33,14 +33,17 @@ def opened() -> Iterator[Repo]:
         raise LaureateError(f"DVC: {error}") from error
 
 
-def stages_of(repo: Repo) -> list[Stage]:
-    """All stages of dvc.yaml in the order of `dvc repro`, as DVC's index, graph and status give them."""
+def nodes_of(repo: Repo) -> list[Any]:
+    """DVC's own objects of all stages of dvc.yaml, in the order of `dvc repro`."""
     from dvc.repo.reproduce import plan_repro
 
-    graph = repo.index.graph
-    own = [
-        node for node in plan_repro(graph, repo.stage.collect(FILE)) if node.cmd and node.path_in_repo == FILE
-    ]
+    planned = plan_repro(repo.index.graph, repo.stage.collect(FILE))
+    return [node for node in planned if node.cmd and node.path_in_repo == FILE]
+
+
+def stages_of(repo: Repo) -> list[Stage]:
+    """All stages of dvc.yaml in the order of `dvc repro`, as DVC's index, graph and status give them."""
+    graph, own = repo.index.graph, nodes_of(repo)
     names = [node.addressing for node in own]
     needs = {node.addressing: [to.addressing for to in graph.successors(node) if to in own] for node in own}
     stale = out_of_date(names, needs, repo.status(targets=[FILE]))
