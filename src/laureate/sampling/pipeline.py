@@ -130,15 +130,11 @@ def solve(
 
     text: (n, tokens, width) and negative: (1, tokens, width), from `encoding.embed`. `on_step`
     is called after every step of every batch; `finish` as in `sampler.sample`. On a CPU, batches of a small
-    UNet are drawn side by side (`device_rules.workers`).
+    UNet are drawn side by side.
     """
-    import torch
-
-    from laureate.networks.backends import device_rules
     from laureate.sampling import sampler
 
     where = device.pick()
-    weights = sum(parameter.nbytes for parameter in unet.parameters())
     yield from sampler.sample(
         unet,
         sampler.solver(base.scheduler, settings.scheduler),
@@ -151,7 +147,7 @@ def solve(
         interval=settings.guidance_interval,
         on_step=on_step,
         finish=finish,
-        side_by_side=device_rules.workers(where.type, torch.get_num_threads(), weights),
+        side_by_side=placement.side_by_side(unet),
     )
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from laureate.networks.backends import device_rules
+from laureate.networks.backends import placement
 from laureate.networks.lora.adapter import Adapter
 from laureate.networks.lora.arm import Arm
 from laureate.torch_utils import workers
@@ -40,11 +40,12 @@ class Pack:
         self.device, self.dtype = objective.device, objective.dtype
         parts = shares(len(self.arms), stacks or side_by_side(objective))
         of_seeds = [list(dict.fromkeys(arm.seed for arm in self.arms[part])) for part in parts]
-        objectives = [objective.beside(seeds) for seeds in of_seeds[1:]]  # before anything is attached
-        first = objective.beside(of_seeds[0]) if len(parts) > 1 else objective
+        objectives = [objective]
+        if len(parts) > 1:  # all of them before anything is attached
+            objectives = [objective.beside(seeds) for seeds in of_seeds]
         self.trainers = [
             Trainer(each, self.adapters[part], self.arms[part])
-            for each, part in zip([first, *objectives], parts, strict=True)
+            for each, part in zip(objectives, parts, strict=True)
         ]
         self.places = [  # of every arm: its stack, and its number there
             (trainer, index) for trainer in self.trainers for index in range(len(trainer.adapters))
@@ -89,9 +90,7 @@ def side_by_side(objective: Objective) -> int:
     """How many stacks the arms of an objective are shared out to, at most."""
     if objective.team.size > 1 or objective.train.compile != "none":
         return 1
-    networks = [network for network in (objective.unet, objective.encoder) if network is not None]
-    weights = sum(parameter.nbytes for network in networks for parameter in network.parameters())
-    return device_rules.workers(objective.device.type, torch.get_num_threads(), weights)
+    return placement.side_by_side(objective.unet, *([objective.encoder] if objective.encoder else []))
 
 
 def shares(count: int, most: int) -> list[slice]:

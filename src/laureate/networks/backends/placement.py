@@ -55,6 +55,15 @@ def choose_attention(unet: Any, where: torch.device, dtype: torch.dtype) -> None
         unet.set_attn_processor(AttnProcessor())
 
 
+def side_by_side(*networks: torch.nn.Module) -> int:
+    """How many batches or stacks are worked on at once by networks of one device (`device_rules.workers`)."""
+    import torch
+
+    parameters = [parameter for network in networks for parameter in network.parameters()]
+    weights = sum(parameter.nbytes for parameter in parameters)
+    return device_rules.workers(parameters[0].device.type, torch.get_num_threads(), weights)
+
+
 @contextmanager
 def drawing(unet: Any) -> Iterator[None]:
     """For the steps of one drawing, between which neither texts nor weights change, and in each of which all
