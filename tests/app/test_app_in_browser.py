@@ -13,7 +13,7 @@ import pytest
 import requests
 from browser import accessibility_findings, wider_than_window
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FileChooser, Page, TimeoutError, expect
 
 from laureate.imaging import png
 
@@ -147,6 +147,18 @@ def focus_by_tab(page: Page, selector: str, most: int = 80) -> None:
     raise AssertionError(f"{selector} cannot be reached with the keyboard")
 
 
+def file_chooser(page: Page, ask: Callable[[], None]) -> FileChooser:
+    """What opens when the reader asks for a file; a key pressed while Gradio still builds the tab is lost."""
+    for _ in range(10):
+        try:
+            with page.expect_file_chooser(timeout=SECONDS / 10) as chooser:
+                ask()
+            return chooser.value
+        except TimeoutError:
+            continue
+    raise AssertionError("no dialog for a file opens")
+
+
 def test_a_whole_path_by_keyboard_only(address: str, photo: Path, open_page: Open) -> None:
     page = ready(open_page(address, accept_downloads=True))
     focus_by_tab(page, "[role=tab][data-tab-id=portrait]")
@@ -154,9 +166,7 @@ def test_a_whole_path_by_keyboard_only(address: str, photo: Path, open_page: Ope
     expect(page.locator("#portrait-draw")).to_be_visible()
     page.wait_for_timeout(500)
     focus_by_tab(page, "#portrait-photo button")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(photo)
+    file_chooser(page, lambda: page.keyboard.press("Enter")).set_files(photo)
     caption = page.locator("#portrait-prompt textarea")
     expect(caption).to_have_value(re.compile(r"Nobel Laureate\.$"), timeout=SECONDS)
     focus_by_tab(page, "#portrait-draw")
