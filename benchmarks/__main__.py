@@ -29,6 +29,7 @@ NAMES = {
     "many": "memory and time of `laureate score` over 10,000 pictures, written into docs/score.md",
     "styles": "how often a style is named by cosines and by local scaling, written into docs/scores.md",
     "trainings": "a study with several training seeds beside one with one, written into docs/ranks.md",
+    "budgets": "how much training a study needs: finished studies with more and less of it, by the judges",
     "shrink": "the largest rank cut to smaller ones, beside the trained ones, written into docs/ranks.md",
     "other_styles": "whether the best rank holds for other styles and sizes, written into docs/ranks.md",
     "additions": "a study's stages with and without the further judges, drift, copies and the VAE ceiling",

@@ -186,6 +186,8 @@ def report(
 
 def _said(value: Any) -> Any:
     """An option for JSON. Of a file that lies elsewhere the name: its folder is of this machine only."""
+    if isinstance(value, list):
+        return [_said(each) for each in value]
     path = Path(value) if isinstance(value, str | Path) else None
     return value if path is None else path.name if path.is_absolute() else str(value)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks import __main__ as benchmark
+from benchmarks import harness
 from laureate.comparison import results_table
 from laureate.config import params
 from laureate.core import paths
@@ -56,3 +58,50 @@ def test_every_training_seed_is_in_the_row_of_its_rank(study: params.Params) -> 
     table = results_table.read_csv(paths.COMPARISON)
     once = json.loads(Path("metrics/models/rank-4.json").read_text())
     assert table.loc["rank-4", "kid_low"] == once["kid_low"] < once["kid"] < once["kid_high"]
+
+
+def test_budgets_compares_studies_that_differ_in_training_alone(
+    study: params.Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study beside itself has no difference; beside a copy whose ranks have changed places, the opposite
+    ones of its ranks, whose mean is none; another kind of machine or other pictures are refused."""
+    for rank in (2, 4):
+        train.run(study, rank)
+        sample.run(study, f"rank-{rank}")
+        evaluate.run(study, f"rank-{rank}")
+    folder, changed, out = Path.cwd(), tmp_path / "changed", tmp_path / "budgets.json"
+    shutil.copytree(folder, changed)
+    for one, other in ((2, 4), (4, 2)):
+        shutil.copy(evidence_of(folder, one), evidence_of(changed, other))
+
+    def compared(*folders: Path) -> int:
+        words = ["--studies", *map(str, folders), "--out", str(out)]
+        return benchmark.main(["budgets", *words])
+
+    values = yaml.safe_load((changed / "params.yaml").read_text())
+    values["train"]["batch"] *= 2
+    (changed / "params.yaml").write_text(yaml.safe_dump(values))
+    assert compared(folder, folder, changed) == 0
+    first, same, other = harness.read(out)["rows"]
+    assert first["kid"] == f"{first['kid_value']:.4f}"
+    assert same["kid_value"] == same["kid_low"] == same["kid_high"] == 0
+    assert (same["nearer"], same["farther"]) == ("0 of 4", "0 of 4")
+    assert other["kid_value"] == pytest.approx(0, abs=1e-9)
+    assert (first["batch"], other["batch"]) == (study.train.batch, 2 * study.train.batch)
+    assert other["nearer"] == other["farther"], "what one rank gains the other loses"
+
+    values["sample"]["guidance"] += 1
+    (changed / "params.yaml").write_text(yaml.safe_dump(values))
+    assert compared(folder, changed) == 1
+    assert "differ in the parameters `sample`" in capsys.readouterr().err
+    file = folder / paths.machine_file(2)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"processor": "another"}))
+    values["sample"]["guidance"] -= 1
+    (changed / "params.yaml").write_text(yaml.safe_dump(values))
+    assert compared(folder, changed) == 1
+    assert "do not compare their seconds" in capsys.readouterr().err
+
+
+def evidence_of(folder: Path, rank: int) -> Path:
+    """The evidence of a rank in a study."""
+    return folder / paths.EVIDENCE / f"rank-{rank}.safetensors"
