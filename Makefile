@@ -39,14 +39,14 @@ plan: $(READY) ## say what the study will do and cost
 	@.venv/bin/laureate plan
 
 test: $(READY) ## run the tests
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e"
+	@.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e"
 
 test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m e2e
+	@.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m e2e
 
 coverage: $(READY) ## run the tests and measure which lines and branches they reach, of started commands too
 	@rm -rf .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e"
+	@COVERAGE_FILE=$(CURDIR)/.coverage .venv/bin/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e"
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 
@@ -57,7 +57,7 @@ fuzz: $(READY) ## feed every reader 10000 spoilt inputs, with a log: an hour; CO
 	@.venv/bin/python tests/helpers/fuzzed_readers.py $(or $(COUNT),10000)
 
 faults: $(READY) ## let every write of every command fail once, in every way: hours
-	@FAULT_POINTS=all DAMAGE=all .venv/bin/python -m pytest -n 2 --dist load \
+	@FAULT_POINTS=all DAMAGE=all .venv/bin/python -m pytest -n auto --dist load \
 		tests/stages/test_failing_writes.py tests/stages/test_damaged_files.py
 
 mutants: $(READY) ## change the scores' and readers' code in small ways and see whether tests notice: hours

@@ -33,9 +33,18 @@ for person in ("AUTHOR", "COMMITTER"):
 os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 
 Run = Callable[..., str]
+MOST_WORKERS = 8  # there are not many more files that take long
 # coverage knows no forks of a process that it does not measure
 MEASURED = any(name.startswith("COVERAGE_PROCESS") for name in os.environ)
 pytest_plugins = ["browser", "drawn_report"]  # their fixtures
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n auto`: one worker more than cores, as a worker waits for browsers, servers and DVC a third of its
+    time."""
+    from laureate.core import cores
+
+    return min(cores.usable() + 1, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -67,8 +67,9 @@ def test_budgets_compares_studies_that_differ_in_training_alone(
     ones of its ranks, whose mean is none; another kind of machine or other pictures are refused."""
     for rank in (2, 4):
         train.run(study, rank)
-        sample.run(study, f"rank-{rank}")
-        evaluate.run(study, f"rank-{rank}")
+    for model in ("baseline", "rank-2", "rank-4"):
+        sample.run(study, model)
+        evaluate.run(study, model)
     folder, changed, out = Path.cwd(), tmp_path / "changed", tmp_path / "budgets.json"
     shutil.copytree(folder, changed)
     for one, other in ((2, 4), (4, 2)):
@@ -90,16 +91,14 @@ def test_budgets_compares_studies_that_differ_in_training_alone(
     assert (first["batch"], other["batch"]) == (study.train.batch, 2 * study.train.batch)
     assert other["nearer"] == other["farther"], "what one rank gains the other loses"
 
-    values["sample"]["guidance"] += 1
+    file = folder / paths.machine_file(2)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"processor": "another"}))
+    assert compared(folder, changed) == 1
+    assert "do not compare their seconds" in capsys.readouterr().err
+    values["sample"]["guidance"] = study.sample.guidance + 1
     (changed / "params.yaml").write_text(yaml.safe_dump(values))
     assert compared(folder, changed) == 1
     assert "differ in the parameters `sample`" in capsys.readouterr().err
-    file = folder / paths.machine_file(2)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"processor": "another"}))
-    values["sample"]["guidance"] -= 1
-    (changed / "params.yaml").write_text(yaml.safe_dump(values))
-    assert compared(folder, changed) == 1
-    assert "do not compare their seconds" in capsys.readouterr().err
 
 
 def evidence_of(folder: Path, rank: int) -> Path:
