@@ -104,7 +104,9 @@ def test_it_goes_on_from_its_state(study: params.Params) -> None:
     for step in range(3, STEPS):
         made.step(pictures["train"], step)
         again.step(pictures["train"], step)
-    assert all(torch.equal(part, again.state()[key]) for key, part in made.state().items())
+    one, other = made.state(), again.state()
+    assert list(one) == list(other)
+    assert all(torch.equal(part, other[key]) for key, part in one.items())
 
 
 def test_a_preview_has_the_pictures_of_all_stacks(study: params.Params, tmp_path: Path) -> None:

@@ -33,13 +33,15 @@ STYLE: dict[str, Any] = {
     "axes.facecolor": "none",
     "svg.hashsalt": "laureate",  # else element ids differ from run to run
 }
+MARGINS = 0.66, 0.12, 0.54, 0.44  # inches of a panel: left, right, below, above
+LEGEND = 0.4  # inches
 CURVE = {"step": "Int64", "loss": "Float64", "holdout_loss": "Float64"}  # column of a curve => dtype
 
 
 def score_panel(table: pd.DataFrame, score: score_catalog.ScoreColumn) -> str:
     """One score against the rank, with 95 % intervals, baseline, noise floor and VAE ceiling. => SVG"""
     with chart_style():
-        figure, axes = canvas(1, 1, (3.9, 2.7))
+        figure, axes = panels(1, 1, (3.9, 2.7))
         _score_axes(axes[0], table, score)
         return svg(figure)
 
@@ -49,13 +51,13 @@ def scores_by_rank(table: pd.DataFrame, columns: int = 4) -> str:
     scores = results_table.scores_with_values(table)
     count = max(1, len(scores))
     with chart_style():
-        figure, axes = canvas(-(-count // columns), columns, (3.2 * columns, 2.7 * -(-count // columns)))
+        figure, axes = panels(-(-count // columns), columns, (3.2, 2.7), LEGEND)
         for panel, score in zip(axes, scores, strict=False):
             _score_axes(panel, table, score)
         for panel in axes[len(scores) :]:
             panel.set_visible(False)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False)
         figure.set_facecolor(PAPER)  # a file of its own, also seen on dark pages
         return svg(figure)
 
@@ -131,6 +133,29 @@ def _score_axes(axes: Axes, table: pd.DataFrame, score: score_catalog.ScoreColum
     axes.set_xlabel("rank")
     axes.set_title(f"{score.label} {score.arrow}" + (", %" if score.percent else ""), pad=8)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
+
+
+def panels(
+    rows: int, columns: int, inches: tuple[float, float], below: float = 0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels of that width and height, row by row, with `below` inches under all of them.
+
+    Margins are fixed: to measure the labels of all scores takes longer than to draw them.
+    """
+    from matplotlib.figure import Figure
+
+    (width, height), (left, right, bottom, top) = inches, MARGINS
+    whole = width * columns, height * rows + below
+    figure = Figure(figsize=whole)
+    figure.subplots_adjust(
+        left=left / whole[0],
+        right=1 - right / whole[0],
+        bottom=(below + bottom) / whole[1],
+        top=1 - top / whole[1],
+        wspace=(left + right) / (width - left - right),
+        hspace=(bottom + top) / (height - bottom - top),
+    )
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def canvas(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figure, list[Axes]]:

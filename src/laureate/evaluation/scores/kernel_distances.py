@@ -27,7 +27,9 @@ class Kernel(Score):
     def __init__(self, xx: Array, xy: Array, yy: Array, trainings: Sequence[Rows] = ()) -> None:
         self.xx, self.xy, self.yy = (np.asarray(k, dtype=np.float64) for k in (xx, xy, yy))
         self.pictures, self.references = self.xy.shape
-        self.trainings = tuple(trainings)
+        # of each training: the rows of its pictures, and the kernel among them
+        several = trainings if len(trainings) > 1 else ()
+        self.trainings = [(rows, self.xx[np.ix_(rows, rows)]) for rows in several]
 
     def resampled(self, u: Doubles, v: Doubles) -> Doubles:
         """See `Score.resampled`."""
@@ -37,13 +39,13 @@ class Kernel(Score):
     def _among_pictures(self, u: Doubles) -> Doubles:
         """Mean of the kernel over pairs of different pictures of one training; a training with fewer than two
         pictures has none."""
-        if len(self.trainings) < 2:
+        if not self.trainings:
             return _within(self.xx, u)
         total, weight = np.zeros(len(u)), np.zeros(len(u))
-        for rows in self.trainings:
+        for rows, among in self.trainings:
             part = u[:, rows]
             size = part.sum(axis=1)
-            within = _within(self.xx[np.ix_(rows, rows)], part)
+            within = _within(among, part)
             total += np.where(np.isfinite(within), size * within, 0.0)
             weight += np.where(np.isfinite(within), size, 0.0)
         mean: Doubles = np.divide(total, weight, out=np.full(len(u), np.nan), where=weight > 0)
