@@ -33,7 +33,7 @@ FOLDER = WORK / "other-styles"
 HELD_OUT = 8  # portraits whose loss the training measures: it needs some
 FIRST_REFERENCE = 500_000  # number of the first person that no training sees
 SPACES = {"imagenet": "imagenet", "vision": "features", "clip": "clip"}  # judge => its features
-COLUMNS = {"style": "style", "portraits": "portraits", "rank": "rank", "excess": "share of the way lost"}
+COLUMNS = {"style": "style", "portraits": "portraits", "rank": "rank", "excess": "farther than the best"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,17 +126,27 @@ def spaces(judges: Judges) -> dict[str, str]:
 
 
 def excess_of(distances: Mapping[str, Mapping[str, float]]) -> dict[int, float]:
-    """Rank => how much farther it is than the best, as a share of the way from the base to that judge's best,
-    mean over the judges, less the least of all ranks; 0 is the best rank."""
+    """Rank => how much farther it is than the best, as a share of the base's distance, mean over the judges,
+    less the least of all ranks; 0 is the best rank.
+
+    Not as a share of the way from the base to the best: of a style that a judge sees no rank come nearer to,
+    that way is nothing or leads back."""
     base = distances["baseline"]
     ranks = {model: of for model, of in distances.items() if model != "baseline"}
     lost = dict.fromkeys(ranks, 0.0)
     for judge in base:
         best = min(of[judge] for of in ranks.values())
         for model, of in ranks.items():
-            lost[model] += (of[judge] - best) / (base[judge] - best) / len(base)
+            lost[model] += (of[judge] - best) / base[judge] / len(base)
     least = min(lost.values())
     return {int(model.removeprefix("rank-")): value - least for model, value in lost.items()}
+
+
+def nearer_by(rows: Sequence[Mapping[str, Any]]) -> float:
+    """How much nearer than the base the best of some ranks is, as a share of the base's distance, mean over
+    the judges; below 0: farther."""
+    base = rows[0]["base"]
+    return sum(1 - min(row[judge] for row in rows) / base[judge] for judge in base) / len(base)
 
 
 def written(params: Params, root: Path, style: str, portraits: int) -> Path:
@@ -200,13 +210,20 @@ def part(result: Mapping[str, Any]) -> str:
     ranks, sizes = ([*dict.fromkeys(row[key] for row in rows)] for key in ("rank", "portraits"))
     styles = list(dict.fromkeys(row["style"] for row in rows))
     excess = {(row["style"], row["portraits"], row["rank"]): row["excess"] for row in rows}
+    cells = {
+        (style, size): [row for row in rows if (row["style"], row["portraits"]) == (style, size)]
+        for style in styles
+        for size in sizes
+    }
     lines = [
-        {"style": style, "n": size} | {str(rank): _percent(excess[style, size, rank]) for rank in ranks}
+        {"style": style, "n": size, "nearer": _percent(nearer_by(cells[style, size]))} | {str(rank): _percent(excess[style, size, rank]) for rank in ranks}
         | {"good": ", ".join(str(rank) for rank in ranks if excess[style, size, rank] <= rank_rules.MARGIN)}
         for style in styles
         for size in sizes
     ]  # fmt: skip
-    titles = {"style": "style", "n": "portraits"} | {str(rank): f"rank {rank}" for rank in ranks}
+    titles = {"style": "style", "n": "portraits", "nearer": "nearer than the base"} | {
+        str(rank): f"rank {rank}" for rank in ranks
+    }
     table = harness.table(lines, titles | {"good": "good ranks"}, markdown=True)
     return f"""## Does the rank hold for other styles and numbers of portraits?
 
@@ -214,8 +231,9 @@ Written by `python -m benchmarks other_styles`. {len(styles)} drawn styles that 
 with {_listed(sizes)} training portraits; every rank was trained once, {options["steps"]} steps of
 {options["batch"]} pictures with a learning rate of {options["learning_rate"]:g}, drew {options["prompts"]}
 fresh prompts, and was held against {options["references"]} portraits that no training saw. Shown is how much
-farther a rank is than the best, by KID, as a share of the way from the base to the best, mean over the judges
-{_listed([judge for judge in SPACES if judge in rows[0]])}. *Good*: within {100 * rank_rules.MARGIN:g} %.
+farther a rank is than the best, by KID, as a share of the base's distance, mean over the judges
+{_listed([judge for judge in SPACES if judge in rows[0]])}. *Good*: within {100 * rank_rules.MARGIN:g} %. *Nearer than the base*: how much of
+the base's distance the best rank takes away; where that is little, the style was hardly learnt in so few steps.
 
 {table}
 

@@ -1,7 +1,7 @@
 """Rules of thumb for a rank, chosen on all styles but one and tried on that one.
 
 `excess`: (style, portraits, rank) => how much farther the rank is than the best of that style and number of
-portraits, as a share of the way from the base to the best. A rule hits where that is within `MARGIN`.
+portraits, as a share of the base's distance. A rule hits where that is within `MARGIN`.
 """
 
 from __future__ import annotations

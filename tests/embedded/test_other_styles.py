@@ -56,15 +56,36 @@ def test_a_rule_is_tried_on_a_style_that_it_was_not_chosen_on() -> None:
     assert "**Always rank 16** hits in 2 of 6" in text
 
 
-def test_what_is_lost_is_a_share_of_the_way_by_every_judge() -> None:
+def test_what_is_lost_is_a_share_of_the_bases_distance_by_every_judge() -> None:
     distances = {
         "baseline": {"vision": 1.0, "clip": 10.0},
         "rank-4": {"vision": 0.2, "clip": 2.0},
         "rank-16": {"vision": 0.1, "clip": 1.0},
         "rank-64": {"vision": 0.0, "clip": 3.0},
     }
-    lost = {4: (0.2 + 1 / 9) / 2, 16: 0.05, 64: (2 / 9) / 2}
+    lost = {4: (0.2 + 0.1) / 2, 16: 0.05, 64: 0.2 / 2}
     assert other_styles.excess_of(distances) == pytest.approx({rank: of - 0.05 for rank, of in lost.items()})
+    rows = [of | {"base": distances["baseline"]} for name, of in distances.items() if name != "baseline"]
+    assert other_styles.nearer_by(rows) == pytest.approx((1.0 + 0.9) / 2)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            model: st.fixed_dictionaries(dict.fromkeys(("vision", "clip"), st.floats(0.01, 2)))
+            for model in ("baseline", "rank-4", "rank-16")
+        }
+    )
+)
+def test_a_rank_that_no_judge_finds_farther_is_good_even_where_none_has_learnt(
+    distances: dict[str, dict[str, float]],
+) -> None:
+    excess = other_styles.excess_of(distances)
+    assert min(excess.values()) == 0
+    assert all(value >= 0 for value in excess.values())
+    low, high = distances["rank-4"], distances["rank-16"]
+    if all(low[judge] <= high[judge] for judge in low):
+        assert excess[4] == 0
 
 
 def test_the_benchmark_trains_draws_and_writes_its_part(study: params.Params, tmp_path: Path) -> None:
