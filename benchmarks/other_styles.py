@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,7 +217,8 @@ def part(result: Mapping[str, Any]) -> str:
         for size in sizes
     }
     lines = [
-        {"style": style, "n": size, "nearer": _percent(nearer_by(cells[style, size]))} | {str(rank): _percent(excess[style, size, rank]) for rank in ranks}
+        {"style": style, "n": size, "nearer": _percent(nearer_by(cells[style, size]))}
+        | {str(rank): _percent(excess[style, size, rank]) for rank in ranks}
         | {"good": ", ".join(str(rank) for rank in ranks if excess[style, size, rank] <= rank_rules.MARGIN)}
         for style in styles
         for size in sizes
@@ -225,15 +227,17 @@ def part(result: Mapping[str, Any]) -> str:
         str(rank): f"rank {rank}" for rank in ranks
     }
     table = harness.table(lines, titles | {"good": "good ranks"}, markdown=True)
-    return f"""## Does the rank hold for other styles and numbers of portraits?
-
-Written by `python -m benchmarks other_styles`. {len(styles)} drawn styles that the base has never seen, each
-with {_listed(sizes)} training portraits; every rank was trained once, {options["steps"]} steps of
+    judges = _listed([judge for judge in SPACES if judge in rows[0]])
+    text = f"""Written by `python -m benchmarks other_styles`. {len(styles)} drawn styles that the base has
+never seen, each with {_listed(sizes)} training portraits; every rank was trained once, {options["steps"]} steps of
 {options["batch"]} pictures with a learning rate of {options["learning_rate"]:g}, drew {options["prompts"]}
 fresh prompts, and was held against {options["references"]} portraits that no training saw. Shown is how much
-farther a rank is than the best, by KID, as a share of the base's distance, mean over the judges
-{_listed([judge for judge in SPACES if judge in rows[0]])}. *Good*: within {100 * rank_rules.MARGIN:g} %. *Nearer than the base*: how much of
-the base's distance the best rank takes away; where that is little, the style was hardly learnt in so few steps.
+farther a rank is than the best, by KID, as a share of the base's distance, mean over the judges {judges}.
+*Good*: within {100 * rank_rules.MARGIN:g} %. *Nearer than the base*: how much of the base's distance the best
+rank takes away; where that is little, the style was hardly learnt in so few steps."""
+    return f"""## Does the rank hold for other styles and numbers of portraits?
+
+{textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)}
 
 {table}
 
