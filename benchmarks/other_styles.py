@@ -231,10 +231,11 @@ def part(result: Mapping[str, Any]) -> str:
     text = f"""Written by `python -m benchmarks other_styles`. {len(styles)} drawn styles that the base has
 never seen, each with {_listed(sizes)} training portraits; every rank was trained once, {options["steps"]}
 steps of {options["batch"]} pictures with a learning rate of {options["learning_rate"]:g}, drew
-{options["prompts"]} fresh prompts, and was held against {options["references"]}
-portraits that no training saw. Shown is how much farther a rank is than the best, by KID, as a share of the base's distance, mean over the judges {judges}.
-*Good*: within {100 * rank_rules.MARGIN:g} %. *Nearer than the base*: how much of the base's distance the best
-rank takes away; where that is little, the style was hardly learnt in so few steps."""
+{options["prompts"]} fresh prompts, and was held against {options["references"]} portraits that no training
+saw. Shown is how much farther a rank is than the best, by KID, as a share of the base's distance, mean over
+the judges {judges}. *Good*: within {100 * rank_rules.MARGIN:g} %. *Nearer than the base*: how much of the
+base's distance the best rank takes away; where that is little, the style was hardly learnt in so few
+steps."""
     return f"""## Does the rank hold for other styles and numbers of portraits?
 
 {textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)}
