@@ -42,7 +42,7 @@ test: $(READY) ## run the tests
 	@.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e"
 
 test-e2e: $(READY) ## run the longest ones: every documented command, a study on a cluster whose nodes are lost
-	@.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m e2e
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m e2e
 
 coverage: $(READY) ## run the tests and measure which lines and branches they reach, of started commands too
 	@rm -rf .coverage .coverage.*
