@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -19,7 +18,6 @@ import numpy as np
 
 from benchmarks import guidance, harness, trainings
 from laureate.core.errors import LaureateError
-from laureate.core.paths import machine_file
 from laureate.evaluation.scores.base import Doubles, Score
 
 if TYPE_CHECKING:
@@ -66,35 +64,34 @@ def run(options: argparse.Namespace) -> None:
 
     params = [config.load(folder / "params.yaml") for folder in options.studies]
     facts = [trainings.about(*each) for each in zip(options.studies, params, strict=True)]
-    check(options.studies, params)
-    first: dict[int, ScoredModel] = {}
-    rows = []
-    for folder, study, about in zip(options.studies, params, facts, strict=True):
-        models = {rank: trainings.scored(folder, f"rank-{rank}", study) for rank in study.ranks}
-        rows.append(about | {"loss": held_out_loss(folder, study)} | compared(models, first or None))
-        first = first or models
+    check(options.studies, params, facts)
+    models = [
+        {rank: trainings.scored(folder, f"rank-{rank}", study) for rank in study.ranks}
+        for folder, study in zip(options.studies, params, strict=True)
+    ]
+    rows = [
+        about | {"loss": held_out_loss(folder, study)} | compared(of, None if of is models[0] else models[0])
+        for folder, study, about, of in zip(options.studies, params, facts, models, strict=True)
+    ]
     harness.report("budgets", options, rows, COLUMNS)
 
 
-def check(folders: Sequence[Path], params: Sequence[Params]) -> None:
-    """Raise LaureateError unless the studies differ in `train` only, and were trained on machines alike."""
-    for folder, study in zip(folders[1:], params[1:], strict=True):
+def check(folders: Sequence[Path], params: Sequence[Params], facts: Sequence[Mapping[str, Any]]) -> None:
+    """Raise LaureateError unless the studies differ in `train` only, and were trained on machines alike.
+
+    `facts`: what `trainings.about` says of each."""
+    first, of_first = params[0], facts[0]["machine"]
+    for folder, study, about in zip(folders[1:], params[1:], facts[1:], strict=True):
         for key in ("ranks", "prepare", "base", "sample", "evaluate"):
-            if getattr(study, key) != getattr(params[0], key):
+            if getattr(study, key) != getattr(first, key):
                 raise LaureateError(f"{folder} and {folders[0]} differ in the parameters `{key}`")
-        if study.train.seeds != params[0].train.seeds:
+        if study.train.seeds != first.train.seeds:
             raise LaureateError(f"{folder} and {folders[0]} differ in train.seeds, which must be the same")
-    facts = [_machine(folder, study) for folder, study in zip(folders, params, strict=True)]
-    for folder, of in zip(folders[1:], facts[1:], strict=True):
-        if of != facts[0]:
+        if about["machine"] != of_first:
             raise LaureateError(
-                f"{folder} was trained on {of}, and {folders[0]} on {facts[0]}: do not compare their seconds"
+                f"{folder} was trained on {about['machine']}, and {folders[0]} on {of_first}: "
+                "do not compare their seconds"
             )
-
-
-def _machine(folder: Path, study: Params) -> str:
-    found = json.loads((folder / machine_file(study.ranks[0])).read_text(encoding="utf-8"))
-    return f"{found['processor']}, {found['precision']}"
 
 
 def held_out_loss(folder: Path, study: Params) -> float:
@@ -111,19 +108,22 @@ def compared(models: Mapping[int, ScoredModel], first: Mapping[int, ScoredModel]
     """The scores of `SEEN`, mean over ranks, or their differences from the first study's (`guidance.seen`);
     `nearer` and `farther`: by how many of the panel's judges, over all ranks, the interval of one rank's
     difference lies wholly below 0, and above it."""
+    from laureate.comparison.paired_tests import paired_test
+
     own = mean_scores(models)
     resamples = next(iter(models.values())).resamples
     if first is None:
         return guidance.seen(own, None, resamples) | {"nearer": "–", "farther": "–"}
     theirs = mean_scores(first)
     tests = [
-        test
+        paired_test(key, "this", "first", {"this": model, "first": first[rank]})
         for rank, model in models.items()
-        for test in trainings.rows_of({"several": model, "once": first[rank]}, rank)
+        for key in trainings.KEYS
     ]
+    found = [test for test in tests if test is not None]
     return guidance.seen(own, theirs, resamples) | {
-        "nearer": f"{sum(test['high'] < 0 for test in tests)} of {len(tests)}",
-        "farther": f"{sum(test['low'] > 0 for test in tests)} of {len(tests)}",
+        "nearer": f"{sum(test['high'] < 0 for test in found)} of {len(found)}",
+        "farther": f"{sum(test['low'] > 0 for test in found)} of {len(found)}",
     }
 
 

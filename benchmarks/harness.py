@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -216,6 +217,11 @@ def show(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def paragraph(text: str) -> str:
+    """Text for a page of the docs, in lines of 110 characters."""
+    return textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)
 
 
 def interval(value: float, low: float, high: float, form: str = "+.4f") -> str:

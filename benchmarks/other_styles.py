@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,7 +237,7 @@ base's distance the best rank takes away; where that is little, the style was ha
 steps."""
     return f"""## Does the rank hold for other styles and numbers of portraits?
 
-{textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)}
+{harness.paragraph(text)}
 
 {table}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +109,8 @@ def corrected(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def about(folder: Path, params: Params) -> dict[str, Any]:
-    """What a study trained: seeds, steps, batch, rate, samples per rank, and the seconds of the run."""
+    """What a study trained: seeds, steps, batch, rate, samples per rank, the seconds of the run and the
+    machine that it ran on."""
     machine = json.loads((folder / machine_file(params.ranks[0])).read_text(encoding="utf-8"))
     train = params.train
     return {
@@ -120,6 +120,7 @@ def about(folder: Path, params: Params) -> dict[str, Any]:
         "learning_rate": train.learning_rate,
         "samples": len(train.seeds) * train.steps * train.batch,
         "seconds": machine["training"]["seconds"],
+        "machine": f"{machine['processor']}, {machine['precision']}",
     }
 
 
@@ -152,7 +153,7 @@ are paired prompt by prompt, with 95 % intervals that contain the luck of the {c
 {count} trainings are nearer to the portraits. *p* is corrected by Holm over all rows."""
     return f"""## What do several trainings cost?
 
-{textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)}
+{harness.paragraph(text)}
 
 {harness.table(lines, titles, markdown=True)}
 
